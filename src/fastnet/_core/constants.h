@@ -1,0 +1,37 @@
+/* Written by tools/polynomials.py, which derives them and says how good they are. Change it there. */
+#ifndef FASTNET_CONSTANTS_H
+#define FASTNET_CONSTANTS_H
+
+/* exp(x) = 2^n (1 + r + r^2 q(r)), n = round(x log2 e), r = x - n ln 2 (Cody and Waite: ln 2 in two parts) */
+static const real LOG2E = IF_DOUBLE(1.4426950408889634, 1.4426950216293335f);
+static const real LN2_HI = IF_DOUBLE(0.6931471805598903, 0.693145751953125f);
+static const real LN2_LO = IF_DOUBLE(5.497923018708371e-14, 1.428606765330187e-06f);
+static const real EXP_LEAST = IF_DOUBLE(-746.0, -104.0f);      /* below: 0 */
+static const real EXP_MOST = IF_DOUBLE(710.0, 89.0f);          /* above: infinity */
+/* x + ROUND rounds x to a whole number, which is then in the low bits */
+static const real ROUND = IF_DOUBLE(6755399441055744.0, 12582912.0f);          /* 1.5 2^52, 1.5 2^23 */
+/* 2^(n + BIAS) is in range where 2^n is 0, denormal or infinite; UNBIAS = 2^-BIAS */
+static const real BIAS = IF_DOUBLE(512.0, 64.0f);
+static const real UNBIAS = IF_DOUBLE(7.458340731200207e-155, 5.421010862427522e-20f);
+static const real BIAS_UP = IF_DOUBLE(1.3407807929942597e+154, 18446744073709551616.0f);       /* 2^BIAS */
+
+enum { EXP_TERMS = IF_DOUBLE(11, 5), LOG_TERMS = IF_DOUBLE(11, 5) };
+static const real EXP_Q[EXP_TERMS] = {
+#if FASTNET_REAL_IS_DOUBLE
+    0.5, 0.1666666666666668, 0.041666666666666415, 0.008333333333319278, 0.001388888888903289, 0.00019841269891802095,
+    2.4801587023893103e-05, 2.755723877402068e-06, 2.7557529074815074e-07, 2.5110842031187966e-08, 2.083725220187307e-09
+#else
+    0.4999999403953552f, 0.1666652113199234f, 0.041668254882097244f, 0.008368661627173424f, 0.0013821454485878348f
+#endif
+};
+/* log(1 + e) = 2 s (1 + m q(m)), s = e/(2 + e), m = s^2, for 0 <= e <= 1 */
+static const real LOG_Q[LOG_TERMS] = {
+#if FASTNET_REAL_IS_DOUBLE
+    0.33333333333333337, 0.19999999999997692, 0.1428571428616679, 0.11111111068504512, 0.09090911377662467,
+    0.0769223145198806, 0.06668315632030518, 0.05858874709661404, 0.054804907707411185, 0.03518318719414299,
+    0.08200183420678359
+#else
+    0.3333333730697632f, 0.1999947428703308f, 0.143076092004776f, 0.10721859335899353f, 0.12123171985149384f
+#endif
+};
+#endif

@@ -1,0 +1,47 @@
+"""The kernels of one build: all arithmetic of fastnet, compiled once for each instruction set and dtype.
+
+Nothing here touches Python or allocates; engine.pyx calls through the table that this module hands out in a capsule.
+Read product.pxi for the matrix products, passes.pxi for the forward and backward pass, epoch.pxi for batches and epochs.
+"""
+from cpython.pycapsule cimport PyCapsule_New
+from libc.string cimport memcpy, memset
+
+from fastnet._core.simd cimport *
+from fastnet._core.table cimport *
+
+cdef extern from *:
+    const char* FASTNET_ISA_NAME
+
+include "panels.pxi"
+include "activations.pxi"
+include "product.pxi"
+include "losses.pxi"
+include "trainer.pxi"
+include "passes.pxi"
+include "epoch.pxi"
+include "whole.pxi"
+
+cdef kernel_table kernels
+kernels.isa = FASTNET_ISA_NAME
+kernels.itemsize = sizeof(real)
+kernels.width = VW
+kernels.panel = PW
+kernels.arena_size = arena_size
+kernels.prepare = prepare
+kernels.train = train
+kernels.gradients = gradients
+kernels.weights = read_weights
+kernels.weights_finite = weights_finite
+kernels.predict_size = predict_size
+kernels.predict = predict
+kernels.dense_backward_size = dense_backward_size
+kernels.dense_backward = dense_backward
+kernels.exp = exp_array
+kernels.sigmoid = sigmoid_array
+kernels.sigmoid_backward = sigmoid_backward_array
+kernels.bce_cost = bce_cost
+kernels.bce_backward = bce_backward
+kernels.all_finite = all_finite_array
+kernels.fma_flops = fma_flops
+
+table = PyCapsule_New(&kernels, "fastnet.kernels", NULL)

@@ -1,0 +1,52 @@
+/* lanes: the vector type of one instruction set and dtype. The only file that differs between the builds.
+ *
+ * A lane holds one example (or one feature, in transposed matrices). Every build defines the same names:
+ *   real, lanes        the number and the vector of VW numbers
+ *   VW, NV, PW         numbers in a vector; vectors in a tile; numbers in a row of a panel
+ *   TILE_ROWS_1..4     the most rows of a register tile of 1..4 vectors (see tiles.h)
+ *   v_...              the operations; every one is exact or rounded once, as IEEE 754 says
+ * so that the kernels are one text. PW is a multiple of 16 because sums over examples run in 16 virtual lanes
+ * whatever VW is: that, and fma, is why AVX2, AVX-512 and NEON give the same bits (CONTRIBUTING.md, "The same bits").
+ * Builds without a fused multiply-add (portable on x86-64, v2) multiply and add: never the library's fma(), which is
+ * 15 times slower there. Those two agree with each other.
+ */
+#ifndef FASTNET_LANES_H
+#define FASTNET_LANES_H
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if FASTNET_REAL_IS_DOUBLE
+typedef double real;
+typedef int64_t bits;
+#  define IF_DOUBLE(d, f) d
+#else
+typedef float real;
+typedef int32_t bits;
+#  define IF_DOUBLE(d, f) f
+#endif
+#define MANTISSA_BITS IF_DOUBLE(52, 23)
+
+#if defined(FASTNET_PORTABLE)
+#  include "lanes_portable.h"
+#elif defined(__AVX512F__) || defined(__AVX2__) || defined(__SSE4_1__)
+#  include "lanes_x86.h"
+#elif defined(__ARM_NEON) && defined(__aarch64__)
+#  include "lanes_neon.h"
+#else
+#  error "no vector type for this instruction set: build it as portable"
+#endif
+
+#define NV 4                                        /* vectors in a full tile */
+#define PW (NV * VW > 16 ? NV * VW : 16)            /* numbers in a row of a panel: whole groups of 16 */
+#define PV (PW / VW)                                /* vectors in a row of a panel */
+#define LV (16 / VW)                                /* vectors that make up the 16 virtual lanes */
+
+#define real_log IF_DOUBLE(log, logf)
+#define real_log1p IF_DOUBLE(log1p, log1pf)
+#define LINE (64 / (int)sizeof(real))               /* numbers in a cache line */
+
+static const real ZEROS[16] = {0};
+static inline lanes v_zero(void) { return v_set((real)0); }
+
+#endif

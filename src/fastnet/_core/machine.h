@@ -1,0 +1,77 @@
+/* machine: the two things the engine asks of the machine: memory for an arena, and a known floating-point mode. */
+#ifndef FASTNET_MACHINE_H
+#define FASTNET_MACHINE_H
+#include <stdint.h>
+#include <stdlib.h>
+#if defined(__linux__)
+#  include <sys/mman.h>
+#endif
+#if defined(__SSE2__) || defined(_M_X64)
+#  include <immintrin.h>
+#endif
+
+/* Zeroed memory on a cache line. Large arenas lie on huge pages where the system has them (0-6 % of a wide network's time)
+ * and take real memory only where they are written. */
+typedef struct { void *start, *block; size_t bytes; int mapped; } memory;
+
+enum { HUGE_PAGE = 2 << 20 };
+
+static inline int memory_take(memory *m, size_t bytes)
+{
+    m->mapped = 0;
+#if defined(__linux__)
+    if (bytes > 2 * (size_t)HUGE_PAGE) {
+        m->bytes = bytes + HUGE_PAGE;
+        m->block = mmap(NULL, m->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (m->block == MAP_FAILED) { m->block = NULL; return 0; }
+        m->mapped = 1;
+        m->start = (void *)(((uintptr_t)m->block + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
+#  if defined(MADV_HUGEPAGE)
+        madvise(m->start, bytes, MADV_HUGEPAGE);
+#  endif
+        return 1;
+    }
+#endif
+    m->bytes = bytes + 63;
+    m->block = calloc(m->bytes, 1);
+    m->start = (void *)(((uintptr_t)m->block + 63) / 64 * 64);
+    return m->block != NULL;
+}
+
+static inline void memory_give_back(memory *m)
+{
+#if defined(__linux__)
+    if (m->mapped) {
+        munmap(m->block, m->bytes);
+        m->block = NULL;
+        return;
+    }
+#endif
+    free(m->block);
+    m->block = NULL;
+}
+
+/* Another library may have set flush-to-zero or another rounding for this thread, which would change our bits: kernels run
+ * in the default mode, and the caller's comes back afterwards. */
+#if defined(__SSE2__) || defined(_M_X64)
+typedef unsigned int fp_mode;
+static inline fp_mode fp_enter(void) { fp_mode mode = _mm_getcsr(); _mm_setcsr(0x1f80); return mode; }
+static inline void fp_leave(fp_mode mode) { _mm_setcsr(mode); }
+#elif defined(__aarch64__) && defined(__GNUC__)
+typedef uint64_t fp_mode;
+static inline fp_mode fp_enter(void)
+{
+    fp_mode mode;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+    __asm__ volatile("msr fpcr, %0" : : "r"((fp_mode)0));
+    return mode;
+}
+static inline void fp_leave(fp_mode mode) { __asm__ volatile("msr fpcr, %0" : : "r"(mode)); }
+#else
+#  include <fenv.h>
+typedef fenv_t fp_mode;
+static inline fp_mode fp_enter(void) { fp_mode mode; fegetenv(&mode); fesetenv(FE_DFL_ENV); return mode; }
+static inline void fp_leave(fp_mode mode) { fesetenv(&mode); }
+#endif
+
+#endif

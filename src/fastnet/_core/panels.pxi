@@ -1,0 +1,228 @@
+# Into panels and out of them: the user's rows and columns, transposes, and the fold of 16 virtual lanes.
+
+cdef inline Py_ssize_t smaller(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
+    return a if a < b else b
+
+
+cdef inline Py_ssize_t larger(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
+    return a if a > b else b
+
+
+cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
+    return (a + b - 1)//b
+
+
+cdef inline Py_ssize_t round_up(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
+    return ceil_div(a, b)*b
+
+
+cdef inline int vectors_in_panel(Py_ssize_t columns, Py_ssize_t panel) noexcept nogil:
+    """Vectors that a panel of a matrix with so many columns uses: PV, in the last one 1 to PV."""
+    return <int>ceil_div(smaller(PW, columns - panel*PW), VW)
+
+
+cdef inline Py_ssize_t row_width(Py_ssize_t columns, Py_ssize_t panel) noexcept nogil:
+    """Numbers in a row of a panel stored narrow: PW, in the last panel only the vectors in use.
+
+    For 30 features that halves what a block of examples takes in L1.
+    """
+    return vectors_in_panel(columns, panel)*VW
+
+
+cdef inline real element(const char* p) noexcept nogil:
+    """The number at p, which may be unaligned."""
+    cdef real x
+    memcpy(&x, p, sizeof(real))
+    return x
+
+
+# ---- weights
+
+cdef void pack_weights(const real* W, Py_ssize_t n_out, Py_ssize_t n_in, real* panels) noexcept nogil:
+    """W (n_out, n_in), C order, into panels over its columns."""
+    cdef Py_ssize_t p, j
+    for p in range(ceil_div(n_in, PW)):
+        for j in range(n_out):
+            memcpy(panels + (p*n_out + j)*PW, W + j*n_in + p*PW, smaller(PW, n_in - p*PW)*sizeof(real))
+
+
+cdef void unpack_weights(const real* panels, Py_ssize_t n_out, Py_ssize_t n_in, real* W) noexcept nogil:
+    cdef Py_ssize_t p, j
+    for p in range(ceil_div(n_in, PW)):
+        for j in range(n_out):
+            memcpy(W + j*n_in + p*PW, panels + (p*n_out + j)*PW, smaller(PW, n_in - p*PW)*sizeof(real))
+
+
+# ---- examples: n of them, at positions 0..n-1 of a strip
+
+cdef inline const char* column(matrix X, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t i) noexcept nogil:
+    """Where example first + i of the order starts."""
+    return X.start + (order[first + i] if order != NULL else first + i)*X.column_step
+
+
+cdef inline void turn(const real** rows, int m, Py_ssize_t f, real* AT, Py_ssize_t AT_row, real* A) noexcept nogil:
+    """VW examples x m <= VW features: as they are into A', transposed into A. Past m: zeros."""
+    cdef lanes[VW] t
+    cdef int i
+    if m == VW:
+        for i in range(VW):
+            t[i] = v_load(rows[i] + f)
+    else:
+        for i in range(VW):
+            t[i] = v_load_first(rows[i] + f, m)
+    if AT != NULL:
+        for i in range(VW):
+            v_store(AT + i*AT_row, t[i])
+    v_transpose(t)
+    for i in range(VW):
+        v_store(A + i*PW, t[i])
+
+
+cdef void gather_rows(matrix X, Py_ssize_t F, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t n, const real* zeros,
+                      real* A, real* AT, Py_ssize_t AT_panel, Py_ssize_t AT_first) noexcept nogil:
+    """Examples whose features are contiguous, into A (features x examples) and, if wanted, A' (examples x features).
+
+    A: panels over the examples of round_up(F, VW) rows. AT: panels over the features, AT_panel numbers apart, rows
+    narrow, filled from row AT_first on. Lanes past n become zero. Each number is loaded once and transposed in registers.
+    """
+    cdef const real* rows[VW]
+    cdef Py_ssize_t j = 0, f, p, w, height = round_up(F, VW)
+    cdef real* a
+    cdef real* at
+    cdef int i
+    while j < n:
+        for i in range(VW):
+            rows[i] = <const real*>column(X, order, first, j + i) if j + i < n else zeros
+        if j + 2*VW <= n:                          # shuffled rows come from anywhere: ask for the next ones
+            for i in range(VW):
+                v_prefetch(<const real*>column(X, order, first, j + VW + i))
+        a = A + j//PW*height*PW + j%PW
+        f = 0
+        while f < F:
+            p = f//PW
+            w = row_width(F, p)
+            at = AT + p*AT_panel + (AT_first + j)*w + f%PW if AT != NULL else NULL
+            turn(rows, <int>smaller(VW, F - f), f, at, w, a + f*PW)
+            f += VW
+        j += VW
+
+
+cdef void gather_elements(matrix X, Py_ssize_t F, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t n,
+                          real* A, Py_ssize_t height) noexcept nogil:
+    """Examples in any other order of memory, number by number, into panels of `height` rows; lanes past n become zero."""
+    cdef Py_ssize_t j, f, i, m, padded
+    cdef real* a
+    cdef const char* x
+    for j in range(ceil_div(n, PW)):
+        m = smaller(PW, n - j*PW)
+        padded = round_up(m, VW)
+        for f in range(F):
+            a = A + (j*height + f)*PW
+            if order == NULL and X.column_step == sizeof(real):
+                memcpy(a, column(X, order, first, j*PW) + f*X.row_step, m*sizeof(real))
+            else:
+                for i in range(m):
+                    a[i] = element(column(X, order, first, j*PW + i) + f*X.row_step)
+            for i in range(m, padded):
+                a[i] = 0
+
+
+cdef inline bint rows_are_contiguous(matrix X) noexcept nogil:
+    """Whether the features of an example lie side by side, aligned: what gather_rows can load as vectors."""
+    return X.row_step == sizeof(real) and X.column_step % <Py_ssize_t>sizeof(real) == 0 and <size_t>X.start % sizeof(real) == 0
+
+
+cdef void scatter(const real* A, Py_ssize_t rows, Py_ssize_t height, Py_ssize_t n, matrix out, Py_ssize_t first) noexcept nogil:
+    """`rows` rows of a panel matrix of `height` rows, n examples, to columns first... of the user's matrix."""
+    cdef Py_ssize_t j, f, i, m
+    cdef const real* a
+    cdef char* to
+    for j in range(ceil_div(n, PW)):
+        m = smaller(PW, n - j*PW)
+        for f in range(rows):
+            a = A + (j*height + f)*PW
+            to = out.start + f*out.row_step + (first + j*PW)*out.column_step
+            if out.column_step == sizeof(real):
+                memcpy(to, a, m*sizeof(real))
+            else:
+                for i in range(m):
+                    memcpy(to + i*out.column_step, a + i, sizeof(real))
+
+
+# ---- transposes
+
+cdef inline void transpose_vectors(const real* S, Py_ssize_t S_rows, real* D, Py_ssize_t D_row) noexcept nogil:
+    """VW x VW numbers, of which the first S_rows rows are there and the others zero."""
+    cdef lanes[VW] t
+    cdef int i
+    if S_rows >= VW:
+        for i in range(VW):
+            t[i] = v_load(S + i*PW)
+    else:
+        for i in range(VW):
+            t[i] = v_load(S + i*PW) if i < S_rows else v_zero()
+    v_transpose(t)
+    for i in range(VW):
+        v_store(D + i*D_row, t[i])
+
+
+cdef void transpose_panel(const real* A, Py_ssize_t rows, int V, real* AT, Py_ssize_t AT_panel, Py_ssize_t example) noexcept nogil:
+    """One panel of A (rows x V vectors of examples) into A', whose first row for it is `example`."""
+    cdef Py_ssize_t r = 0, w
+    cdef real* D
+    cdef int v
+    while r < rows:
+        w = row_width(rows, r//PW)
+        D = AT + r//PW*AT_panel + r%PW
+        for v in range(V):
+            transpose_vectors(A + r*PW + v*VW, rows - r, D + (example + v*VW)*w, w)
+        r += VW
+
+
+# ---- sums of 16 virtual lanes
+
+cdef inline lanes fold_lanes(const real* row) noexcept nogil:
+    """The 16 lanes of a row halved until one vector is left: 16 -> 8 -> ... -> VW."""
+    cdef lanes[LV] t
+    cdef int i
+    for i in range(LV):
+        t[i] = v_load(row + i*VW)
+    if LV >= 16:
+        for i in range(8):
+            t[i % LV] = v_add(t[i % LV], t[(i + 8) % LV])
+    if LV >= 8:
+        for i in range(4):
+            t[i % LV] = v_add(t[i % LV], t[(i + 4) % LV])
+    if LV >= 4:
+        for i in range(2):
+            t[i % LV] = v_add(t[i % LV], t[(i + 2) % LV])
+    if LV >= 2:
+        t[0] = v_add(t[0], t[1 % LV])
+    return t[0]
+
+
+cdef void fold_rows(const real* sums, Py_ssize_t n, real* out) noexcept nogil:
+    """out[r] = the sum of the 16 lanes of row r by a fixed tree: lane i + lane i+8, then +4, +2, +1.
+
+    VW rows at a time through a transpose; sums and out hold a multiple of VW rows.
+    """
+    cdef lanes[VW] t
+    cdef Py_ssize_t r = 0
+    cdef int i
+    while r < n:
+        for i in range(VW):
+            t[i] = fold_lanes(sums + (r + i)*16)
+        v_transpose(t)
+        if VW >= 16:
+            for i in range(8):
+                t[i % VW] = v_add(t[i % VW], t[(i + 8) % VW])
+        if VW >= 8:
+            for i in range(4):
+                t[i % VW] = v_add(t[i % VW], t[(i + 4) % VW])
+        if VW >= 4:
+            for i in range(2):
+                t[i % VW] = v_add(t[i % VW], t[(i + 2) % VW])
+        if VW >= 2:
+            t[0] = v_add(t[0], t[1 % VW])
+        v_store(out + r, t[0])
+        r += VW

@@ -1,0 +1,232 @@
+# The three matrix products of a layer, as sums over k of scalars of P times vectors of Q:
+#
+#     C[r, v] = end(init + sum_k P[r, k] Q[k, v])
+#
+#     forward    Z  = W A  + b     P = W,   by rows      Q = A                  init = bias
+#     backward   dA = W' dZ        P = W,   transposed   Q = dZ                 end  = times the activation's slope
+#     gradient   dW = dZ A'        P = dZ,  by rows      Q = A', k = examples   end  = store, or update W at once
+#
+# Panel matrix: the columns are cut into panels of PW, and a panel is contiguous: element (r, c) of a matrix with R rows
+# is at ((c//PW)*R + r)*PW + c%PW. Every operand is one, so the tile's strides are literals and small networks need no
+# packing. Each sum is one chain of fma over k in ascending order that starts from init: blocking k by continuing
+# from C changes no bit.
+
+cdef enum:
+    KU = 4                  # k's in a round of the inner loop: 1 and 2 are 0-2 % slower, 8 is 2-5 % slower
+    KC = 1024               # rows of Q in a block: a multiple of PW, and not less than BLOCK (gradients are one chain)
+    MC = 256                # rows of P in a block, and
+    BLOCK_BYTES = 1 << 20   # what a block of P may take at most: half of a 2 MB L2
+    PACKED = 256*1024       # numbers of P from which on its blocks are copied contiguously
+
+
+cdef inline void tile "fastnet_tile"(const int R, const int V, const int P_row, const int P_k, const span* s, const real* P,
+                                     real* C, const real* init, const real* A, const real* next) noexcept nogil:
+    """R rows and V vectors of C, in registers. R, V and the strides of P are literals: see tiles.h."""
+    cdef lanes[TILE_ROWS_MAX][NV] c
+    cdef lanes[NV] q
+    cdef lanes p
+    cdef int r, v, u
+    cdef Py_ssize_t K = s.K, k, Q_row = s.Q_row
+    cdef const real* Q = s.Q
+    cdef const real* pk
+    for r in range(R):
+        for v in range(V):
+            c[r][v] = v_load(init + r*s.init_row + v*s.init_vector)
+    if next == NULL:
+        next = Q
+    else:                                          # C comes from L3 or memory in wide layers: ask for it now
+        for r in range(R):
+            for v in range(V):
+                if v*VW % LINE == 0:
+                    v_prefetch(C + r*PW + v*VW)
+    while K > 0:
+        k = PW if P_k == 1 and K > PW else K       # k runs along a panel of P, then on in the next one
+        K -= k
+        pk = P
+        while k >= KU:
+            for u in range(KU):
+                for v in range(V):
+                    q[v] = v_load(Q + v*VW)
+                for r in range(R):
+                    p = v_set(pk[r*P_row + u*P_k])
+                    for v in range(V):
+                        c[r][v] = v_fma(p, q[v], c[r][v])
+                Q += Q_row
+            v_prefetch_l2(next)
+            next += LINE
+            pk += KU*P_k
+            k -= KU
+        while k > 0:
+            for v in range(V):
+                q[v] = v_load(Q + v*VW)
+            for r in range(R):
+                p = v_set(pk[r*P_row])
+                for v in range(V):
+                    c[r][v] = v_fma(p, q[v], c[r][v])
+            Q += Q_row
+            pk += P_k
+            k -= 1
+        P += s.P_panel
+    if s.end == END_STORE:
+        for r in range(R):
+            for v in range(V):
+                v_store(C + r*PW + v*VW, c[r][v])
+    elif s.end == END_SLOPE:                       # dZ = dA a (1 - a)
+        for r in range(R):
+            for v in range(V):
+                p = v_load(A + r*PW + v*VW)
+                v_store(C + r*PW + v*VW, v_mul(c[r][v], slope_of(ACTIVATION_SIGMOID, p)))
+    else:                                          # W += scale dW
+        for r in range(R):
+            for v in range(V):
+                v_store(C + r*PW + v*VW, v_fma(v_set(s.scale), c[r][v], v_load(C + r*PW + v*VW)))
+
+
+cdef struct product:
+    # C (M, N) = end(init + P Q), Q (K, N); P is (M, K), or (K, M) when it is read transposed
+    const real* P
+    const real* Q
+    real* C
+    const real* init            # M vectors, a bias in all lanes; NULL: zero
+    const real* A               # of END_SLOPE: (M, N) like C
+    real* packed                # SCRATCH for BLOCK_BYTES; NULL: P is read where it is
+    Py_ssize_t M, N, K
+    Py_ssize_t Q_panel          # numbers from one panel of Q to the next
+    bint Q_narrow               # whether the last panel of Q has rows of only as many vectors as it uses
+    int end
+    real scale
+
+
+cdef inline const real* cross_panel(const int transposed, int V, span* s, const real* P, Py_ssize_t M, real* C, const real* init,
+                                    const real* A, const real* next) noexcept nogil:
+    """M rows of C in one panel of V vectors, by tiles of balanced heights: 100 rows are 15 tiles of 6 and 2 of 5.
+
+    next is what to fetch into L2 meanwhile; returned advanced.
+    """
+    cdef int v = 0, w
+    cdef Py_ssize_t tiles, height, higher, i, r, h
+    cdef const tile_function* table
+    while v < V:                                   # more than once only where PW > NV VW
+        w = V - v if V - v < NV else NV
+        table = &TILES[transposed][w - 1][0]
+        if M <= TILE_ROWS[w - 1]:
+            table[M - 1](s, P, C, init, A, next)
+        else:
+            tiles = ceil_div(M, TILE_ROWS[w - 1])
+            height = M//tiles
+            higher = M - height*tiles
+            r = 0
+            for i in range(tiles):
+                h = height + (i < higher)
+                table[h - 1](s, P + (r if transposed else r*PW), C + r*PW, init + r*s.init_row, A + r*PW, next)
+                if next != NULL:
+                    next += s.K//KU*LINE
+                r += h
+        v += NV
+        s.Q += NV*VW
+        C += NV*VW
+        A += NV*VW
+        init += NV*s.init_vector
+    return next
+
+
+cdef inline Py_ssize_t block_of(Py_ssize_t left, Py_ssize_t most, Py_ssize_t multiple) noexcept nogil:
+    """How much of what is left to take: most, or half if less than twice that is left, so that no sliver remains."""
+    if left <= most:
+        return left
+    if left >= 2*most:
+        return most
+    return ceil_div(ceil_div(left, 2), multiple)*multiple
+
+
+cdef inline Py_ssize_t block_rows(Py_ssize_t K) noexcept nogil:
+    """Rows of P in a block of K columns: panels, and at most MC and BLOCK_BYTES."""
+    return larger(PW, smaller(MC, BLOCK_BYTES//(K*<Py_ssize_t>sizeof(real))//PW*PW))
+
+
+cdef inline void start_chain(const product* x, span* s, Py_ssize_t k, Py_ssize_t K) noexcept nogil:
+    """Where the sums of k-block [k, k + K) start and what happens at their end."""
+    s.K = K
+    s.end = x.end if k + K == x.K else END_STORE
+    s.scale = x.scale
+    if k > 0:                                      # continue from C
+        s.init_row = PW
+        s.init_vector = VW
+    else:
+        s.init_row = VW if x.init != NULL else 0
+        s.init_vector = 0
+
+
+cdef inline const real* chain_init(const product* x, Py_ssize_t k, Py_ssize_t r, real* C) noexcept nogil:
+    if k > 0:
+        return C
+    return x.init + r*VW if x.init != NULL else ZEROS
+
+
+cdef void product_rows(const product* x, Py_ssize_t r0, Py_ssize_t r1, Py_ssize_t j0, Py_ssize_t j1) noexcept nogil:
+    """Rows [r0, r1) of C in the panels [j0, j1), P (M, K) read by rows."""
+    cdef span s
+    cdef Py_ssize_t k = 0, kk, r, rr, j, p, panels = ceil_div(x.N, PW)
+    cdef const real* P
+    cdef const real* next
+    cdef real* C
+    cdef int V
+    cdef bint fetch = x.packed != NULL
+    while k < x.K:
+        kk = block_of(x.K - k, KC, PW)
+        start_chain(x, &s, k, kk)
+        r = r0
+        while r < r1:
+            P = x.P + k*x.M + r*PW
+            s.P_panel = x.M*PW
+            rr = r1 - r
+            if x.packed != NULL:
+                rr = block_of(rr, block_rows(kk), 1)
+                for p in range(ceil_div(kk, PW)):
+                    memcpy(x.packed + p*rr*PW, P + p*s.P_panel, rr*PW*sizeof(real))
+                P = x.packed
+                s.P_panel = rr*PW
+            for j in range(j0, j1):
+                V = vectors_in_panel(x.N, j)
+                s.Q_row = V*VW if x.Q_narrow else PW
+                s.Q = x.Q + j*x.Q_panel + k*s.Q_row
+                next = x.Q + (j + 1 if j + 1 < j1 else j0)*x.Q_panel + k*PW if fetch else NULL
+                C = x.C + (j*x.M + r)*PW
+                cross_panel(0, V, &s, P, rr, C, chain_init(x, k, r, C), C, next)
+            r += rr
+        k += kk
+
+
+cdef void product_cols(const product* x, Py_ssize_t j0, Py_ssize_t j1) noexcept nogil:
+    """C in the panels [j0, j1), P (K, M) read transposed: its panels run over the rows of C."""
+    cdef span s
+    cdef Py_ssize_t k = 0, kk, r, rr, p, j
+    cdef const real* P
+    cdef const real* next
+    cdef real* C
+    cdef int V
+    s.P_panel = 0
+    s.Q_row = PW
+    while k < x.K:
+        kk = block_of(x.K - k, KC, PW)
+        start_chain(x, &s, k, kk)
+        r = 0
+        while r < x.M:
+            rr = x.M - r
+            if x.packed != NULL:
+                rr = smaller(rr, block_rows(kk))
+                for p in range(ceil_div(rr, PW)):
+                    memcpy(x.packed + p*kk*PW, x.P + (r + p*PW)*x.K + k*PW, kk*PW*sizeof(real))
+            for j in range(j0, j1):
+                V = vectors_in_panel(x.N, j)
+                next = x.Q + (j + 1 if j + 1 < j1 else j0)*x.Q_panel + k*PW if x.packed != NULL else NULL
+                for p in range(ceil_div(rr, PW)):
+                    P = x.P + (r + p*PW)*x.K + k*PW
+                    if x.packed != NULL:
+                        P = x.packed + p*kk*PW
+                    s.Q = x.Q + j*x.Q_panel + k*PW
+                    C = x.C + (j*x.M + r + p*PW)*PW
+                    next = cross_panel(1, V, &s, P, smaller(PW, rr - p*PW), C, chain_init(x, k, r + p*PW, C),
+                                       x.A + (j*x.M + r + p*PW)*PW if x.A != NULL else C, next)
+            r += rr
+        k += kk

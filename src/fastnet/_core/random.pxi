@@ -1,0 +1,50 @@
+# SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014), used as a counter:
+# draw i of a key is mix(key + (i + 1) G). Streams 0, 1, ... are the epochs of a shuffle, 2^63 + k the weights of layer k.
+# Fixed for ever: the same seed gives the same order and weights in every version. fastnet.reference has it in NumPy.
+
+cdef uint64_t G = 0x9E3779B97F4A7C15
+
+
+cdef inline uint64_t mix(uint64_t z) noexcept nogil:
+    z = (z ^ (z >> 30))*<uint64_t>0xBF58476D1CE4E5B9
+    z = (z ^ (z >> 27))*<uint64_t>0x94D049BB133111EB
+    return z ^ (z >> 31)
+
+
+cdef inline uint64_t key_of(uint64_t seed, uint64_t stream) noexcept nogil:
+    return mix(mix(seed + G) + (stream + 1)*G)
+
+
+def uniform(uint64_t seed, uint64_t stream, Py_ssize_t count):
+    """`count` float64 numbers in [0, 1), multiples of 2^-53: the draws of a stream."""
+    cdef cnp.ndarray out = np.empty(count, np.float64)
+    cdef double* u = <double*>cnp.PyArray_DATA(out)
+    cdef uint64_t key = key_of(seed, stream)
+    cdef Py_ssize_t i
+    for i in range(count):
+        u[i] = <double>(mix(key + (<uint64_t>i + 1)*G) >> 11)*1.1102230246251565e-16      # 2^-53
+    return out
+
+
+def permutation(Py_ssize_t n, uint64_t seed, uint64_t epoch):
+    """An order of 0..n-1 by Fisher and Yates, from the top; numbers below a bound by Lemire's multiplication (2019)."""
+    if not 0 <= n < 2**32:
+        raise ValueError(f"n: expected an int in [0, 2**32), got {n}")
+    cdef cnp.ndarray out = np.empty(n, np.intp)
+    cdef Py_ssize_t* order = <Py_ssize_t*>cnp.PyArray_DATA(out)
+    cdef uint64_t state = key_of(seed, epoch), m, bound
+    cdef Py_ssize_t i, j
+    with nogil:
+        for i in range(n):
+            order[i] = i
+        for i in range(n - 1, 0, -1):
+            bound = <uint64_t>i + 1
+            state += G
+            m = (mix(state) >> 32)*bound
+            if (m & <uint64_t>0xFFFFFFFF) < bound:                                        # rarely: reject what is biased
+                while (m & <uint64_t>0xFFFFFFFF) < (<uint64_t>0x100000000 - bound) % bound:
+                    state += G
+                    m = (mix(state) >> 32)*bound
+            j = <Py_ssize_t>(m >> 32)
+            order[i], order[j] = order[j], order[i]
+    return out

@@ -1,0 +1,48 @@
+"""The vector type, its operations and the table of tiles, as Cython sees them. The C is in lanes.h and tiles.h."""
+
+cdef extern from "tiles.h" nogil:
+    ctypedef float real        # float or double: the C compiler knows
+    ctypedef float lanes       # a vector of VW numbers
+    enum: VW                   # numbers in a vector
+    enum: NV                   # vectors in a tile
+    enum: PW                   # numbers in a row of a panel
+    enum: PV                   # vectors in a row of a panel
+    enum: LV                   # vectors in 16 virtual lanes
+    enum: LINE                 # numbers in a cache line
+    enum: TILE_ROWS_MAX
+    const real[16] ZEROS
+
+    real real_log(real a)
+    real real_log1p(real a)
+
+    lanes v_zero()
+    lanes v_set(real a)
+    lanes v_load(const real* p)
+    lanes v_load_first(const real* p, int n)
+    void v_store(real* p, lanes a)
+    void v_store_first(real* p, lanes a, int n)
+    lanes v_keep_first(lanes a, int n)
+    lanes v_add(lanes a, lanes b)
+    lanes v_sub(lanes a, lanes b)
+    lanes v_mul(lanes a, lanes b)
+    lanes v_div(lanes a, lanes b)
+    lanes v_max(lanes a, lanes b)
+    lanes v_min(lanes a, lanes b)
+    lanes v_fma(lanes a, lanes b, lanes c)
+    lanes v_fnma(lanes a, lanes b, lanes c)
+    lanes v_negabs(lanes a)
+    lanes v_if_negative(lanes x, lanes a, lanes b)
+    lanes v_scale(lanes p, lanes n, lanes t, lanes unbias)
+    void v_transpose(lanes* r)
+    void v_prefetch(const real* p)
+    void v_prefetch_l2(const real* p)
+
+    ctypedef struct span:
+        const real* Q
+        Py_ssize_t Q_row, P_panel, K, init_row, init_vector
+        int end
+        real scale
+    enum: END_STORE, END_SLOPE, END_UPDATE
+    ctypedef void (*tile_function)(const span*, const real*, real*, const real*, const real*, const real*) noexcept nogil
+    const tile_function[2][4][14] TILES
+    const int[4] TILE_ROWS

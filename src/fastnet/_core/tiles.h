@@ -1,0 +1,79 @@
+/* tiles: one C function for each literal shape of the register tile, and the table that picks it.
+ *
+ * The arithmetic stands once, in product.pxi (`tile`). Its accumulators stay in registers only if the numbers of rows and
+ * vectors are literals when the compiler unrolls, and only if each shape is a function of its own: inlined into one
+ * another, the same tiles ran at half the speed. Cython has no templates, so the preprocessor writes the functions.
+ */
+#ifndef FASTNET_TILES_H
+#define FASTNET_TILES_H
+#include <stddef.h>
+#include "lanes.h"
+
+#define TILE_ROWS_MAX (TILE_ROWS_1)
+
+/* What stays the same for all row tiles that cross one panel of columns: C (rows, lanes) = end(init + P (rows, K) Q (K, lanes)) */
+typedef struct {
+    const real *Q;              /* IN (K, lanes) */
+    ptrdiff_t Q_row;            /* numbers from one row of Q to the next */
+    ptrdiff_t P_panel;          /* numbers from one panel of P to the next, where K runs along the columns of P */
+    ptrdiff_t K;
+    ptrdiff_t init_row, init_vector;   /* steps of init: (PW, VW) continues C, (VW, 0) a bias, (0, 0) zero */
+    int end;                    /* END_STORE | END_SLOPE | END_UPDATE */
+    real scale;                 /* of END_UPDATE: C += scale (P Q) */
+} span;
+
+enum { END_STORE, END_SLOPE, END_UPDATE };
+
+typedef void (*tile_function)(const span *s, const real *P, real *C, const real *init, const real *A, const real *next);
+
+/* written in product.pxi */
+static inline void fastnet_tile(int, int, int, int, const span *, const real *, real *, const real *, const real *, const real *);
+
+#if defined(_MSC_VER)
+#  define NOINLINE static __declspec(noinline)
+#else
+#  define NOINLINE static __attribute__((noinline))
+#endif
+
+/* rows: K runs along a row of P.  cols: K runs down a column of P, that is, P is read transposed. */
+#define TILE(R, V) \
+    NOINLINE void tile_rows_##R##_##V(const span *s, const real *P, real *C, const real *init, const real *A, const real *next) \
+    { fastnet_tile(R, V, PW, 1, s, P, C, init, A, next); } \
+    NOINLINE void tile_cols_##R##_##V(const span *s, const real *P, real *C, const real *init, const real *A, const real *next) \
+    { fastnet_tile(R, V, 1, PW, s, P, C, init, A, next); }
+#define NAME_ROWS(R, V) tile_rows_##R##_##V,
+#define NAME_COLS(R, V) tile_cols_##R##_##V,
+
+/* UP_TO(n)(F, V): F(1, V) F(2, V) ... F(n, V) */
+#define UP_TO_1(F, V) F(1, V)
+#define UP_TO_2(F, V) UP_TO_1(F, V) F(2, V)
+#define UP_TO_3(F, V) UP_TO_2(F, V) F(3, V)
+#define UP_TO_4(F, V) UP_TO_3(F, V) F(4, V)
+#define UP_TO_5(F, V) UP_TO_4(F, V) F(5, V)
+#define UP_TO_6(F, V) UP_TO_5(F, V) F(6, V)
+#define UP_TO_7(F, V) UP_TO_6(F, V) F(7, V)
+#define UP_TO_8(F, V) UP_TO_7(F, V) F(8, V)
+#define UP_TO_9(F, V) UP_TO_8(F, V) F(9, V)
+#define UP_TO_10(F, V) UP_TO_9(F, V) F(10, V)
+#define UP_TO_11(F, V) UP_TO_10(F, V) F(11, V)
+#define UP_TO_12(F, V) UP_TO_11(F, V) F(12, V)
+#define UP_TO_13(F, V) UP_TO_12(F, V) F(13, V)
+#define UP_TO_14(F, V) UP_TO_13(F, V) F(14, V)
+#define UP_TO_(n) UP_TO_##n
+#define UP_TO(n) UP_TO_(n)
+
+UP_TO(TILE_ROWS_1)(TILE, 1)
+UP_TO(TILE_ROWS_2)(TILE, 2)
+UP_TO(TILE_ROWS_3)(TILE, 3)
+UP_TO(TILE_ROWS_4)(TILE, 4)
+
+/* TILES[transposed][vectors - 1][rows - 1], TILE_ROWS[vectors - 1] */
+static const tile_function TILES[2][NV][TILE_ROWS_MAX] = {
+    {{UP_TO(TILE_ROWS_1)(NAME_ROWS, 1)}, {UP_TO(TILE_ROWS_2)(NAME_ROWS, 2)},
+     {UP_TO(TILE_ROWS_3)(NAME_ROWS, 3)}, {UP_TO(TILE_ROWS_4)(NAME_ROWS, 4)}},
+    {{UP_TO(TILE_ROWS_1)(NAME_COLS, 1)}, {UP_TO(TILE_ROWS_2)(NAME_COLS, 2)},
+     {UP_TO(TILE_ROWS_3)(NAME_COLS, 3)}, {UP_TO(TILE_ROWS_4)(NAME_COLS, 4)}},
+};
+static const int TILE_ROWS[NV] = {TILE_ROWS_1, TILE_ROWS_2, TILE_ROWS_3, TILE_ROWS_4};
+
+#endif
