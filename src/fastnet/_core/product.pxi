@@ -19,67 +19,82 @@ cdef enum:
     PACKED = 256*1024       # numbers of P from which on its blocks are copied contiguously
 
 
-cdef inline void tile "fastnet_tile"(const int R, const int V, const int P_row, const int P_k, const span* s, const real* P,
-                                     real* C, const real* init, const real* A, const real* next) noexcept nogil:
-    """R rows and V vectors of C, in registers. R, V and the strides of P are literals: see tiles.h."""
+cdef inline const real* tiles "fastnet_tiles"(const int R, const int V, const int P_row, const int P_k, const span* s, Py_ssize_t count,
+                                              const real* P, real* C, const real* init, const real* A,
+                                              const real* next) noexcept nogil:
+    """`count` tiles below one another, each R rows and V vectors of C in registers.
+
+    R, V and the strides of P are literals: see tiles.h. The loop over tiles saves calls, and gcc keeps the accumulators out
+    of memory only because of it: it unrolls loops before it splits arrays into registers, but not the outermost one.
+    """
     cdef lanes[TILE_ROWS_MAX][NV] c
     cdef lanes[NV] q
     cdef lanes p
     cdef int r, v, u
-    cdef Py_ssize_t K = s.K, k, Q_row = s.Q_row
-    cdef const real* Q = s.Q
+    cdef Py_ssize_t K, k, Q_row = s.Q_row
+    cdef const real* Q
+    cdef const real* Pk
     cdef const real* pk
-    for r in range(R):
-        for v in range(V):
-            c[r][v] = v_load(init + r*s.init_row + v*s.init_vector)
-    if next == NULL:
-        next = Q
-    else:                                          # C comes from L3 or memory in wide layers: ask for it now
+    while count > 0:
         for r in range(R):
             for v in range(V):
-                if v*VW % LINE == 0:
-                    v_prefetch(C + r*PW + v*VW)
-    while K > 0:
-        k = PW if P_k == 1 and K > PW else K       # k runs along a panel of P, then on in the next one
-        K -= k
-        pk = P
-        while k >= KU:
-            for u in range(KU):
+                c[r][v] = v_load(init + r*s.init_row + v*s.init_vector)
+        if next != NULL:                           # C comes from L3 or memory in wide layers: ask for it now
+            for r in range(R):
+                for v in range(V):
+                    if v*VW % LINE == 0:
+                        v_prefetch(C + r*PW + v*VW)
+        Q = s.Q
+        K = s.K
+        Pk = P
+        while K > 0:
+            k = PW if P_k == 1 and K > PW else K   # k runs along a panel of P, then on in the next one
+            K -= k
+            pk = Pk
+            while k >= KU:
+                for u in range(KU):
+                    for v in range(V):
+                        q[v] = v_load(Q + v*VW)
+                    for r in range(R):
+                        p = v_set(pk[r*P_row + u*P_k])
+                        for v in range(V):
+                            c[r][v] = v_fma(p, q[v], c[r][v])
+                    Q += Q_row
+                if next != NULL:
+                    v_prefetch_l2(next)
+                    next += LINE
+                pk += KU*P_k
+                k -= KU
+            while k > 0:
                 for v in range(V):
                     q[v] = v_load(Q + v*VW)
                 for r in range(R):
-                    p = v_set(pk[r*P_row + u*P_k])
+                    p = v_set(pk[r*P_row])
                     for v in range(V):
                         c[r][v] = v_fma(p, q[v], c[r][v])
                 Q += Q_row
-            v_prefetch_l2(next)
-            next += LINE
-            pk += KU*P_k
-            k -= KU
-        while k > 0:
-            for v in range(V):
-                q[v] = v_load(Q + v*VW)
+                pk += P_k
+                k -= 1
+            Pk += s.P_panel
+        if s.end == END_STORE:
             for r in range(R):
-                p = v_set(pk[r*P_row])
                 for v in range(V):
-                    c[r][v] = v_fma(p, q[v], c[r][v])
-            Q += Q_row
-            pk += P_k
-            k -= 1
-        P += s.P_panel
-    if s.end == END_STORE:
-        for r in range(R):
-            for v in range(V):
-                v_store(C + r*PW + v*VW, c[r][v])
-    elif s.end == END_SLOPE:                       # dZ = dA a (1 - a)
-        for r in range(R):
-            for v in range(V):
-                p = v_load(A + r*PW + v*VW)
-                v_store(C + r*PW + v*VW, v_mul(c[r][v], slope_of(ACTIVATION_SIGMOID, p)))
-    else:                                          # W += scale dW
-        for r in range(R):
-            for v in range(V):
-                v_store(C + r*PW + v*VW, v_fma(v_set(s.scale), c[r][v], v_load(C + r*PW + v*VW)))
+                    v_store(C + r*PW + v*VW, c[r][v])
+        elif s.end == END_SLOPE:                   # dZ = dA a (1 - a)
+            for r in range(R):
+                for v in range(V):
+                    p = v_load(A + r*PW + v*VW)
+                    v_store(C + r*PW + v*VW, v_mul(c[r][v], slope_of(ACTIVATION_SIGMOID, p)))
+        else:                                      # W += scale dW
+            for r in range(R):
+                for v in range(V):
+                    v_store(C + r*PW + v*VW, v_fma(v_set(s.scale), c[r][v], v_load(C + r*PW + v*VW)))
+        P += R*P_row
+        C += R*PW
+        A += R*PW
+        init += R*s.init_row
+        count -= 1
+    return next
 
 
 cdef struct product:
@@ -104,24 +119,20 @@ cdef inline const real* cross_panel(const int transposed, int V, span* s, const 
     next is what to fetch into L2 meanwhile; returned advanced.
     """
     cdef int v = 0, w
-    cdef Py_ssize_t tiles, height, higher, i, r, h
+    cdef Py_ssize_t tiles, height, higher, r
     cdef const tile_function* table
     while v < V:                                   # more than once only where PW > NV VW
         w = V - v if V - v < NV else NV
         table = &TILES[transposed][w - 1][0]
         if M <= TILE_ROWS[w - 1]:
-            table[M - 1](s, P, C, init, A, next)
+            next = table[M - 1](s, 1, P, C, init, A, next)
         else:
             tiles = ceil_div(M, TILE_ROWS[w - 1])
             height = M//tiles
-            higher = M - height*tiles
-            r = 0
-            for i in range(tiles):
-                h = height + (i < higher)
-                table[h - 1](s, P + (r if transposed else r*PW), C + r*PW, init + r*s.init_row, A + r*PW, next)
-                if next != NULL:
-                    next += s.K//KU*LINE
-                r += h
+            higher = M - height*tiles              # so many tiles have a row more
+            next = table[height](s, higher, P, C, init, A, next) if higher > 0 else next
+            r = higher*(height + 1)
+            next = table[height - 1](s, tiles - higher, P + (r if transposed else r*PW), C + r*PW, init + r*s.init_row, A + r*PW, next)
         v += NV
         s.Q += NV*VW
         C += NV*VW

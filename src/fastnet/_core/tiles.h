@@ -1,6 +1,6 @@
 /* tiles: one C function for each literal shape of the register tile, and the table that picks it.
  *
- * The arithmetic stands once, in product.pxi (`tile`). Its accumulators stay in registers only if the numbers of rows and
+ * The arithmetic stands once, in product.pxi (`tiles`). Its accumulators stay in registers only if the numbers of rows and
  * vectors are literals when the compiler unrolls, and only if each shape is a function of its own: inlined into one
  * another, the same tiles ran at half the speed. Cython has no templates, so the preprocessor writes the functions.
  */
@@ -24,10 +24,12 @@ typedef struct {
 
 enum { END_STORE, END_SLOPE, END_UPDATE };
 
-typedef void (*tile_function)(const span *s, const real *P, real *C, const real *init, const real *A, const real *next);
+typedef const real *(*tile_function)(const span *s, ptrdiff_t count, const real *P, real *C, const real *init, const real *A,
+                                     const real *next);
 
 /* written in product.pxi */
-static inline void fastnet_tile(int, int, int, int, const span *, const real *, real *, const real *, const real *, const real *);
+static inline const real *fastnet_tiles(int, int, int, int, const span *, ptrdiff_t, const real *, real *, const real *, const real *,
+                                        const real *);
 
 #if defined(_MSC_VER)
 #  define NOINLINE static __declspec(noinline)
@@ -36,11 +38,11 @@ static inline void fastnet_tile(int, int, int, int, const span *, const real *, 
 #endif
 
 /* rows: K runs along a row of P.  cols: K runs down a column of P, that is, P is read transposed. */
-#define TILE(R, V) \
-    NOINLINE void tile_rows_##R##_##V(const span *s, const real *P, real *C, const real *init, const real *A, const real *next) \
-    { fastnet_tile(R, V, PW, 1, s, P, C, init, A, next); } \
-    NOINLINE void tile_cols_##R##_##V(const span *s, const real *P, real *C, const real *init, const real *A, const real *next) \
-    { fastnet_tile(R, V, 1, PW, s, P, C, init, A, next); }
+#define TILE_AS(NAME, R, V, P_ROW, P_K) \
+    NOINLINE const real *NAME(const span *s, ptrdiff_t count, const real *P, real *C, const real *init, const real *A, \
+                              const real *next) \
+    { return fastnet_tiles(R, V, P_ROW, P_K, s, count, P, C, init, A, next); }
+#define TILE(R, V) TILE_AS(tile_rows_##R##_##V, R, V, PW, 1) TILE_AS(tile_cols_##R##_##V, R, V, 1, PW)
 #define NAME_ROWS(R, V) tile_rows_##R##_##V,
 #define NAME_COLS(R, V) tile_cols_##R##_##V,
 
