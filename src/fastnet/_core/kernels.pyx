@@ -12,14 +12,14 @@ from fastnet._core.table cimport *
 cdef extern from *:
     const char* FASTNET_ISA_NAME
 
-include "panels.pxi"
-include "activations.pxi"
-include "product.pxi"
-include "losses.pxi"
-include "trainer.pxi"
-include "passes.pxi"
-include "epoch.pxi"
-include "whole.pxi"
+include "kernels/panels.pxi"
+include "kernels/activations.pxi"
+include "kernels/product.pxi"
+include "kernels/losses.pxi"
+include "kernels/trainer.pxi"
+include "kernels/passes.pxi"
+include "kernels/epoch.pxi"
+include "kernels/whole.pxi"
 
 cdef kernel_table kernels
 kernels.isa = FASTNET_ISA_NAME

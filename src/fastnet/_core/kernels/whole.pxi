@@ -98,11 +98,11 @@ cdef void bce_cost(const void* Z, const void* T, Py_ssize_t n, int from_logits, 
 
 cdef inline real bce_of_a(real a, real t) noexcept nogil:
     """-t log a - (1 - t) log(1 - a), a term of weight 0 left out: 0 log 0 = 0."""
-    cdef real J = 0
-    if t != 0:
+    cdef real one = 1, J = 0                       # a bare 1 would make the sum double
+    if t > J:
         J -= t*real_log(a)
-    if t != 1:
-        J -= (1 - t)*real_log1p(-a)
+    if t < one:
+        J -= (one - t)*real_log1p(-a)
     return J
 
 

@@ -35,6 +35,7 @@ cdef inline const real* tiles "fastnet_tiles"(const int R, const int V, const in
     cdef const real* Q
     cdef const real* Pk
     cdef const real* pk
+    cdef const real* fetch
     while count > 0:
         for r in range(R):
             for v in range(V):
@@ -47,6 +48,7 @@ cdef inline const real* tiles "fastnet_tiles"(const int R, const int V, const in
         Q = s.Q
         K = s.K
         Pk = P
+        fetch = next if next != NULL else Q        # fetching what is there already costs less than to ask each time
         while K > 0:
             k = PW if P_k == 1 and K > PW else K   # k runs along a panel of P, then on in the next one
             K -= k
@@ -60,9 +62,8 @@ cdef inline const real* tiles "fastnet_tiles"(const int R, const int V, const in
                         for v in range(V):
                             c[r][v] = v_fma(p, q[v], c[r][v])
                     Q += Q_row
-                if next != NULL:
-                    v_prefetch_l2(next)
-                    next += LINE
+                v_prefetch_l2(fetch)
+                fetch += LINE
                 pk += KU*P_k
                 k -= KU
             while k > 0:
@@ -93,6 +94,8 @@ cdef inline const real* tiles "fastnet_tiles"(const int R, const int V, const in
         C += R*PW
         A += R*PW
         init += R*s.init_row
+        if next != NULL:
+            next = fetch
         count -= 1
     return next
 

@@ -1,0 +1,161 @@
+# Single calls: arrays in, arrays out, nothing kept.
+
+def forward(list W, list b, list activations, cnp.ndarray X):
+    """A (n_out, n) of the last layer for X (n_in, n), any strides."""
+    cdef Layers layers = Layers(W, b, activations)
+    cdef const kernel_table* table = layers.table
+    cdef Py_ssize_t n = X.shape[1]
+    same_kind(X, table, "X")
+    shape_is(X, layers.arrays[0].n_in, n, "X")
+    cdef cnp.ndarray out = np.empty((layers.arrays[layers.count - 1].n_out, n), X.dtype.newbyteorder("="))
+    if n == 0:
+        return out
+    cdef Arena arena = Arena(table.predict_size(layers.arrays, layers.count, n))
+    cdef matrix x = as_matrix(X), to = as_matrix(out)
+    cdef fp_mode mode
+    with nogil:
+        mode = fp_enter()
+        table.predict(arena.m.start, layers.arrays, layers.count, x, n, to)
+        fp_leave(mode)
+    return out
+
+
+def dense_backward(cnp.ndarray W, cnp.ndarray A, cnp.ndarray dZ):
+    """dA = W' dZ (n_in, n), dW = dZ A' (n_out, n_in), db (n_out, 1): sums over the n examples."""
+    cdef Py_ssize_t n_out = W.shape[0], n_in = W.shape[1], n = A.shape[1]
+    cdef cnp.ndarray db = np.zeros((n_out, 1), W.dtype)
+    cdef Layers layers = Layers([W], [db], ["identity"])
+    cdef const kernel_table* table = layers.table
+    same_kind(A, table, "A")
+    same_kind(dZ, table, "dZ")
+    shape_is(A, n_in, n, "A")
+    shape_is(dZ, n_out, n, "dZ")
+    cdef cnp.ndarray dA = np.empty((n_in, n), W.dtype), dW = np.zeros((n_out, n_in), W.dtype)
+    if n == 0:
+        return dA, dW, db
+    cdef Arena arena = Arena(table.dense_backward_size(n_in, n_out, n))
+    cdef matrix a = as_matrix(A), dz = as_matrix(dZ), da = as_matrix(dA)
+    cdef fp_mode mode
+    with nogil:
+        mode = fp_enter()
+        table.dense_backward(arena.m.start, layers.arrays, a, dz, n, da, cnp.PyArray_DATA(dW), cnp.PyArray_DATA(db))
+        fp_leave(mode)
+    return dA, dW, db
+
+
+def elementwise(str name, cnp.ndarray x):
+    """exp or sigmoid of every number of a C-contiguous array."""
+    cdef const kernel_table* table = table_for(x)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(x)
+    cdef const void* p = contiguous(x, table, n, "x")
+    cdef cnp.ndarray out = np.empty_like(x, subok=False)
+    cdef void* q = cnp.PyArray_DATA(out)
+    cdef bint is_exp = name == "exp"
+    cdef fp_mode mode
+    if not is_exp and name != "sigmoid":
+        raise ValueError(f"name: expected 'exp' or 'sigmoid', got {name!r}")
+    with nogil:
+        mode = fp_enter()
+        if is_exp:
+            table.exp(p, q, n)
+        else:
+            table.sigmoid(p, q, n)
+        fp_leave(mode)
+    return out
+
+
+def sigmoid_backward(cnp.ndarray dA, cnp.ndarray A):
+    """dZ = dA A (1 - A), for C-contiguous arrays of the same shape."""
+    cdef const kernel_table* table = table_for(dA)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(dA)
+    cdef const void* p = contiguous(dA, table, n, "dA")
+    cdef const void* a = contiguous(A, table, n, "A")
+    cdef cnp.ndarray out = np.empty_like(dA, subok=False)
+    cdef void* q = cnp.PyArray_DATA(out)
+    cdef fp_mode mode
+    with nogil:
+        mode = fp_enter()
+        table.sigmoid_backward(p, a, q, n)
+        fp_leave(mode)
+    return out
+
+
+def bce_cost(cnp.ndarray Z, cnp.ndarray T, bint from_logits):
+    """The sum of binary cross-entropy over all numbers of two C-contiguous arrays of the same shape."""
+    cdef const kernel_table* table = table_for(Z)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(Z)
+    cdef const void* z = contiguous(Z, table, n, "Z")
+    cdef const void* t = contiguous(T, table, n, "T")
+    cdef cnp.ndarray costs = np.empty((n + BLOCK - 1)//BLOCK, Z.dtype)
+    cdef void* c = cnp.PyArray_DATA(costs)
+    cdef fp_mode mode
+    with nogil:
+        mode = fp_enter()
+        table.bce_cost(z, t, n, from_logits, c)
+        fp_leave(mode)
+    return sum_in_double(costs, cnp.PyArray_SIZE(costs))
+
+
+def bce_backward(cnp.ndarray Z, cnp.ndarray T, bint from_logits):
+    """dZ = A - T, with A = sigmoid(Z), or A = Z where those are activations."""
+    cdef const kernel_table* table = table_for(Z)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(Z)
+    cdef const void* z = contiguous(Z, table, n, "Z")
+    cdef const void* t = contiguous(T, table, n, "T")
+    cdef cnp.ndarray out = np.empty_like(Z, subok=False)
+    cdef void* q = cnp.PyArray_DATA(out)
+    cdef fp_mode mode
+    with nogil:
+        mode = fp_enter()
+        table.bce_backward(z, t, q, n, from_logits)
+        fp_leave(mode)
+    return out
+
+
+cdef double sum_in_double(cnp.ndarray costs, Py_ssize_t n) noexcept:
+    """In order, in float64: the costs of blocks, each of which is one number of the kernels' dtype."""
+    cdef double total = 0
+    cdef Py_ssize_t i
+    if cnp.PyArray_TYPE(costs) == cnp.NPY_FLOAT32:
+        for i in range(n):
+            total += (<float*>cnp.PyArray_DATA(costs))[i]
+    else:
+        for i in range(n):
+            total += (<double*>cnp.PyArray_DATA(costs))[i]
+    return total
+
+
+def all_finite(cnp.ndarray x):
+    """Whether a matrix of any strides holds no infinity and no NaN; without a temporary of its size."""
+    cdef const kernel_table* table = table_for(x)
+    if cnp.PyArray_NDIM(x) != 2:
+        raise ValueError(f"x: expected a matrix, got shape {np.shape(x)}")
+    cdef Py_ssize_t rows = x.shape[0], columns = x.shape[1], i
+    cdef bint finite = True
+    if not cnp.PyArray_ISALIGNED(x) or columns > 1 and abs(cnp.PyArray_STRIDE(x, 1)) > abs(cnp.PyArray_STRIDE(x, 0)):
+        x, rows, columns = x.T, columns, rows                 # the closer numbers along a row
+    cdef char* p = <char*>cnp.PyArray_DATA(x)
+    cdef Py_ssize_t step = cnp.PyArray_STRIDE(x, 0) if rows > 0 else 0
+    if cnp.PyArray_ISCARRAY_RO(x):
+        with nogil:
+            finite = table.all_finite(p, rows*columns)
+    elif cnp.PyArray_ISALIGNED(x) and columns > 0 and cnp.PyArray_STRIDE(x, 1) == table.itemsize:
+        with nogil:
+            for i in range(rows):
+                if not table.all_finite(p + i*step, columns):
+                    finite = False
+                    break
+    else:                                                     # strided both ways: a piece at a time
+        i = max(1, 65536//max(columns, 1))
+        finite = all(np.isfinite(x[k:k + i, c:c + 65536]).all()
+                     for k in range(0, rows, i) for c in range(0, columns, 65536))
+    return bool(finite)
+
+
+def fma_flops(str dtype, Py_ssize_t iterations):
+    """Do that many rounds of fused multiply-adds in registers and return the number of flops: what the core can do at most."""
+    cdef const kernel_table* table = table_for(np.empty(0, dtype))
+    cdef double flops
+    with nogil:
+        flops = table.fma_flops(iterations)
+    return flops
