@@ -1,0 +1,94 @@
+"""Which build of the kernels runs.
+
+fastnet holds its kernels several times, once for each instruction set: on x86-64 "portable" (plain C), "v2"
+(SSE), "v3" (AVX2 with FMA) and "v4" (AVX-512), on 64-bit ARM "portable" and "neon". The fastest that this CPU
+runs is chosen when fastnet is imported. The environment variable ``FASTNET_ISA`` chooses another one; a name
+that is unknown or that this CPU cannot run makes the import fail. "v3", "v4" and "neon" give the same bits.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fastnet._core import engine
+
+__all__ = ["active", "compiled", "supported", "using"]
+
+
+def compiled() -> tuple[str, ...]:
+    """Return the builds that this installation holds, slowest first.
+
+    Returns
+    -------
+    tuple of str
+
+    Examples
+    --------
+    >>> import fastnet
+    >>> set(fastnet.isa.supported()) <= set(fastnet.isa.compiled())
+    True
+    """
+    return engine.compiled()
+
+
+def supported() -> tuple[str, ...]:
+    """Return the builds of this installation that this CPU can run, slowest first.
+
+    Returns
+    -------
+    tuple of str
+
+    Examples
+    --------
+    >>> import fastnet
+    >>> fastnet.isa.active() in fastnet.isa.supported()
+    True
+    """
+    return engine.supported()
+
+
+def active() -> str:
+    """Return the build in use.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> import fastnet
+    >>> with fastnet.isa.using(fastnet.isa.supported()[0]):
+    ...     fastnet.isa.active() == fastnet.isa.supported()[0]
+    True
+    """
+    return engine.active()
+
+
+@contextmanager
+def using(name: str) -> Iterator[None]:
+    """Run the body of a ``with`` statement on another build, then return to the one before.
+
+    For tests and benchmarks. The choice is the whole process's: its other threads change over too.
+
+    Parameters
+    ----------
+    name : str
+        One of `supported`.
+
+    Raises
+    ------
+    ValueError
+        If ``name`` is not one of them; the message lists them.
+
+    Examples
+    --------
+    >>> import fastnet
+    >>> for name in fastnet.isa.supported():
+    ...     with fastnet.isa.using(name):
+    ...         assert fastnet.sigmoid(0.0) == 0.5
+    """
+    previous = active()
+    engine.activate(name)
+    try:
+        yield
+    finally:
+        engine.activate(previous)

@@ -1,0 +1,45 @@
+"""Fixtures of the whole suite.
+
+Tests that take ``isa`` run once on every build in the installation; all others run on the active one, which
+``FASTNET_ISA=v2 pytest`` chooses.
+
+``rng`` and hypothesis do not mix: draw a seed with hypothesis and make the generator in the test.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+
+import fastnet
+from fastnet._core import cpu
+
+# The examples are the same in every run, so that a failure comes from a change and can be repeated;
+# `pytest --hypothesis-profile=explore` looks further. ``isa`` needs no reset between the examples of a test.
+settings.register_profile(
+    "fastnet", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+settings.register_profile("explore", settings.get_profile("fastnet"), derandomize=False, max_examples=2000)
+settings.load_profile("fastnet")
+
+
+@pytest.fixture(params=fastnet.isa.compiled())
+def isa(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each build of the installation, active during the test; one that this CPU has must load."""
+    if request.param not in cpu.supported():
+        pytest.skip(f"this CPU cannot run the {request.param} build")
+    with fastnet.isa.using(request.param):
+        yield request.param
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request: pytest.FixtureRequest) -> np.dtype:
+    """Both precisions."""
+    return np.dtype(request.param)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Return a generator that starts the same way in every test."""
+    return np.random.default_rng(20240229)
