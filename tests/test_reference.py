@@ -1,0 +1,399 @@
+"""The oracle itself: against numbers worked out by hand, exact arithmetic, differences and counts.
+
+Nothing here uses the compiled core, which is checked against `reference` elsewhere.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mpmath import mp, mpf
+
+from fastnet import reference as ref
+
+EPS = np.finfo(np.float64).eps
+
+# ---- the 2-3-1 network of the notes, worked out element by element as its sums say, with 40 digits. First
+# one example, x = (1, 0.5) and t = 1; then the means over three, which begin with it.
+
+W1, b1 = [[0.5, -1.0], [1.5, 0.25], [-0.75, 2.0]], [[0.25], [-0.5], [1.0]]
+W2, b2 = [[1.25, -0.5, 0.75]], [[-0.25]]
+X = np.array([[1.0, -0.5, 2.0], [0.5, 1.5, -1.0]])
+T = np.array([[1.0, 0.0, 0.25]])
+
+Z1, A1 = [[0.25], [1.125], [1.25]], [[0.5621765008857981], [0.75491498686762829], [0.77729986117469115]]
+Z2, A2, J = [[0.65823802855445184]], [[0.65886447501129343]], 0.41723741811565853
+dA2, dZ2 = [[-1.5177628145497741]], [[-0.34113552498870657]]  # ∂J/∂a = −1/a here, and s
+dW2 = [[-0.1917783757659908, -0.2575283203669309, -0.265164596215477]]
+dA1 = [[-0.42641940623588321], [0.17056776249435328], [-0.25585164374152992]]
+dZ1 = [[-0.10495634941538044], [0.031558165889543444], [-0.04428914429155777]]
+dW1 = [
+    [-0.10495634941538044, -0.052478174707690219],
+    [0.031558165889543444, 0.015779082944771722],
+    [-0.04428914429155777, -0.022144572145778885],
+]
+
+ALL_A2 = [[0.65886447501129343, 0.63913244173037781, 0.61901783841453795]]
+MEAN_J = 0.76004634051034641
+MEAN_dW2, MEAN_db2 = (
+    [[0.086215959893931534, 0.088115399389573653, 0.13133846525595494]],
+    [[0.2223382517187364]],
+)
+MEAN_dW1 = [
+    [-0.028319086319716606, 0.028822185066780762],
+    [0.010968937196810194, -0.022614551556193144],
+    [-0.002809124129868813, -0.010906393520167677],
+]
+MEAN_db1 = [[0.017995823649627562], [-0.016905308674306858], [-0.0063339936014435284]]
+
+
+def assert_close(got: object, wanted: object) -> None:
+    """Within 16 eps of the largest element: some twenty operations lie behind each, of half an eps each."""
+    got, wanted = np.asarray(got), np.asarray(wanted)
+    assert got.shape == wanted.shape
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=16 * EPS * np.abs(wanted).max())
+
+
+def notes_network() -> ref.Network:
+    return ref.Network([ref.Layer(2, 3, W=W1, b=b1), ref.Layer(3, 1, W=W2, b=b2)])
+
+
+def test_the_notes_with_one_example() -> None:
+    x, t = X[:, :1], T[:, :1]
+    np.testing.assert_array_equal(ref.dense_forward(W1, b1, x), Z1)  # exact: few bits each
+    assert_close(ref.dense_forward(W1, b1, x, "sigmoid"), A1)
+    assert_close(ref.dense_forward(W2, b2, A1), Z2)
+    assert_close(ref.sigmoid(Z2), A2)
+    assert_close(ref.bce_loss(Z2, t), J)
+    assert_close(ref.bce_loss(A2, t, from_logits=False), J)
+    s = ref.bce_backward(Z2, t)
+    assert_close(s, dZ2)
+    for found, wanted in zip(ref.dense_backward(W2, A1, s), (dA1, dW2, dZ2), strict=True):
+        assert_close(found, wanted)
+
+    net = notes_network()
+    assert_close(net.forward(x), A2)
+    below, *step2 = net.layers[1].backward(dA2)  # the long way round, by ∂J/∂a
+    assert_close(below, dA1)
+    _, *step1 = net.layers[0].backward(below)
+    for steps in ((*step1, *step2), itertools.chain(*net.gradients(x, t))):
+        for found, wanted in zip(steps, (dW1, dZ1, dW2, dZ2), strict=True):
+            assert_close(found, wanted)
+
+
+def test_the_notes_with_three_examples() -> None:
+    net = notes_network()
+    assert_close(net.forward(X), ALL_A2)
+    assert_close(net.predict_proba(X), ALL_A2)
+    assert_close(net.loss(X, T), MEAN_J)
+    gradients = itertools.chain(*net.gradients(X, T))
+    for found, wanted in zip(gradients, (MEAN_dW1, MEAN_db1, MEAN_dW2, MEAN_db2), strict=True):
+        assert_close(found, wanted)
+
+
+# ---- the functions against exact arithmetic
+
+
+@pytest.mark.parametrize("z", [0.0, 1e-300, -1e-9, 0.3, -2.5, 17.0, -37.0, 36.9, 700.0, -700.0, 1e4, -1e4])
+def test_cost_and_sigmoid_against_mpmath(z: float) -> None:
+    with mp.workdps(60 + round(abs(z))):  # enough for 1 − a
+        exact_a = 1 / (1 + mp.exp(-mpf(z)))
+        assert abs(ref.sigmoid([z])[0] - exact_a) <= 2 * EPS * exact_a + mpf(2) ** -1074
+        for t in (0.0, 0.25, 1.0):  # powers of two: t z is exact
+            exact = -t * mp.log(exact_a) - (1 - mpf(t)) * mp.log(1 - exact_a)
+            assert abs(ref.bce_loss([[z]], [[t]]) - exact) <= 2 * EPS * exact + mpf(2) ** -1074
+            assert abs(ref.bce_backward([[z]], [[t]])[0, 0] - (exact_a - t)) <= 2 * EPS
+
+
+def test_exp_and_sigmoid_at_the_ends() -> None:
+    ends = [-np.inf, -1e308, -0.0, 0.0, 1e308, np.inf]
+    np.testing.assert_array_equal(ref.exp(ends), [0, 0, 1, 1, np.inf, np.inf])
+    np.testing.assert_array_equal(ref.sigmoid(ends), [0, 0, 0.5, 0.5, 1, 1])
+    assert np.isnan(ref.exp(np.nan))
+    assert np.isnan(ref.sigmoid(np.nan))
+
+
+def test_logits_and_outputs_agree(rng: np.random.Generator) -> None:
+    Z = rng.uniform(-5, 5, (3, 40))
+    targets = rng.uniform(0, 1, Z.shape)
+    A = ref.sigmoid(Z)
+    same = ref.bce_backward(A, targets, from_logits=False)
+    np.testing.assert_array_equal(ref.bce_backward(Z, targets), same)
+    # a carries up to 2 eps, which log(1 − a) makes larger by a/(1 − a) <= e^5; 3 outputs are summed
+    near = ref.bce_loss(A, targets, from_logits=False)
+    assert abs(ref.bce_loss(Z, targets) - near) <= 3 * 4 * EPS * math.exp(5)
+
+
+def test_saturated_logits_stay_finite() -> None:
+    Z, targets = [[1e4, 1e4, -1e4, -1e4]], [[0.0, 1.0, 0.0, 1.0]]
+    assert ref.bce_loss(Z, targets) == 5000.0
+    np.testing.assert_array_equal(ref.bce_backward(Z, targets), [[1, 0, 0, -1]])
+    net = ref.Network([ref.Layer(1, 1, W=[[1e4]])])
+    inputs = [[1.0, 1.0, -1.0, -1.0]]
+    assert net.loss(inputs, targets) == 5000.0
+    (dW, db), *_ = net.gradients(inputs, targets)
+    assert (dW.item(), db.item()) == (0.5, 0.0)
+    # outputs of 0 and 1 themselves cost nothing where they are right, infinity elsewhere
+    assert ref.bce_loss([[1.0, 0.0]], [[1.0, 0.0]], from_logits=False) == 0.0
+    assert ref.bce_loss([[1.0]], [[0.0]], from_logits=False) == math.inf
+    assert ref.bce_loss([[0.0]], [[0.5]], from_logits=False) == math.inf
+
+
+# ---- gradients against central differences
+
+
+def network_with(sizes: tuple[int, ...], first: str = "sigmoid") -> ref.Network:
+    names = [first, *["sigmoid"] * len(sizes)]
+    return ref.Network(
+        [ref.Layer(*pair, name) for pair, name in zip(itertools.pairwise(sizes), names, strict=False)]
+    )
+
+
+@pytest.mark.parametrize("n", [1, 7])
+@pytest.mark.parametrize("first", ["sigmoid", "identity"])
+@pytest.mark.parametrize("sizes", [(2, 3, 1), (5, 4, 3, 2), (3, 6, 5, 4, 1), (6, 1, 3)])
+def test_gradients_against_central_differences(
+    sizes: tuple[int, ...], first: str, n: int, rng: np.random.Generator
+) -> None:
+    net = network_with(sizes, first)
+    for layer in net.layers:
+        layer.W = rng.normal(size=layer.W.shape)  # larger than drawn, so that no gradient is tiny
+    inputs, targets = rng.normal(size=(sizes[0], n)), rng.uniform(0, 1, (sizes[-1], n))
+    gradients = net.gradients(inputs, targets)
+    # The error of (J(w + h) − J(w − h)) / 2h is about h²/6 from the third derivative and eps J / h from
+    # rounding J, both near 4e-11 at h = eps^(1/3); the gradients are above 1e-3.
+    h = EPS ** (1 / 3)
+    for layer, found in zip(net.layers, gradients, strict=True):
+        for array, gradient in zip((layer.W, layer.b), found, strict=True):
+            difference = np.empty_like(array)
+            for index, value in np.ndenumerate(array.copy()):
+                array[index] = value + h
+                above = net.loss(inputs, targets)
+                array[index] = value - h
+                below = net.loss(inputs, targets)
+                array[index] = value
+                difference[index] = (above - below) / (2 * h)
+            largest = np.abs(gradient).max()
+            assert largest > 1e-3
+            assert np.abs(difference - gradient).max() <= 1e-7 * largest
+
+
+def task(rng: np.random.Generator, n: int = 10) -> tuple[np.ndarray, np.ndarray]:
+    inputs = rng.normal(size=(2, n))
+    return inputs, (inputs.sum(axis=0, keepdims=True) > 0).astype(float)
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_one_epoch_is_its_batches_one_by_one(shuffle: bool, rng: np.random.Generator) -> None:
+    inputs, targets = task(rng)
+    net, by_hand = notes_network(), notes_network()
+    history = net.fit(inputs, targets, epochs=2, batch_size=4, learning_rate=0.5, shuffle=shuffle, seed=3)
+    for epoch in range(2):
+        order = ref.permutation(10, 3, epoch) if shuffle else np.arange(10)
+        cost = 0.0
+        for batch in (order[:4], order[4:8], order[8:]):  # the last batch has two examples, and counts as two
+            cost += by_hand.loss(inputs[:, batch], targets[:, batch]) * len(batch)
+            gradients = by_hand.gradients(inputs[:, batch], targets[:, batch])
+            for layer, (dW, db) in zip(by_hand.layers, gradients, strict=True):
+                layer.W -= 0.5 * dW
+                layer.b -= 0.5 * db
+        assert history.loss[epoch] == pytest.approx(cost / 10, rel=16 * EPS)
+    for layer, wanted in zip(net.layers, by_hand.layers, strict=True):
+        assert_close(layer.W, wanted.W)
+        assert_close(layer.b, wanted.b)
+    assert [seconds > 0 for seconds in history.seconds] == [True, True]
+
+
+def test_fit_learns_repeats_and_binds_new_arrays(rng: np.random.Generator) -> None:
+    inputs, targets = task(rng, 60)
+    fits = []
+    for seed in (1, 1, 2):
+        net = network_with((2, 3, 1))
+        before = net.layers[0].W
+        kept = before.copy()
+        history = net.fit(inputs, targets, epochs=60, batch_size=7, learning_rate=1.0, seed=seed)
+        np.testing.assert_array_equal(before, kept)
+        assert history.loss[-1] < history.loss[0] / 2
+        assert ((net.predict_proba(inputs) > 0.5) == targets).mean() > 0.9
+        fits.append(net.layers[0].W)
+    np.testing.assert_array_equal(fits[0], fits[1])
+    assert not np.array_equal(fits[0], fits[2])
+
+
+def test_divergence_leaves_the_weights() -> None:
+    net = notes_network()
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match=r"epoch 1 .*learning_rate=1e\+308"):
+        net.fit(X * 1e3, T, epochs=3, batch_size=2, learning_rate=1e308)
+    np.testing.assert_array_equal(net.layers[0].W, W1)
+    np.testing.assert_array_equal(net.layers[1].b, b2)
+
+
+def test_progress_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    notes_network().fit(X, T, epochs=2, batch_size=3, progress=True)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.splitlines()[-1].startswith("epoch 2/2  loss 0.7")
+
+
+def test_float32_stays_float32() -> None:
+    net = ref.Network([ref.Layer(2, 3), ref.Layer(3, 1)], seed=1, dtype="float32")
+    net.fit(X.astype(np.float32), T.astype(np.float32), epochs=2, batch_size=2)
+    Z, targets = np.float32([[0.5]]), np.float32([[1.0]])
+    arrays = [ref.exp(Z), ref.sigmoid(Z), ref.bce_backward(Z, targets), ref.dense_forward(Z, Z, Z, "sigmoid")]
+    arrays += [net.forward(X), *net.layers[1].backward(T), *ref.dense_backward(Z, Z, Z)]
+    arrays += [*itertools.chain(*net.gradients(X, T)), net.layers[0].W, net.layers[1].b]
+    assert {array.dtype for array in arrays} == {np.dtype(np.float32)}
+    assert {ref.exp([1, 2]).dtype, ref.dense_forward([[1]], [[2]], [[3]]).dtype} == {np.dtype(np.float64)}
+
+
+# ---- random numbers: against SplitMix64 in integers, one draw after the other
+
+
+def mix(z: int) -> int:
+    z %= 2**64
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
+    return z ^ (z >> 31)
+
+
+GOLDEN = 0x9E3779B97F4A7C15
+
+
+def words(seed: int, stream: int) -> Iterator[int]:
+    state = mix(mix(seed + GOLDEN) + (stream + 1) * GOLDEN)
+    while True:
+        state += GOLDEN
+        yield mix(state)
+
+
+def shuffled(n: int, seed: int, epoch: int) -> tuple[list[int], int]:
+    """Return the permutation, and how many draws were rejected."""
+    order, draws, rejected = list(range(n)), words(seed, epoch), 0
+    for i in range(n - 1, 0, -1):
+        while (product := (next(draws) >> 32) * (i + 1)) % 2**32 < 2**32 % (i + 1):
+            rejected += 1
+        j = product // 2**32
+        order[i], order[j] = order[j], order[i]
+    return order, rejected
+
+
+def test_mixing_is_that_of_splitmix64() -> None:
+    published = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]  # the first three for seed 0
+    assert [mix(k * GOLDEN) for k in (1, 2, 3)] == published
+
+
+def test_permutation_pinned() -> None:
+    assert ref.permutation(10, 0, 0).tolist() == [4, 7, 0, 5, 9, 3, 6, 2, 8, 1]
+    assert ref.permutation(10, 0, 1).tolist() == [7, 8, 4, 0, 9, 2, 6, 3, 5, 1]
+    assert ref.permutation(10, 1, 0).tolist() == [1, 9, 0, 7, 4, 2, 5, 3, 8, 6]
+    assert ref.permutation(5, 2**64 - 1, 2**63 - 1).tolist() == [2, 1, 3, 0, 4]
+    assert ref.permutation(569, 7, 3)[:8].tolist() == [362, 78, 232, 177, 104, 360, 155, 50]
+    assert ref.permutation(0, 0, 0).tolist() == []
+    assert ref.permutation(1, 0, 0).dtype == np.intp
+
+
+@given(n=st.integers(0, 3000), seed=st.integers(0, 2**64 - 1), epoch=st.integers(0, 2**63 - 1))
+def test_permutation_against_one_draw_after_the_other(n: int, seed: int, epoch: int) -> None:
+    order = ref.permutation(n, seed, epoch)
+    np.testing.assert_array_equal(np.sort(order), np.arange(n))
+    assert order.tolist() == shuffled(n, seed, epoch)[0]
+
+
+def test_permutation_with_a_rejected_draw() -> None:
+    order, rejected = shuffled(30_000, 5, 0)
+    assert rejected == 1  # else the test says nothing
+    assert order[:4] == [9387, 10110, 27183, 17386]
+    assert ref.permutation(30_000, 5, 0).tolist() == order
+
+
+def chi_square(counts: np.ndarray) -> float:
+    """Return how many standard deviations Pearson's statistic of equally likely cells is above its mean."""
+    expected = counts.sum() / counts.size
+    freedom = counts.size - 1
+    return float((((counts - expected) ** 2 / expected).sum() - freedom) / math.sqrt(2 * freedom))
+
+
+def test_permutations_are_equally_frequent() -> None:
+    index = {order: k for k, order in enumerate(itertools.permutations(range(4)))}
+    over_epochs = [index[tuple(ref.permutation(4, 11, epoch).tolist())] for epoch in range(2400)]
+    over_seeds = [index[tuple(ref.permutation(4, seed, 0).tolist())] for seed in range(2400)]
+    assert abs(chi_square(np.bincount(over_epochs, minlength=24))) < 4
+    assert abs(chi_square(np.bincount(over_seeds, minlength=24))) < 4
+
+
+def test_every_place_is_equally_frequent() -> None:
+    places = np.array([np.argsort(ref.permutation(40, 0, epoch)) for epoch in range(2000)])
+    for example in (0, 1, 20, 39):
+        assert abs(chi_square(np.bincount(places[:, example], minlength=40))) < 4
+
+
+def test_uniform() -> None:
+    assert ref.uniform(0, 0, 3).tolist() == [0.13870941014555427, 0.9711020828012883, 0.2778328726049074]
+    pinned = [0.5900177397059914, 0.3846689303015145, 0.49806552538630944]
+    assert ref.uniform(42, 2**63 + 1, 3).tolist() == pinned
+    many = ref.uniform(9, 4, 20_000)
+    assert many.tolist() == [(word >> 11) / 2**53 for word in itertools.islice(words(9, 4), 20_000)]
+    assert 0 <= many.min() < many.max() < 1
+    assert abs(chi_square(np.histogram(many, bins=50, range=(0, 1))[0])) < 4
+    assert abs(np.corrcoef(many[:-1], many[1:])[0, 1]) < 4 / math.sqrt(20_000)
+
+
+@pytest.mark.parametrize(("activation", "factor"), [("sigmoid", 2), ("identity", 6)])
+def test_initial_weights(activation: str, factor: int) -> None:
+    bound = math.sqrt(factor / (30 + 20))
+    draws = [(2 * u - 1) * bound for u in ref.uniform(5, 2**63 + 2, 30 * 20 + 20)]
+    W, b = ref.initial_weights(30, 20, activation, 5, 2, "float64")
+    assert W.tolist() == [draws[30 * row : 30 * row + 30] for row in range(20)]
+    assert b.tolist() == [[draw] for draw in draws[600:]]
+    assert 0.99 * bound < np.abs(W).max() < bound
+    narrow = ref.initial_weights(30, 20, activation, 5, 2, np.float32)
+    np.testing.assert_array_equal(narrow[0], W.astype(np.float32))
+    np.testing.assert_array_equal(narrow[1], b.astype(np.float32))
+
+
+def test_which_layers_a_network_draws() -> None:
+    plain, seeded, given = ref.Layer(2, 3), ref.Layer(3, 4, seed=8), ref.Layer(4, 2, W=np.ones((2, 4)))
+    assigned = ref.Layer(2, 1)
+    assigned.b = np.full((1, 1), 7.0)
+    np.testing.assert_array_equal(plain.W, ref.initial_weights(2, 3, "sigmoid", 0, 0, "float64")[0])
+    assert not given.b.any()
+    net = ref.Network([plain, seeded, given, assigned], seed=6)
+    assert net.sizes == (2, 3, 4, 2, 1)
+    np.testing.assert_array_equal(plain.W, ref.initial_weights(2, 3, "sigmoid", 6, 0, "float64")[0])
+    np.testing.assert_array_equal(seeded.b, ref.initial_weights(3, 4, "sigmoid", 8, 0, "float64")[1])
+    assert given.W.tolist() == [[1.0] * 4] * 2
+    assert assigned.b.item() == 7.0
+    ref.Network([plain], seed=9)  # it has weights now, which another network leaves alone
+    np.testing.assert_array_equal(plain.W, ref.initial_weights(2, 3, "sigmoid", 6, 0, "float64")[0])
+
+
+def test_what_does_not_fit() -> None:
+    net = notes_network()
+    one = np.ones((1, 1))
+    wrong = {
+        "shapes of W, b and A": lambda: ref.dense_forward(W1, [0.0, 0.0, 0.0], X),
+        "shapes of W, A and dZ": lambda: ref.dense_backward(W1, X, T),
+        r"\(1, 1\) and \(1, 3\)": lambda: ref.bce_loss(Z2, T),
+        "at least one example": lambda: ref.bce_loss(one[:, :0], one[:, :0]),
+        r"\(2, n\), \(1, n\), n > 0": lambda: net.loss(X, T[:, :2]),
+        "n > 0, got": lambda: net.fit(X[:, :0], T[:, :0]),
+        r"below 2\*\*64, got -1": lambda: ref.uniform(-1, 0, 1),
+        r"below 2\*\*32, got -2": lambda: ref.permutation(-2, 0, 0),
+        "'sigmoid' or 'identity', got 'relu'": lambda: ref.Layer(1, 1, "relu"),
+        "give W, or": lambda: ref.Layer(1, 1, b=one),
+        r"W must be \(3, 2\)": lambda: ref.Layer(2, 3, W=np.ones((2, 3))),
+        "n_out 3 below n_in 4": lambda: ref.Network([ref.Layer(2, 3), ref.Layer(4, 1)]),
+        "at least one Layer": lambda: ref.Network([]),
+        "'sigmoid' as the activation": lambda: ref.Network([ref.Layer(2, 1, "identity")]).loss(X, T),
+    }
+    for message, call in wrong.items():
+        with pytest.raises(ValueError, match=message):
+            call()
+    with pytest.raises(TypeError, match=r"layers\[0\] must have dtype float32, got float64"):
+        ref.Network([ref.Layer(2, 1, W=[[1.0, 1.0]])], dtype="float32")
+    with pytest.raises(RuntimeError, match="call forward first"):
+        ref.Layer(1, 1).backward(one)
