@@ -1,0 +1,252 @@
+"""What may enter: one check, and one wording, for each kind of bad input.
+
+Every public function sends its arguments through here once; everything below (`fastnet._core.engine`) trusts
+what it gets. An array that already has the right dtype passes through untouched, whatever its strides:
+nothing here copies the user's data whole, except where the numbers themselves must change (integers,
+booleans, float16, swapped bytes). Each message names the argument, what was expected and what came.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+import operator
+import sys
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from fastnet._core import engine
+
+Array = NDArray[Any]
+
+ACTIVATIONS = ("sigmoid", "identity")
+DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+_BLOCK = 1 << 16  # elements looked at together while the first bad value is searched
+
+
+def real_dtype(value: DTypeLike, name: str = "dtype") -> np.dtype[Any]:
+    """Return float32 or float64 as a dtype; TypeError for anything else."""
+    try:
+        found = np.dtype(value)
+    except TypeError:
+        found = None
+    if found not in DTYPES or value is None:
+        raise TypeError(f"{name} must be float32 or float64, got {value!r}")
+    return found
+
+
+def real_array(
+    value: Any, name: str, dtype: np.dtype[Any] | None = None, owner: str = "the network"
+) -> Array:
+    """Return `value` as a float32 or float64 array of any shape, untouched if it is one already.
+
+    With `dtype`, floating arrays of another precision raise TypeError (no silent copies); `owner` says in the
+    message who works in that dtype. Without, the array's own precision is taken, float64 for integers.
+    """
+    if type(value) is np.ndarray:
+        if value.dtype == dtype or (dtype is None and value.dtype in DTYPES):
+            return value
+        array: Array = value
+    else:
+        array = _to_array(value, name)
+    kind = array.dtype.kind
+    native = array.dtype.newbyteorder("=")
+    target = dtype if dtype is not None else native if native in DTYPES else DTYPES[1]
+    if kind == "c":
+        raise ValueError(f"{name} must hold real numbers, got complex ones (dtype {array.dtype})")
+    if kind == "O":
+        array, kind = _from_objects(array, name), "u"
+    if kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+    plain = isinstance(value, (list, tuple, int, float))  # numbers without a precision of their own
+    if kind == "f" and native != target and native != np.float16 and not plain:
+        raise TypeError(_other_precision(name, native, target, owner))
+    with np.errstate(over="ignore"):  # a number too large becomes inf, which the finiteness check names
+        return array.astype(target, copy=False)
+
+
+def _to_array(value: Any, name: str) -> Array:
+    """Return anything array-like as an ndarray; sparse, masked and ragged ones are refused."""
+    if hasattr(value, "toarray"):
+        raise TypeError(f"{name} must be a dense array, got {type(value).__name__}: use {name}.toarray()")
+    masked = sys.modules.get("numpy.ma")  # no masked array exists before somebody imports it
+    if masked is not None and isinstance(value, masked.MaskedArray) and masked.is_masked(value):
+        hidden = int(masked.count_masked(value))
+        raise ValueError(f"{name} must have no missing values, got a masked array with {hidden} of them")
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from error
+
+
+def _from_objects(array: Array, name: str) -> Array:
+    """Return an object array as float64; ValueError at the first element that is no number."""
+    for index, element in np.ndenumerate(array):
+        try:
+            if element is None or isinstance(element, (str, bytes)):  # float() would read "1.5"
+                raise TypeError
+            float(element)
+        except (TypeError, ValueError, OverflowError):
+            place = list(map(int, index))
+            raise ValueError(f"{name} must hold real numbers, got {element!r} at {place}") from None
+    return array.astype(np.float64)
+
+
+def _other_precision(name: str, found: np.dtype[Any], wanted: np.dtype[Any], owner: str) -> str:
+    remedy = f"convert it with {name}.astype(np.{wanted})"
+    if found in DTYPES and owner in ("the network", "the layer"):
+        remedy += f", or make {owner} with dtype='{found}'"
+    return f"{name} must have dtype {wanted}, as {owner} has, got {found}: {remedy}"
+
+
+def _shape_error(name: str, expected: str, array: Array, hint: str = "") -> ValueError:
+    return ValueError(f"{name} must have shape {expected}, got {array.shape}{hint}")
+
+
+def columns(value: Any, name: str, rows: int, dtype: np.dtype[Any], owner: str = "the network") -> Array:
+    """Return `value` as an array (rows, n) that holds an example in each column."""
+    array = real_array(value, name, dtype, owner)
+    if array.ndim == 2 and array.shape[0] == rows:
+        return array
+    expected = f"({rows}, n), a column per example"
+    hint = ""
+    if array.ndim == 1:
+        hint = f": use {name}.reshape({'1, -1' if rows == 1 else '-1, 1'})"
+    elif array.ndim == 2 and array.shape[1] == rows:
+        hint = f": use {name}.T if its rows are the examples"
+    raise _shape_error(name, expected, array, hint)
+
+
+def exact(
+    value: Any,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    owner: str = "the network",
+) -> Array:
+    """Return `value` as an array of exactly this shape: nothing is broadcast."""
+    array = real_array(value, name, dtype, owner)
+    if array.shape != shape:
+        size = math.prod(shape)
+        hint = f": use {name}.reshape{shape}" if array.ndim != len(shape) and array.size == size else ""
+        raise _shape_error(name, str(shape), array, hint)
+    return array
+
+
+def matrix(value: Any, name: str, meaning: str) -> Array:
+    """Return the first argument of a function as a matrix without an empty side, in its own precision."""
+    array = real_array(value, name)
+    if array.ndim != 2 or 0 in array.shape:
+        raise _shape_error(name, meaning, array)
+    return array
+
+
+def finite(array: Array, name: str) -> Array:
+    """Return a 2-D array; ValueError naming the first NaN or infinity in it, row by row."""
+    if not engine.all_finite(array):
+        row, column, value = _first_not_finite(array)
+        raise ValueError(f"{name} must be finite, got {value} at [{row}, {column}]")
+    return array
+
+
+def _first_not_finite(array: Array) -> tuple[int, int, float]:
+    for row, values in enumerate(array):
+        for start in range(0, len(values), _BLOCK):
+            bad = np.flatnonzero(~np.isfinite(values[start : start + _BLOCK]))
+            if len(bad):
+                column = start + int(bad[0])
+                return row, column, float(values[column])
+    raise ValueError("an array changed while it was being checked")
+
+
+def in_unit_interval(array: Array, name: str, what: str) -> Array:
+    """Return a 2-D array; ValueError if it holds NaN, infinities or anything outside [0, 1]."""
+    finite(array, name)
+    if array.size:
+        low, high = float(array.min()), float(array.max())
+        if low < 0 or high > 1:
+            raise ValueError(f"{name} must hold {what} in [0, 1], got values from {low:g} to {high:g}")
+    return array
+
+
+def examples(X: Any, n_in: int, dtype: np.dtype[Any], *, at_least: int = 0) -> Array:
+    """Return the input of a network, (n_in, n): finite, and with at least so many examples."""
+    array = finite(columns(X, "X", n_in, dtype), "X")
+    if array.shape[1] < at_least:
+        raise ValueError(f"X must have at least one example (a column), got shape {array.shape}")
+    return array
+
+
+def targets(T: Any, n_out: int, n: int, dtype: np.dtype[Any]) -> Array:
+    """Return the targets of a network, (n_out, n): in [0, 1], one column for each example of X."""
+    array = real_array(T, "T", dtype)
+    if array.ndim == 2 and array.shape[0] == n_out and array.shape[1] != n:
+        raise ValueError(f"T must have a column for each of the {n} examples of X, got shape {array.shape}")
+    return in_unit_interval(exact(array, "T", (n_out, n), dtype), "T", "targets")
+
+
+def integer(value: Any, name: str, minimum: int = 1, below: int | None = None) -> int:
+    """Return a whole number; TypeError for booleans and floats, ValueError outside its range."""
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be an int, got {value!r}")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an int, got {value!r}") from None
+    if number < minimum or (below is not None and number >= below):
+        bounds = f"at least {minimum}" + ("" if below is None else f" and below {below}")
+        raise ValueError(f"{name} must be {bounds}, got {number}")
+    return number
+
+
+def seed(value: Any, name: str = "seed") -> int:
+    """Return a seed, 0 <= seed < 2**64."""
+    return integer(value, name, 0, 2**64)
+
+
+def rate(value: Any, name: str = "learning_rate") -> float:
+    """Return a finite number > 0."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    number = float(value)
+    if not (math.isfinite(number) and number > 0):
+        raise ValueError(f"{name} must be finite and greater than 0, got {number:g}")
+    return number
+
+
+def flag(value: Any, name: str) -> bool:
+    """Return True or False; TypeError for anything else."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def activation(value: Any) -> str:
+    """Return the name of an activation that the core has."""
+    names = ", ".join(map(repr, ACTIVATIONS))
+    if not isinstance(value, str):
+        raise TypeError(f"activation must be one of {names}, got {value!r}")
+    if value not in ACTIVATIONS:
+        raise ValueError(f"activation must be one of {names}, got {value!r}")
+    return value
+
+
+def chain(sizes: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+    """Return the widths (n_in, ..., n_out) of layers of shapes (n_in, n_out) that feed each other."""
+    for k, ((_, n_out), (n_in, _)) in enumerate(pairwise(sizes), start=1):
+        if n_out != n_in:
+            raise ValueError(
+                f"layers must chain: layers[{k}].n_in must be {n_out}, layers[{k - 1}].n_out, got {n_in}"
+            )
+    return (sizes[0][0], *(n_out for _, n_out in sizes))
+
+
+def contiguous(array: Array) -> Array:
+    """Return the array in C order and aligned, copied only if it is not: for what is of a result's size."""
+    if array.flags.c_contiguous and array.flags.aligned:
+        return array
+    return array.copy(order="C")

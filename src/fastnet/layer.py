@@ -1,0 +1,249 @@
+"""A dense layer of the notes: Z = W A + b, an activation, and the way back, one step at a time.
+
+A layer owns its weights: what is assigned is checked and copied, so no two layers share memory by accident.
+In-place arithmetic (``layer.W -= learning_rate * dW``) works on the layer's own array. A fit of the whole
+network does not write into these arrays; it binds new ones when it has ended well.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from fastnet import _validate, functions
+from fastnet._core import engine
+from fastnet._validate import Array
+
+__all__ = ["Layer"]
+
+_WEIGHT_STREAMS = 2**63  # below lie the streams of the epochs' shuffles
+
+
+class Layer:
+    """A dense layer with its activation: A_out = activation(W A + b).
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Width of the input and of the output.
+    activation : {"sigmoid", "identity"}
+        Applied to each element of Z = W A + b.
+    W : array_like, shape (n_out, n_in), optional
+        Weights, copied. By default they are drawn.
+    b : array_like, shape (n_out, 1), optional
+        Biases, copied. By default zero if W is given, and drawn like it otherwise.
+    seed : int, optional
+        Seed of the drawn weights, 0 <= seed < 2**64.
+    dtype : {"float32", "float64"}, optional
+        By default that of W, or float64.
+
+    Attributes
+    ----------
+    n_in, n_out : int
+    activation : str
+    W : ndarray, shape (n_out, n_in)
+    b : ndarray, shape (n_out, 1)
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a size is not a positive int, the activation unknown, or W, b, seed and dtype do not fit one
+        another.
+
+    Notes
+    -----
+    Drawn weights and biases come from U(−B, B), B = sqrt(6 / (n_in + n_out)), with 2 in place of 6 for the
+    sigmoid (Glorot and Bengio 2010; the factors scikit-learn uses). A layer made without `W` and `seed` draws
+    from seed 0 and is drawn anew, with the network's seed and dtype, by the first `Network` that takes it;
+    from then on, and after any assignment to W or b, it keeps its weights.
+
+    Examples
+    --------
+    >>> import fastnet as fn
+    >>> layer = fn.Layer(2, 1, W=[[1.0, -1.0]], b=[[0.0]])
+    >>> layer.forward([[3.0], [3.0]])
+    array([[0.5]])
+    >>> dA, dW, db = layer.backward([[1.0]])
+    >>> dW
+    array([[0.75, 0.75]])
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        activation: str = "sigmoid",
+        *,
+        W: ArrayLike | None = None,
+        b: ArrayLike | None = None,
+        seed: int | None = None,
+        dtype: DTypeLike | None = None,
+    ) -> None:
+        self.n_in = _validate.integer(n_in, "n_in")
+        self.n_out = _validate.integer(n_out, "n_out")
+        self.activation = _validate.activation(activation)
+        if b is not None and W is None:
+            raise ValueError("b was given without W: give both, or W alone for biases of zero")
+        if W is not None and seed is not None:
+            raise ValueError("W and seed were both given: a layer is either given its weights or draws them")
+        wanted = None if dtype is None else _validate.real_dtype(dtype)
+        self._keeps_dtype = wanted is not None
+        self._input: Array | None = None
+        self._output: Array | None = None
+        self._W: Array
+        self._b: Array
+        if W is None:
+            self._draw(0 if seed is None else _validate.seed(seed), 0, wanted or np.dtype(np.float64))
+            self._owned = seed is not None
+        else:
+            W = _validate.real_array(W, "W", wanted, "the layer")
+            self._W = np.empty((self.n_out, self.n_in), W.dtype)
+            self._b = np.zeros((self.n_out, 1), W.dtype)
+            self.W = W
+            if b is not None:
+                self.b = b
+
+    def _draw(self, seed: int, k: int, dtype: np.dtype[Any]) -> None:
+        """Draw the weights as layer k of a network does: a stream of its own, W in C order, then b."""
+        count = self.n_out * self.n_in
+        if count + self.n_out > sys.maxsize // 8:
+            raise MemoryError(f"a layer of {self.n_in} x {self.n_out} needs {8 * (count + self.n_out)} bytes")
+        bound = math.sqrt((2 if self.activation == "sigmoid" else 6) / (self.n_in + self.n_out))
+        drawn = engine.uniform(seed, _WEIGHT_STREAMS + k, count + self.n_out)
+        drawn *= 2
+        drawn -= 1
+        drawn *= bound
+        self._W = drawn[:count].reshape(self.n_out, self.n_in).astype(dtype)
+        self._b = drawn[count:].reshape(self.n_out, 1).astype(dtype)
+
+    def _check_dtype(self, k: int, dtype: np.dtype[Any]) -> None:
+        """TypeError if the layer has weights, or was asked for a dtype, other than a network works in."""
+        if (self._owned or self._keeps_dtype) and self.dtype != dtype:
+            raise TypeError(
+                f"layers[{k}] must have dtype {dtype}, as the network has, got {self.dtype}: "
+                f"make the layer with dtype='{dtype}' or the network with dtype='{self.dtype}'"
+            )
+
+    def _adopt(self, k: int, seed: int, dtype: np.dtype[Any]) -> None:
+        """Become layer k of a network: draw its weights unless the layer has some of its own."""
+        if not self._owned:
+            self._draw(seed, k, dtype)
+            self._owned = True
+
+    def _bind(self, W: Array, b: Array) -> None:
+        """Take over arrays that nobody else holds: what a fit publishes."""
+        self._W, self._b = W, b
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of W and b."""
+        return self._W.dtype
+
+    @property
+    def W(self) -> Array:
+        """The weights, (n_out, n_in); assigning checks shape, dtype and finiteness, and copies."""
+        return self._W
+
+    @W.setter
+    def W(self, value: ArrayLike) -> None:
+        self._W = self._checked(value, "W", self._W)
+
+    @property
+    def b(self) -> Array:
+        """The biases, (n_out, 1); assigning checks shape, dtype and finiteness, and copies."""
+        return self._b
+
+    @b.setter
+    def b(self, value: ArrayLike) -> None:
+        self._b = self._checked(value, "b", self._b)
+
+    def _checked(self, value: Any, name: str, now: Array) -> Array:
+        if value is not now:  # `layer.W -= step` hands back the array it has changed in place
+            value = _validate.exact(value, name, now.shape, now.dtype, "the layer")
+            now = np.array(_validate.finite(value, name), order="C")
+        self._owned = True
+        return now
+
+    def forward(self, A: ArrayLike) -> Array:
+        """Return activation(W A + b), and keep A and the result for `backward`.
+
+        Parameters
+        ----------
+        A : array_like, shape (n_in, n)
+            An example in each column; any strides, kept as it is, not copied: do not change it before
+            `backward`.
+
+        Returns
+        -------
+        ndarray, shape (n_out, n)
+            NaN and infinities pass through.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If A has another number of rows or another dtype than the layer.
+
+        Examples
+        --------
+        >>> import fastnet as fn
+        >>> fn.Layer(1, 2, W=[[0.0], [1000.0]]).forward([[1.0, -1.0]])
+        array([[0.5, 0.5],
+               [1. , 0. ]])
+        """
+        self._input = _validate.columns(A, "A", self.n_in, self.dtype, "the layer")
+        self._output = engine.forward([self._W], [self._b], [self.activation], self._input)
+        return self._output
+
+    def backward(self, dA: ArrayLike) -> tuple[Array, Array, Array]:
+        """Return the gradients of the layer from that of its output, for the input of the last `forward`.
+
+        dZ = dA ∘ A (1 − A) for the sigmoid, dA for the identity; then dA_below = Wᵀ dZ, dW = dZ A_belowᵀ and
+        db = Σ dZ.
+
+        Parameters
+        ----------
+        dA : array_like, shape (n_out, n)
+            ∂J/∂A of this layer's output.
+
+        Returns
+        -------
+        dA_below : ndarray, shape (n_in, n)
+        dW : ndarray, shape (n_out, n_in)
+            Summed over the examples, not averaged; so is db.
+        db : ndarray, shape (n_out, 1)
+
+        Raises
+        ------
+        RuntimeError
+            If `forward` was not called before.
+        ValueError, TypeError
+            If dA has not the shape of the last output, or another dtype.
+
+        Examples
+        --------
+        >>> import fastnet as fn
+        >>> layer = fn.Layer(1, 1, "identity", W=[[2.0]])
+        >>> A = layer.forward([[1.0, 3.0]])
+        >>> layer.backward([[0.5, 0.25]])
+        (array([[1. , 0.5]]), array([[1.25]]), array([[0.75]]))
+        """
+        if self._input is None or self._output is None:
+            raise RuntimeError("backward needs the input and output of a forward pass: call forward(A) first")
+        dZ = _validate.exact(dA, "dA", self._output.shape, self.dtype, "the layer")
+        if self.activation == "sigmoid":
+            dZ = functions.sigmoid_backward(dZ, self._output)
+        return functions.dense_backward(self._W, self._input, dZ)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            **self.__dict__,
+            "_input": None,
+            "_output": None,
+        }  # the kept arrays may be the user's whole data
+
+    def __repr__(self) -> str:
+        return f"Layer({self.n_in}, {self.n_out}, {self.activation!r}, dtype='{self.dtype}')"

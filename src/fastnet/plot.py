@@ -1,0 +1,68 @@
+"""Pictures of a training; the only file that imports matplotlib, and only when something is drawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastnet.training import History
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["new_figure", "plot_history"]
+
+_MISSING = 'drawing needs matplotlib: pip install "fastnet[plot]"'
+
+
+def new_figure() -> Figure:
+    """Return an empty figure that belongs to no window: for saving to a file.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is missing.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(_MISSING) from error
+    return Figure(layout="constrained")
+
+
+def plot_history(history: History, ax: Axes | None = None) -> Axes:
+    """Draw the loss of each epoch on a logarithmic scale and return the axes.
+
+    Parameters
+    ----------
+    history : History
+        What `Network.fit` returned.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; by default axes of a new figure of pyplot.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is missing; ``pip install "fastnet[plot]"`` brings it.
+
+    Examples
+    --------
+    >>> from fastnet.plot import plot_history
+    >>> ax = plot_history(net.fit(X, T))  # doctest: +SKIP
+    """
+    if ax is None:
+        try:
+            from matplotlib import pyplot
+        except ImportError as error:
+            raise ImportError(_MISSING) from error
+        ax = pyplot.figure(layout="constrained").subplots()
+    ax.plot(range(1, len(history.loss) + 1), history.loss)
+    ax.set_yscale("log")
+    ax.set_xlabel("epoch")
+    ax.set_ylabel("mean cost while training")
+    ax.grid(True, which="both", alpha=0.3)
+    return ax

@@ -1,0 +1,70 @@
+"""`import fastnet` loads nothing beyond NumPy and the standard library, and every public name is there."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+import fastnet as fn
+
+SHOW_NEW_MODULES = """
+import json, sys
+import numpy
+before = set(sys.modules)
+{statement}
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+
+
+def new_modules(statement: str) -> list[str]:
+    """Return the modules that a statement loads in a fresh interpreter which has NumPy already."""
+    program = SHOW_NEW_MODULES.format(statement=statement)
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return list(json.loads(ran.stdout))
+
+
+def test_importing_loads_nothing_else() -> None:
+    loaded = new_modules("import fastnet")
+    roots = {name.split(".")[0] for name in loaded}
+    assert "fastnet" in roots
+    made_by_cython = {root for root in roots if root.startswith(("cython_runtime", "_cython_"))}  # not files
+    assert roots - {"fastnet", "numpy"} - made_by_cython <= set(sys.stdlib_module_names)
+    assert not roots & {"sklearn", "scipy", "matplotlib", "tqdm", "rich", "argparse", "gzip", "json"}
+    for lazy in ("fastnet.reference", "fastnet.demo", "fastnet.cli", "fastnet.data", "fastnet.plot"):
+        assert lazy not in loaded
+
+
+@pytest.mark.parametrize("module", ["cli", "plot", "demo", "reference"])
+def test_optional_packages_wait_until_they_are_needed(module: str) -> None:
+    roots = {name.split(".")[0] for name in new_modules(f"import fastnet.{module}")}
+    assert not roots & {"sklearn", "scipy", "matplotlib", "tqdm", "rich"}
+
+
+def test_every_public_name_is_there() -> None:
+    assert set(fn.__all__) <= set(dir(fn))
+    for name in fn.__all__:
+        assert getattr(fn, name) is not None
+    assert fn.reference.Network is not fn.Network
+    assert "fastnet.reference" in new_modules("import fastnet; fastnet.reference.Network")
+    with pytest.raises(AttributeError, match="no attribute 'referense'"):
+        fn.referense  # noqa: B018
+
+
+def parameters(of: Any) -> list[tuple[str, Any, Any]]:
+    return [(p.name, p.kind, p.default) for p in inspect.signature(of).parameters.values()]
+
+
+def test_the_reference_has_the_same_names_and_signatures() -> None:
+    functions = ["dense_forward", "dense_backward", "exp", "sigmoid", "bce_loss", "bce_backward"]
+    methods = [("Layer", "forward"), ("Layer", "backward")]
+    methods += [("Network", name) for name in ("forward", "predict_proba", "loss", "gradients", "fit")]
+    for name in ["Layer", "Network", *functions]:
+        assert parameters(getattr(fn, name)) == parameters(getattr(fn.reference, name)), name
+    for owner, name in methods:
+        ours, theirs = (getattr(getattr(package, owner), name) for package in (fn, fn.reference))
+        assert parameters(ours) == parameters(theirs), name

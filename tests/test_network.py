@@ -1,0 +1,232 @@
+"""Layer and Network as a user sees them: shapes, layouts, weights, copies; training is in test_training."""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from networks import DTYPES, bits, data, network
+
+import fastnet as fn
+from fastnet import reference
+
+
+def layouts(X: Any) -> dict[str, Any]:
+    """Return the same matrix in every layout that a user's array can have."""
+    wide = np.zeros((2 * X.shape[0], 3 * X.shape[1]), X.dtype)
+    wide[::2, ::3] = X
+    read_only = X.copy()
+    read_only.flags.writeable = False
+    raw = np.empty(X.nbytes + 1, np.uint8)
+    unaligned = raw[1:].view(X.dtype).reshape(X.shape)
+    unaligned[...] = X
+    return {
+        "C": np.ascontiguousarray(X),
+        "F": np.asfortranarray(X),
+        "strided": wide[::2, ::3],
+        "negative": np.ascontiguousarray(X[::-1, ::-1])[::-1, ::-1],
+        "negative F": np.asfortranarray(X[:, ::-1])[:, ::-1],
+        "read-only": read_only,
+        "unaligned": unaligned,
+        "swapped": X.astype(X.dtype.newbyteorder()),
+    }
+
+
+# ---- shapes and numbers of the forward pass
+
+
+def test_the_network_of_the_notes_by_hand() -> None:
+    W1, b1 = [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], [[0.0], [0.5], [-1.0]]
+    W2, b2 = [[1.0, -2.0, 0.5]], [[0.25]]
+    net = fn.Network([fn.Layer(2, 3, W=W1, b=b1), fn.Layer(3, 1, W=W2, b=b2)])
+
+    def s(z: float) -> float:
+        return 1 / (1 + math.exp(-z))
+
+    expected = []
+    for x1, x2 in ((0.5, -1.0), (2.0, 0.25)):
+        a = (s(x1), s(x2 + 0.5), s(x1 + x2 - 1))
+        expected.append(s(a[0] - 2 * a[1] + 0.5 * a[2] + 0.25))
+    found = net.forward([[0.5, 2.0], [-1.0, 0.25]])
+    assert found.shape == (1, 2)
+    assert abs(found - [expected]).max() <= 16 * np.finfo(float).eps
+    assert net.layers[0].W.shape == (3, 2)
+    assert net.layers[0].b.shape == (3, 1)
+    assert net.sizes == (2, 3, 1)
+    assert net.dtype == "float64"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("sizes", [(2, 3, 1), (1, 1), (7, 33, 5, 2)])
+def test_every_layout_gives_the_same_bits(dtype: str, sizes: tuple[int, ...]) -> None:
+    X, T = data(sizes[0], sizes[-1], 37, dtype)
+    outcomes = {}
+    targets = layouts(T)
+    for name, array in layouts(X).items():
+        before = array.copy()
+        net = network(sizes, dtype)
+        parts = [net.predict_proba(array), *(g for pair in net.gradients(array, targets[name]) for g in pair)]
+        loss = net.loss(array, targets[name])
+        history = net.fit(array, targets[name], epochs=3, batch_size=16, learning_rate=0.5)
+        outcomes[name] = (*(part.tobytes() for part in parts), loss, *history.loss, *bits(net))
+        assert np.array_equal(array, before)
+    assert [name for name, outcome in outcomes.items() if outcome != outcomes["C"]] == []
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_forward_and_predict_proba_agree_bitwise_in_any_batch(dtype: str) -> None:
+    X, _ = data(6, 2, 131, dtype)
+    net = network((6, 20, 2), dtype, seed=5)
+    whole = net.predict_proba(X)
+    assert whole.dtype == dtype
+    assert net.forward(X).tobytes() == whole.tobytes()
+    for start, stop in ((0, 1), (3, 4), (130, 131), (0, 17), (5, 69), (64, 131)):
+        assert (
+            net.predict_proba(X[:, start:stop]).tobytes()
+            == np.ascontiguousarray(whole[:, start:stop]).tobytes()
+        )
+        assert net.forward(X[:, start:stop]).tobytes() == np.ascontiguousarray(whole[:, start:stop]).tobytes()
+
+
+def test_no_examples_give_no_predictions() -> None:
+    net = network((3, 4, 2), "float32")
+    for predict in (net.forward, net.predict_proba):
+        empty = predict(np.empty((3, 0), np.float32))
+        assert (empty.shape, empty.dtype) == ((2, 0), np.float32)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint8, bool, np.float16, object])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_exact_smaller_types_are_cast(kind: Any, dtype: str) -> None:
+    X = np.array([[0, 1, 1], [1, 0, 1]])
+    T = np.array([[0, 1, 1]])
+    net = network((2, 3, 1), dtype)
+    assert net.predict_proba(X.astype(kind)).tobytes() == net.predict_proba(X.astype(dtype)).tobytes()
+    assert net.predict_proba(X.tolist()).tobytes() == net.predict_proba(X.astype(dtype)).tobytes()
+    assert net.loss(X.astype(kind), T.astype(kind)) == net.loss(X.astype(dtype), T.astype(dtype))
+
+
+def test_a_masked_array_without_a_mask_is_an_array() -> None:
+    X, _ = data(2, 1, 5, "float64")
+    net = network((2, 3, 1))
+    assert net.predict_proba(np.ma.masked_array(X)).tobytes() == net.predict_proba(X).tobytes()
+
+
+def test_elementwise_functions_keep_the_shape() -> None:
+    Z = np.asfortranarray(np.linspace(-2, 2, 24).reshape(2, 3, 4))
+    for ours, theirs in ((fn.exp, reference.exp), (fn.sigmoid, reference.sigmoid)):
+        found = ours(Z)
+        assert found.shape == (2, 3, 4)
+        assert abs(found - theirs(Z)).max() <= 4 * np.finfo(float).eps * found.max()
+        assert ours(Z[:, ::-1, ::2]).tobytes() == np.ascontiguousarray(found[:, ::-1, ::2]).tobytes()
+        assert ours(np.empty((0, 3), np.float32)).shape == (0, 3)
+        assert type(ours(0)) is np.float64
+        assert type(ours(np.float32(0))) is np.float32
+
+
+# ---- weights
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_initial_weights_are_those_of_the_reference(dtype: str) -> None:
+    ours, theirs = (
+        network((5, 4, 3, 1), dtype, seed=123),
+        network((5, 4, 3, 1), dtype, seed=123, package=reference),
+    )
+    assert bits(ours) == bits(theirs)
+    assert bits(ours) != bits(network((5, 4, 3, 1), dtype, seed=124))
+    assert bits(ours)[0] != bits(network((5, 4, 3, 1), dtype))[0]
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "identity"])
+def test_a_layer_on_its_own_draws_like_the_first_of_a_network(activation: str) -> None:
+    layer = fn.Layer(4, 3, activation, seed=9)
+    W, b = reference.initial_weights(4, 3, activation, 9, 0, "float64")
+    assert (layer.W.tobytes(), layer.b.tobytes()) == (W.tobytes(), b.tobytes())
+    bound = math.sqrt((2 if activation == "sigmoid" else 6) / 7)
+    assert bound / 2 < abs(layer.W).max() <= bound
+
+
+def test_a_network_draws_only_layers_without_weights_of_their_own() -> None:
+    seeded, given_, blank = fn.Layer(2, 2, seed=7), fn.Layer(2, 2, W=np.eye(2)), fn.Layer(2, 1)
+    W, first = seeded.W.copy(), blank.W.copy()
+    net = fn.Network([seeded, given_, blank], seed=3)
+    assert np.array_equal(net.layers[0].W, W)
+    assert np.array_equal(net.layers[1].W, np.eye(2))
+    assert not net.layers[1].b.any()
+    assert not np.array_equal(net.layers[2].W, first)
+    drawn = blank.W.copy()
+    fn.Network([blank], seed=99)  # a layer that a network has drawn, and may have trained, stays as it is
+    assert np.array_equal(blank.W, drawn)
+
+
+def test_the_dtype_of_a_layer_must_be_the_networks() -> None:
+    blank, single = fn.Layer(2, 2), fn.Layer(2, 1, seed=0, dtype="float32")
+    before = blank.W
+    with pytest.raises(TypeError, match=r"layers\[1\] must have dtype float64"):
+        fn.Network([blank, single])
+    assert blank.W is before
+    assert fn.Network([blank, single], dtype="float32").layers[0].W.dtype == np.float32
+
+
+def test_weights_are_changed_in_place_and_copied_when_assigned() -> None:
+    layer = fn.Layer(2, 1)
+    array = layer.W
+    layer.W -= 0.5 * np.ones((1, 2))
+    assert layer.W is array
+    mine = np.asfortranarray(np.arange(2.0).reshape(1, 2))
+    layer.W = mine
+    mine[:] = 7
+    assert layer.W.tolist() == [[0.0, 1.0]]
+    assert layer.W.flags.c_contiguous
+    assert layer.W.flags.writeable
+    layer.b = [[2]]
+    assert layer.b.tolist() == [[2.0]]
+    for name, value in (("W", np.ones((2, 1))), ("W", 1.0), ("b", [1.0]), ("b", [[np.nan]])):
+        with pytest.raises(ValueError, match=f"{name} must"):
+            setattr(layer, name, value)
+    with pytest.raises(TypeError, match=r"W\.astype\(np\.float64\)"):
+        layer.W = np.ones((1, 2), np.float32)
+    assert layer.W.tolist() == [[0.0, 1.0]]
+
+
+def test_assigned_weights_are_the_ones_used() -> None:
+    net = network((2, 3, 1))
+    X, _ = data(2, 1, 4, "float64")
+    before = net.predict_proba(X)
+    net.layers[1].W[0, 0] += 1
+    assert not np.array_equal(net.predict_proba(X), before)
+    assert net.forward(X).tobytes() == net.predict_proba(X).tobytes()
+
+
+# ---- the object
+
+
+def test_pickle_and_deepcopy_keep_the_bits_and_nothing_of_the_data() -> None:
+    X, T = data(3, 2, 500, "float32")
+    net = network((3, 4, 2), "float32")
+    net.fit(X, T, epochs=2, batch_size=100)
+    net.forward(X)
+    packed = pickle.dumps(net)
+    assert len(packed) < X.nbytes / 2
+    for twin in (pickle.loads(packed), copy.deepcopy(net)):
+        assert bits(twin) == bits(net)
+        assert (twin.sizes, twin.dtype) == (net.sizes, net.dtype)
+        with pytest.raises(RuntimeError, match="forward"):
+            twin.layers[0].backward(X)
+        twin.fit(X, T, epochs=1, batch_size=100)
+        assert bits(twin) != bits(net)
+    layer = pickle.loads(pickle.dumps(net.layers[0]))
+    assert layer.forward(X).tobytes() == net.layers[0].forward(X).tobytes()
+
+
+def test_reprs_are_tables_for_a_person() -> None:
+    text = repr(fn.Network([fn.Layer(30, 100), fn.Layer(100, 1)], dtype="float32"))
+    assert text.splitlines()[0] == "Network 30-100-1, float32, 3,201 parameters"
+    assert text.splitlines()[2].split() == ["1", "100", "x", "30", "100", "x", "1", "sigmoid", "3,100"]
+    assert repr(fn.Layer(2, 3, "identity")) == "Layer(2, 3, 'identity', dtype='float64')"
+    assert repr(fn.History()) == "History: no epochs"
