@@ -1,4 +1,4 @@
-"""The promise of the same bits: between runs, builds, batches of prediction, and whatever mode the CPU was left in."""
+"""The promise of the same bits: between runs, builds, batches of prediction, modes the CPU was left in."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def trained(
 @pytest.mark.parametrize("group", [FUSED, SEPARATE], ids=["fused", "separate"])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_builds_agree(shape: tuple[int, ...], dtype: Any, group: list[str]) -> None:
-    """Ten epochs with partial batches: the same weights and costs on every build with fma, and on every one without."""
+    """Ten epochs, partial batches: the same weights and costs on all builds with fma, and on all without."""
     n, batch = (150, 64) if max(shape) < 1000 else (70, 40)
     if len(group) < 2:
         pytest.skip(f"only {group} here")

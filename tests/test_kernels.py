@@ -1,4 +1,4 @@
-"""Every kernel on every build, in both dtypes and at awkward sizes, against fastnet.reference in a wider precision.
+"""Every kernel on every build, in both dtypes, at awkward sizes, against fastnet.reference in a wider precision.
 
 Bounds: a sum of k products, each fused or rounded, differs from the exact one by at most about
 (k + 1) u Σ|terms|, u = eps/2 (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.1); two
@@ -7,6 +7,7 @@ roundings are allowed on top for the last operations.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ def check_forward(W: Any, b: Any, A: Any) -> None:
     Ww, bw, Aw = wide(W, b, A)
     exact = reference.dense_forward(Ww, bw, Aw)
     bound = sum_bound(W.shape[1], abs(Ww) @ abs(Aw) + abs(bw), W.dtype)
-    assert Z.shape == exact.shape and Z.dtype == W.dtype
+    assert (Z.shape, Z.dtype) == (exact.shape, W.dtype)
     assert np.all(abs(Z - exact) <= bound)
     # σ moves by at most a quarter of what z does, and adds its own 2 ULP
     a = fn.dense_forward(W, b, A, activation="sigmoid")
@@ -63,7 +64,7 @@ def check_backward(W: Any, A: Any, dZ: Any) -> None:
     n_out, n = dZ.shape
     terms = (abs(Ww).T @ abs(dZw), abs(dZw) @ abs(Aw).T, abs(dZw).sum(axis=1, keepdims=True))
     for value, right, k, t in zip(got, exact, (n_out, n, n), terms, strict=True):
-        assert value.shape == right.shape and value.dtype == W.dtype
+        assert (value.shape, value.dtype) == (right.shape, W.dtype)
         assert np.all(abs(value - right) <= sum_bound(k, t, W.dtype))
 
 
@@ -129,7 +130,9 @@ def test_no_examples(isa: str, dtype: Any, rng: Any) -> None:
     W, b, A = layer(rng, 3, 2, 0, dtype)
     assert fn.dense_forward(W, b, A).shape == (3, 0)
     dA, dW, db = fn.dense_backward(W, A, np.zeros((3, 0), dtype))
-    assert dA.shape == (2, 0) and not dW.any() and not db.any()
+    assert dA.shape == (2, 0)
+    assert not dW.any()
+    assert not db.any()
 
 
 def test_bce_at_every_size(isa: str, dtype: Any, rng: Any) -> None:
@@ -192,7 +195,7 @@ def test_all_finite_sees_one_bad_number_anywhere(isa: str, dtype: Any) -> None:
 
 def test_gradients_of_a_network_against_central_differences(isa: str, rng: Any) -> None:
     for shape in [(2, 3, 1), (5, 4), (4, 9, 7, 3)]:
-        net = fn.Network([fn.Layer(i, o) for i, o in zip(shape, shape[1:], strict=False)], seed=3)
+        net = fn.Network([fn.Layer(i, o) for i, o in pairwise(shape)], seed=3)
         X, T = rng.normal(size=(shape[0], 37)), rng.random((shape[-1], 37))
         for k, (dW, db) in enumerate(net.gradients(X, T)):
             for array, gradient in ((net.layers[k].W, dW), (net.layers[k].b, db)):

@@ -21,7 +21,7 @@ lower ones cost.
 
 The check runs the float32 functions in NumPy with every operation rounded to float32 (a fused multiply-add is
 done in float64, whose product of two float32 is exact, and rounded once more) and the float64 ones in mpmath
-with 53 bits. Each constant is looked up in ``src/fastnet/_core/lanes/constants.h``, where the kernels read them.
+with 53 bits. Each constant is looked up in ``_core/lanes/constants.h``, where the kernels read them.
 
 Sources: E. Remez, "Sur le calcul effectif des polynomes d'approximation de Tchebichef", C. R. Acad. Sci. 199
 (1934); E. Stiefel, "Ueber diskrete und lineare Tschebyscheff-Approximationen", Numer. Math. 1 (1959); W. J.

@@ -318,8 +318,8 @@ class Network:
     ) -> History:
         """Train on X (n_in, n) and T (n_out, n): W ← W − learning_rate ∂J/∂W and b likewise, batch by batch.
 
-        A batch is the next `batch_size` columns (200 unless given) in the order `permutation(n, seed, epoch)`, or as they stand
-        without `shuffle`. The last one may be smaller; its J is the mean over the examples it has. ValueError
+        A batch is the next `batch_size` columns (200 unless given) in the order `permutation(n, seed, epoch)`,
+        or as they stand without `shuffle`. The last one may be smaller; its J is the mean over the examples it has. ValueError
         if a weight or the cost becomes infinite or NaN: then all weights are as before the fit.
         """
         X, T = self._examples(X, T)
