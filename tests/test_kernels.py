@@ -1,4 +1,4 @@
-"""Every kernel on every build, in both dtypes, at awkward sizes, against fastnet.reference in a wider precision.
+"""Every kernel on every build, in both dtypes, at awkward sizes, against a wider fastnet.reference.
 
 Bounds: a sum of k products, each fused or rounded, differs from the exact one by at most about
 (k + 1) u Σ|terms|, u = eps/2 (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.1); two

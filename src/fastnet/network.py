@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from fastnet import _validate, training
+from fastnet import _validate, threads, training
 from fastnet._core import engine
 from fastnet._validate import Array
 from fastnet.layer import Layer
@@ -117,13 +117,15 @@ class Network:
             A = layer.forward(A)
         return self._explained(A)
 
-    def predict_proba(self, X: ArrayLike) -> Array:
+    def predict_proba(self, X: ArrayLike, *, n_threads: int | None = None) -> Array:
         """Return the output of the network like `forward`, the same bits, but in one call that keeps nothing.
 
         Parameters
         ----------
         X : array_like, shape (n_in, n)
             An example in each column, in the network's dtype; any strides, read without a copy.
+        n_threads : int, optional
+            At most so many threads (see `fastnet.threads`); the same bits for any number.
 
         Returns
         -------
@@ -143,7 +145,8 @@ class Network:
         """
         X = _validate.examples(X, self._sizes[0], self._dtype)
         W, b = self._weights()
-        return self._explained(engine.forward(W, b, self._activations(), X))
+        team = threads.worth(n_threads, 2.0 * self._products() * X.shape[1])
+        return self._explained(engine.forward(W, b, self._activations(), X, team))
 
     def loss(self, X: ArrayLike, T: ArrayLike) -> float:
         """Return the mean over the examples of the cost J, summed over the outputs.
@@ -176,7 +179,8 @@ class Network:
         X, T = self._training_data(X, T)
         n: int = X.shape[1]
         W, b = self._weights()
-        Z = self._explained(engine.forward(W, b, [*self._activations()[:-1], "identity"], X))
+        team = threads.worth(None, 2.0 * self._products() * X.shape[1])
+        Z = self._explained(engine.forward(W, b, [*self._activations()[:-1], "identity"], X, team))
         return engine.bce_cost(Z, _validate.contiguous(T), True) / n
 
     def gradients(self, X: ArrayLike, T: ArrayLike) -> list[tuple[Array, Array]]:
@@ -210,7 +214,8 @@ class Network:
         X, T = self._training_data(X, T)
         n = X.shape[1]
         W, b = self._weights()
-        dW, db, _ = engine.Trainer(W, b, self._activations(), n).gradients(X, T)
+        team = threads.worth(None, self._flops(n))
+        dW, db, _ = engine.Trainer(W, b, self._activations(), n, team).gradients(X, T)
         for gradient in (*dW, *db):
             self._explained(np.divide(gradient, n, out=gradient))
         return list(zip(dW, db, strict=True))
@@ -225,6 +230,7 @@ class Network:
         shuffle: bool = True,
         seed: int = 0,
         progress: bool = False,
+        n_threads: int | None = None,
     ) -> training.History:
         """Train with stochastic gradient descent and return what happened.
 
@@ -250,6 +256,9 @@ class Network:
             Seed of the shuffle, 0 <= seed < 2**64. Every call starts at epoch 0.
         progress : bool
             Show epoch and loss on stderr while training: a bar if tqdm is installed, plain text otherwise.
+        n_threads : int, optional
+            At most so many threads (see `fastnet.threads`); the same bits for any number. Batches of small
+            networks are trained by one, which is faster.
 
         Returns
         -------
@@ -298,7 +307,8 @@ class Network:
                 batch_size = n
             W, b = self._weights()
             self._check_weights(W, b)
-            trainer = engine.Trainer(W, b, self._activations(), batch_size)
+            team = threads.worth(n_threads, self._flops(batch_size))
+            trainer = engine.Trainer(W, b, self._activations(), batch_size, team)
             history = training.run(
                 trainer,
                 X,
@@ -313,6 +323,14 @@ class Network:
         finally:
             self._fitting.release()
         return history
+
+    def _products(self) -> int:
+        """Return the multiplications of one example's forward pass."""
+        return sum(layer.n_in * layer.n_out for layer in self._layers)
+
+    def _flops(self, examples: int) -> float:
+        """Return the flops of forward, backward and gradients of a block: what threads meet after."""
+        return 6.0 * self._products() * min(examples, 1024)
 
     def _activations(self) -> list[str]:
         return [layer.activation for layer in self._layers]

@@ -7,6 +7,7 @@ the notes, not to be fast. An example is a column: X = A⁽⁰⁾ is (n_in, n), 
     J = −t log a − (1 − t) log(1 − a), summed over the outputs, averaged over the examples
 
 Of its input only the shapes are checked, and it works in the precision of its arrays: float32 stays float32.
+`n_threads` is there for the signature: NumPy decides for itself.
 Sums are NumPy's, so the core agrees within rounding, not bit for bit. What must agree exactly, the shuffle
 and the initial weights, is defined by `permutation`, `uniform` and `initial_weights`.
 """
@@ -291,7 +292,7 @@ class Network:
             A = layer.forward(A)
         return A
 
-    def predict_proba(self, X: ArrayLike) -> Array:
+    def predict_proba(self, X: ArrayLike, *, n_threads: int | None = None) -> Array:
         """Return the same as `forward`; nothing is kept."""
         return self._outputs(np.asarray(X, dtype=self.dtype))[0][-1]
 
@@ -315,12 +316,14 @@ class Network:
         shuffle: bool = True,
         seed: int = 0,
         progress: bool = False,
+        n_threads: int | None = None,
     ) -> History:
         """Train on X (n_in, n) and T (n_out, n): W ← W − learning_rate ∂J/∂W and b likewise, batch by batch.
 
-        A batch is the next `batch_size` columns (200 unless given) in the order `permutation(n, seed, epoch)`,
-        or as they stand without `shuffle`. The last one may be smaller; its J is the mean over the examples it has. ValueError
-        if a weight or the cost becomes infinite or NaN: then all weights are as before the fit.
+        A batch is the next `batch_size` columns (200 unless given) in the order of `permutation(n, seed,
+        epoch)`, or as they stand without `shuffle`. The last one may be smaller; its J is the mean over the
+        examples it has. ValueError if a weight or the cost becomes infinite or NaN: then all weights are as
+        before the fit.
         """
         X, T = self._examples(X, T)
         n = X.shape[1]

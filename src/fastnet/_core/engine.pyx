@@ -30,6 +30,11 @@ cdef extern from "machine.h" nogil:
     fp_mode fp_enter()
     void fp_leave(fp_mode mode)
 
+cdef extern from "pool.h" nogil:
+    ctypedef void (*region)(void* arguments, int thread) noexcept nogil
+    int pool_enter(int wanted)
+    void pool_run(region run, void* arguments, int size)
+
 
 # ---- the builds
 

@@ -33,6 +33,7 @@ kernels.gradients = gradients
 kernels.weights = read_weights
 kernels.weights_finite = weights_finite
 kernels.predict_size = predict_size
+kernels.predict_prepare = predict_prepare
 kernels.predict = predict
 kernels.dense_backward_size = dense_backward_size
 kernels.dense_backward = dense_backward

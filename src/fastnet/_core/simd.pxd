@@ -1,6 +1,6 @@
 """The vector type, its operations and the table of tiles, as Cython sees them. The C is in lanes/."""
 
-cdef extern from "lanes/tiles.h" nogil:
+cdef extern from "tiles.h" nogil:
     ctypedef float real        # float or double: the C compiler knows
     ctypedef float lanes       # a vector of VW numbers
     enum: VW                   # numbers in a vector

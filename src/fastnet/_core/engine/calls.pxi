@@ -1,6 +1,21 @@
 # Single calls: arrays in, arrays out, nothing kept.
 
-def forward(list W, list b, list activations, cnp.ndarray X):
+cdef struct predict_call:
+    const kernel_table* table
+    const void* arena
+    matrix X, out
+    Py_ssize_t n
+    team together
+
+
+cdef void run_predict(void* arguments, int thread) noexcept nogil:
+    cdef predict_call* c = <predict_call*>arguments
+    cdef fp_mode mode = fp_enter()
+    c.table.predict(c.arena, c.X, c.n, c.out, &c.together, thread)
+    fp_leave(mode)
+
+
+def forward(list W, list b, list activations, cnp.ndarray X, int n_threads=1):
     """A (n_out, n) of the last layer for X (n_in, n), any strides."""
     cdef Layers layers = Layers(W, b, activations)
     cdef const kernel_table* table = layers.table
@@ -10,13 +25,17 @@ def forward(list W, list b, list activations, cnp.ndarray X):
     cdef cnp.ndarray out = np.empty((layers.arrays[layers.count - 1].n_out, n), X.dtype.newbyteorder("="))
     if n == 0:
         return out
-    cdef Arena arena = Arena(table.predict_size(layers.arrays, layers.count, n))
-    cdef matrix x = as_matrix(X), to = as_matrix(out)
-    cdef fp_mode mode
+    cdef Arena arena = Arena(table.predict_size(layers.arrays, layers.count, n, n_threads))
+    cdef predict_call call
+    call.table = table
+    call.arena = arena.m.start
+    call.X = as_matrix(X)
+    call.out = as_matrix(out)
+    call.n = n
     with nogil:
-        mode = fp_enter()
-        table.predict(arena.m.start, layers.arrays, layers.count, x, n, to)
-        fp_leave(mode)
+        table.predict_prepare(arena.m.start, layers.arrays, layers.count, n, n_threads)
+        call.together = new_team(pool_enter(n_threads))
+        pool_run(run_predict, &call, call.together.size)
     return out
 
 

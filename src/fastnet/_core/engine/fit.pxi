@@ -1,5 +1,39 @@
 # Training: an object that keeps the packed weights and the buffers from epoch to epoch.
 
+cdef struct train_call:
+    const kernel_table* table
+    void* arena
+    examples data
+    Py_ssize_t batch, first, last
+    double learning_rate
+    void* costs
+    team together
+
+
+cdef void run_train(void* arguments, int thread) noexcept nogil:
+    cdef train_call* c = <train_call*>arguments
+    cdef fp_mode mode = fp_enter()
+    c.table.train(c.arena, &c.data, c.batch, c.first, c.last, c.learning_rate, c.costs, &c.together, thread)
+    fp_leave(mode)
+
+
+cdef struct gradients_call:
+    const kernel_table* table
+    void* arena
+    examples data
+    Py_ssize_t n
+    const layer_arrays* out
+    void* costs
+    team together
+
+
+cdef void run_gradients(void* arguments, int thread) noexcept nogil:
+    cdef gradients_call* c = <gradients_call*>arguments
+    cdef fp_mode mode = fp_enter()
+    c.table.gradients(c.arena, &c.data, c.n, c.out, c.costs, &c.together, thread)
+    fp_leave(mode)
+
+
 cdef class Trainer:
     """One fit: packed copies of the weights, and the buffers of a block.
 
@@ -8,21 +42,27 @@ cdef class Trainer:
     W, b : lists of arrays (n_out, n_in) and (n_out, 1), C order, one dtype
     activations : list of str
     batch_size : int
+    n_threads : int
+        At most; a call that finds the pool of threads taken works alone, with the same bits.
     """
     cdef Layers layers
     cdef Arena arena
     cdef Py_ssize_t batch
+    cdef int threads
     cdef cnp.ndarray costs
     cdef const kernel_table* table
 
-    def __init__(self, list W, list b, list activations, Py_ssize_t batch_size):
+    def __init__(self, list W, list b, list activations, Py_ssize_t batch_size, int n_threads=1):
         if batch_size < 1:
             raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
+        if not 1 <= n_threads <= MOST_THREADS:
+            raise ValueError(f"n_threads: expected 1 to {MOST_THREADS}, got {n_threads}")
         self.layers = Layers(W, b, activations)
         self.table = self.layers.table
         self.batch = batch_size
-        self.arena = Arena(self.table.arena_size(self.layers.arrays, self.layers.count, batch_size))
-        self.table.prepare(self.arena.m.start, self.layers.arrays, self.layers.count, batch_size)
+        self.threads = n_threads
+        self.arena = Arena(self.table.arena_size(self.layers.arrays, self.layers.count, batch_size, n_threads))
+        self.table.prepare(self.arena.m.start, self.layers.arrays, self.layers.count, batch_size, n_threads)
         self.costs = np.empty(0, W[0].dtype)
 
     cdef examples data(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray order) except *:
@@ -57,19 +97,23 @@ cdef class Trainer:
 
         One call into the kernels, unless it takes long: then one every few hundredths of a second, so that Ctrl-C works.
         """
-        cdef examples d = self.data(X, T, order)
-        cdef Py_ssize_t n = X.shape[1], first = 0, last, piece = self.batches_at_once()*self.batch
+        cdef train_call call
+        cdef Py_ssize_t n = X.shape[1], piece = self.batches_at_once()*self.batch
         cdef Py_ssize_t per_batch = (self.batch + BLOCK - 1)//BLOCK
-        cdef char* costs = <char*>self.room_for_costs(n)
-        cdef fp_mode mode
-        while first < n:
-            last = min(n, first + piece)
+        call.table = self.table
+        call.arena = self.arena.m.start
+        call.data = self.data(X, T, order)
+        call.batch = self.batch
+        call.learning_rate = learning_rate
+        call.costs = self.room_for_costs(n)
+        call.first = 0
+        while call.first < n:
+            call.last = min(n, call.first + piece)
             with nogil:
-                mode = fp_enter()
-                self.table.train(self.arena.m.start, &d, self.batch, first, last, learning_rate, costs)
-                fp_leave(mode)
-            costs += (last - first + self.batch - 1)//self.batch*per_batch*self.table.itemsize
-            first = last
+                call.together = new_team(pool_enter(self.threads))
+                pool_run(run_train, &call, call.together.size)
+            call.costs = <char*>call.costs + (call.last - call.first + self.batch - 1)//self.batch*per_batch*self.table.itemsize
+            call.first = call.last
             PyErr_CheckSignals()
         return sum_in_double(self.costs, cnp.PyArray_SIZE(self.costs))
 
@@ -83,18 +127,20 @@ cdef class Trainer:
 
     def gradients(self, cnp.ndarray X, cnp.ndarray T):
         """The gradients summed over all examples: lists of dW and db, and the summed cost. The trainer's batch must be n."""
-        cdef examples d = self.data(X, T, None)
-        cdef Py_ssize_t n = X.shape[1]
-        cdef void* costs = self.room_for_costs(n)
+        cdef gradients_call call
         cdef Layers out
-        cdef fp_mode mode
-        if n != self.batch:
-            raise ValueError(f"X: expected as many columns as the batch size {self.batch}, got {n}")
+        if X.shape[1] != self.batch:
+            raise ValueError(f"X: expected as many columns as the batch size {self.batch}, got {X.shape[1]}")
         out, dW, db = self.layers.fresh()
+        call.table = self.table
+        call.arena = self.arena.m.start
+        call.data = self.data(X, T, None)
+        call.n = self.batch
+        call.out = out.arrays
+        call.costs = self.room_for_costs(call.n)
         with nogil:
-            mode = fp_enter()
-            self.table.gradients(self.arena.m.start, &d, n, out.arrays, costs)
-            fp_leave(mode)
+            call.together = new_team(pool_enter(self.threads))
+            pool_run(run_gradients, &call, call.together.size)
         return dW, db, sum_in_double(self.costs, cnp.PyArray_SIZE(self.costs))
 
     def weights(self):

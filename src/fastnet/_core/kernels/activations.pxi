@@ -1,6 +1,6 @@
 # exp, the activations and their slopes, on vectors and on panels.
 
-cdef extern from "lanes/constants.h" nogil:
+cdef extern from "constants.h" nogil:
     const real LOG2E, LN2_HI, LN2_LO, EXP_LEAST, EXP_MOST, ROUND, BIAS, UNBIAS, BIAS_UP
     enum: EXP_TERMS, LOG_TERMS
     const real* EXP_Q

@@ -1,4 +1,4 @@
-# What a fit keeps in memory: weights in panels and the buffers of one block, laid out in one arena.
+# What a fit keeps in memory: weights in panels, the buffers of one block and each thread's own, laid out in one arena.
 
 cdef struct layer:
     Py_ssize_t n_in, n_out
@@ -13,22 +13,31 @@ cdef struct layer:
     real* db                    # (n_out): gradients, where they are not applied at once
 
 
+cdef struct worker:             # what a thread has for itself
+    real* X                     # (features, strip)
+    real* T                     # (outputs, strip)
+    real* sums                  # SCRATCH (widest layer, 16)
+    real* leaf_dW               # SCRATCH (widest layer, 16)
+    real* leaf_db               # SCRATCH (widest layer, 16)
+    real* folded                # SCRATCH (widest layer)
+    real* packed                # SCRATCH for blocks of P
+
+
 cdef struct trainer:
     layer* layers
     int n_layers
+    worker* workers
+    int threads
     bint one_unit               # one output unit on top of a hidden layer: the path of losses.pxi
     Py_ssize_t block            # examples whose sums are one chain: the batch, at most BLOCK
     Py_ssize_t strip            # examples that go through all layers together
     Py_ssize_t X_height         # rows of X: features rounded up to whole vectors
     Py_ssize_t AT_panel_rows    # rows of an AT
-    real* X                     # (features, strip)
-    real* T                     # (outputs, strip)
     real* gradient              # dW and db of all layers, `levels` times
     Py_ssize_t gradient_size
-    real* sums                  # SCRATCH (widest layer, 16), five times: see block_gradients
+    real* leaf_costs            # 16 lanes for each leaf of a block
+    real* output_sums           # (widest layer, 16) of dW and of db, see losses.pxi; with threads, for each leaf
     Py_ssize_t sums_size
-    real* folded                # SCRATCH (widest layer)
-    real* packed                # SCRATCH for blocks of P
     real* zeros                 # a row of X of zeros
 
 
@@ -48,29 +57,35 @@ cdef inline Py_ssize_t tree_levels(Py_ssize_t blocks) noexcept nogil:
     return levels
 
 
-cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssize_t batch, bint training) noexcept nogil:
+cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssize_t batch, int threads,
+                    bint training) noexcept nogil:
     """Bytes of the arena, and with base, the arena: a trainer, its layers, its buffers.
 
     About, in numbers, with n_k units in layer k, B = min(batch, 1024) and S = B or 64 (narrow networks):
-    sum n_k n_k-1 (1 + levels) for weights and gradients, 2 B sum n_k for activations and their transposes,
-    S (n_0 + n_last) for examples, 80 max n_k for sums, and 1 MB for packed blocks. When predicting: S instead of 2 B.
+    sum n_k n_k-1 (1 + levels) for weights and gradients, 2 B sum n_k for activations and their transposes, and for each
+    thread S (n_0 + n_last) for examples, 48 max n_k for sums and, in wide networks, 1 MB for packed blocks; with more than
+    one, B/2 max n_k for the sums of leaves. When predicting: S for each thread instead of 2 B.
     """
     cdef trainer counted
     cdef layer counted_layer
     cdef trainer* t = <trainer*>base if base != NULL else &counted
+    cdef worker counted_worker
     cdef layer* l
+    cdef worker* w
     cdef size_t used = round_up(sizeof(trainer), 64)
     cdef Py_ssize_t weights = 0, widest = 0, examples, levels, g
-    cdef int k
+    cdef int k, i
     cdef bint wide = False
     if base != NULL:
         t.layers = <layer*>(base + used)
-    used += round_up(n_layers*sizeof(layer), 64)
+        t.workers = <worker*>(base + used + round_up(n_layers*sizeof(layer), 64))
+    used += round_up(n_layers*sizeof(layer), 64) + round_up(threads*sizeof(worker), 64)
     for k in range(n_layers):
         weights += arrays[k].n_in*arrays[k].n_out
         widest = larger(widest, larger(arrays[k].n_in, arrays[k].n_out))
         wide = wide or arrays[k].n_in*arrays[k].n_out > PACKED or arrays[k].n_out*smaller(batch, BLOCK) > PACKED
     t.n_layers = n_layers
+    t.threads = threads
     t.one_unit = n_layers > 1 and arrays[n_layers - 1].n_out == 1
     t.block = smaller(batch, BLOCK)
     # Weights that fit L2 are read again for each 64 examples, which then stay in L1 and L2 from the first layer to the
@@ -79,10 +94,20 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
     t.strip = smaller(round_up(t.block, PW), t.strip)
     t.X_height = round_up(arrays[0].n_in, VW)
     t.AT_panel_rows = round_up(t.block, PW)
-    t.X = take(base, &used, t.X_height*round_up(t.strip, PW))
     t.zeros = take(base, &used, t.X_height)
-    t.packed = take(base, &used, BLOCK_BYTES//<Py_ssize_t>sizeof(real) + MC*PW) if wide else NULL
-    examples = t.AT_panel_rows if training else round_up(t.strip, PW)
+    t.sums_size = round_up(widest, VW)*16
+    for i in range(threads):
+        w = &t.workers[i] if base != NULL else &counted_worker
+        w.X = take(base, &used, t.X_height*round_up(t.strip, PW))
+        w.packed = take(base, &used, BLOCK_BYTES//<Py_ssize_t>sizeof(real) + MC*PW) if wide else NULL
+        if training:
+            w.T = take(base, &used, arrays[n_layers - 1].n_out*round_up(t.strip, PW))
+            w.sums = take(base, &used, t.sums_size)
+            w.leaf_dW = take(base, &used, t.sums_size)
+            w.leaf_db = take(base, &used, t.sums_size)
+            w.folded = take(base, &used, round_up(widest, VW))
+    # training: activations of the whole block, each thread has its strips of them; else of a strip for each thread
+    examples = t.AT_panel_rows if training else threads*round_up(t.strip, PW)
     for k in range(n_layers):
         l = &t.layers[k] if base != NULL else &counted_layer
         l.n_in = arrays[k].n_in
@@ -99,10 +124,8 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
             if k + 1 < n_layers or not t.one_unit:
                 l.AT = take(base, &used, examples*round_up(l.n_in, VW))
     if training:
-        t.T = take(base, &used, arrays[n_layers - 1].n_out*round_up(t.strip, PW))
-        t.sums_size = round_up(widest, VW)*16
-        t.sums = take(base, &used, 5*t.sums_size)
-        t.folded = take(base, &used, round_up(widest, VW))
+        t.leaf_costs = take(base, &used, ceil_div(t.block, LEAF)*16)
+        t.output_sums = take(base, &used, 2*t.sums_size*(ceil_div(t.block, LEAF) if threads > 1 else 1))
         levels = tree_levels(ceil_div(batch, BLOCK))
         g = used
         for k in range(n_layers):
@@ -126,12 +149,12 @@ cdef void load_weights(trainer* t, const layer_arrays* arrays) noexcept nogil:
             v_store(l.b + j*VW, v_set((<const real*>arrays[k].b)[j]))
 
 
-cdef size_t arena_size(const layer_arrays* arrays, int n_layers, Py_ssize_t batch) noexcept nogil:
-    return lay_out(NULL, arrays, n_layers, batch, True)
+cdef size_t arena_size(const layer_arrays* arrays, int n_layers, Py_ssize_t batch, int threads) noexcept nogil:
+    return lay_out(NULL, arrays, n_layers, batch, threads, True)
 
 
-cdef void prepare(void* arena, const layer_arrays* arrays, int n_layers, Py_ssize_t batch) noexcept nogil:
-    lay_out(<char*>arena, arrays, n_layers, batch, True)
+cdef void prepare(void* arena, const layer_arrays* arrays, int n_layers, Py_ssize_t batch, int threads) noexcept nogil:
+    lay_out(<char*>arena, arrays, n_layers, batch, threads, True)
     load_weights(<trainer*>arena, arrays)
 
 

@@ -1,25 +1,30 @@
 # Whole calls outside training: prediction in strips, one layer backwards, and elementwise losses.
 
-cdef size_t predict_size(const layer_arrays* arrays, int n_layers, Py_ssize_t n) noexcept nogil:
-    return lay_out(NULL, arrays, n_layers, n, False)
+cdef size_t predict_size(const layer_arrays* arrays, int n_layers, Py_ssize_t n, int threads) noexcept nogil:
+    return lay_out(NULL, arrays, n_layers, n, threads, False)
 
 
-cdef void predict(void* arena, const layer_arrays* arrays, int n_layers, matrix X, Py_ssize_t n, matrix out) noexcept nogil:
-    """A of the last layer for n examples, strip by strip: memory does not grow with n."""
-    cdef trainer* t = <trainer*>arena
-    cdef layer* last
+cdef void predict_prepare(void* arena, const layer_arrays* arrays, int n_layers, Py_ssize_t n, int threads) noexcept nogil:
+    lay_out(<char*>arena, arrays, n_layers, n, threads, False)
+    load_weights(<trainer*>arena, arrays)
+
+
+cdef void predict(const void* arena, matrix X, Py_ssize_t n, matrix out, const team* together, int thread) noexcept nogil:
+    """A of the last layer for this thread's share of n examples, strip by strip: memory does not grow with n."""
+    cdef const trainer* t = <const trainer*>arena
+    cdef const worker* w = &t.workers[thread]
+    cdef const layer* last = &t.layers[t.n_layers - 1]
     cdef examples data
-    cdef Py_ssize_t first = 0, m
-    lay_out(<char*>arena, arrays, n_layers, n, False)
-    load_weights(t, arrays)
-    last = &t.layers[n_layers - 1]
+    cdef Py_ssize_t strip = round_up(t.strip, PW), strips = ceil_div(n, t.strip), m
+    cdef Py_ssize_t first = share(strips, thread, together.size)*t.strip
+    cdef Py_ssize_t end = smaller(share(strips, thread + 1, together.size)*t.strip, n)
     data.X = X
     data.order = NULL
-    while first < n:
-        m = smaller(t.strip, n - first)
-        gather_X(t, &data, first, 0, m, NULL)
-        forward(t, 0, m, False)
-        scatter(last.A, last.n_out, last.n_out, m, out, first)
+    while first < end:
+        m = smaller(t.strip, end - first)
+        gather_X(t, w, &data, first, 0, m, NULL)
+        forward(t, w, thread*strip, m, False)
+        scatter(last.A + thread*strip*last.n_out, last.n_out, last.n_out, m, out, first)
         first += m
 
 
@@ -28,18 +33,22 @@ cdef size_t dense_backward_size(Py_ssize_t n_in, Py_ssize_t n_out, Py_ssize_t n)
     arrays.n_in = n_in
     arrays.n_out = n_out
     arrays.activation = ACTIVATION_IDENTITY
-    return lay_out(NULL, &arrays, 1, n, True) + (n_in*round_up(smaller(n, BLOCK), PW) + 16)*sizeof(real)
+    return lay_out(NULL, &arrays, 1, n, 1, True) + (n_in*round_up(smaller(n, BLOCK), PW) + 16)*sizeof(real)
 
 
 cdef void dense_backward(void* arena, const layer_arrays* arrays, matrix A, matrix dZ, Py_ssize_t n, matrix dA, void* dW,
                          void* db) noexcept nogil:
     """dA = W' dZ, dW = dZ A', db = sum of dZ: the layer alone, by the blocks and the tree of a batch of n."""
     cdef trainer* t = <trainer*>arena
-    cdef size_t used = lay_out(<char*>arena, arrays, 1, n, True)
+    cdef size_t used = lay_out(<char*>arena, arrays, 1, n, 1, True)
+    cdef team alone
+    cdef worker* w
     cdef layer* l = &t.layers[0]
     cdef layer below
     cdef examples data
     cdef Py_ssize_t first = 0, m, s, k, blocks = 0, top = 0
+    alone.size = 1
+    w = &t.workers[0]
     load_weights(t, arrays)
     below.n_out = l.n_in
     below.activation = ACTIVATION_IDENTITY
@@ -53,15 +62,15 @@ cdef void dense_backward(void* arena, const layer_arrays* arrays, matrix A, matr
         s = 0
         while s < m:
             k = smaller(t.strip, m - s)
-            gather_X(t, &data, first + s, s, k, l.AT)
-            backward_layer(t, l, &below, s, k)
+            gather_X(t, w, &data, first + s, s, k, l.AT)
+            backward_layer(w, l, &below, s, k)
             s += k
         scatter(below.dZ, l.n_in, l.n_in, m, dA, first)
-        block_gradients(t, m, False, 0, t.gradient + top*t.gradient_size)
+        block_gradients(t, m, False, 0, t.gradient + top*t.gradient_size, &alone, 0)
         blocks += 1
-        top = merge_twins(t, top + 1, blocks)
+        top = merge_twins(t, top + 1, blocks, &alone, 0)
         first += m
-    merge_rest(t, top)
+    merge_rest(t, top, &alone, 0)
     unpack_weights(l.dW, l.n_out, l.n_in, <real*>dW)
     memcpy(db, l.db, l.n_out*sizeof(real))
 

@@ -7,6 +7,7 @@
 #define FASTNET_TABLE_H
 #include <stddef.h>
 #include <stdint.h>
+#include "team.h"
 
 enum { BLOCK = 1024 };          /* examples whose sums form one chain; see epoch.pxi */
 
@@ -32,19 +33,24 @@ typedef struct {
     const char *isa;
     ptrdiff_t itemsize, width, panel;
 
-    /* Training. The arena is zeroed memory of arena_size bytes, aligned to 64, and holds everything a trainer needs. */
-    size_t (*arena_size)(const layer_arrays *layers, int n_layers, ptrdiff_t batch);
-    void (*prepare)(void *arena, const layer_arrays *layers, int n_layers, ptrdiff_t batch);
+    /* Every thread of a team makes the same call, each with its own number. */
+
+    /* Training. The arena is zeroed memory of arena_size bytes, aligned to 64, and holds everything a trainer needs for
+     * teams of up to `threads`. */
+    size_t (*arena_size)(const layer_arrays *layers, int n_layers, ptrdiff_t batch, int threads);
+    void (*prepare)(void *arena, const layer_arrays *layers, int n_layers, ptrdiff_t batch, int threads);
     /* batches of `batch` examples from position `first` up to `last` of the order; costs: one number for each block */
     void (*train)(void *arena, const examples *data, ptrdiff_t batch, ptrdiff_t first, ptrdiff_t last,
-                  double learning_rate, void *costs);
-    void (*gradients)(void *arena, const examples *data, ptrdiff_t n, const layer_arrays *out, void *costs);
+                  double learning_rate, void *costs, team *together, int thread);
+    void (*gradients)(void *arena, const examples *data, ptrdiff_t n, const layer_arrays *out, void *costs,
+                      team *together, int thread);
     void (*weights)(const void *arena, const layer_arrays *out);
     int (*weights_finite)(const void *arena);
 
     /* Prediction: A of the last layer, (n_out, n), for n examples */
-    size_t (*predict_size)(const layer_arrays *layers, int n_layers, ptrdiff_t n);
-    void (*predict)(void *arena, const layer_arrays *layers, int n_layers, matrix X, ptrdiff_t n, matrix out);
+    size_t (*predict_size)(const layer_arrays *layers, int n_layers, ptrdiff_t n, int threads);
+    void (*predict_prepare)(void *arena, const layer_arrays *layers, int n_layers, ptrdiff_t n, int threads);
+    void (*predict)(const void *arena, matrix X, ptrdiff_t n, matrix out, const team *together, int thread);
 
     /* One layer backwards: dA = W' dZ, dW = dZ A', db = sum of dZ over the examples */
     size_t (*dense_backward_size)(ptrdiff_t n_in, ptrdiff_t n_out, ptrdiff_t n);

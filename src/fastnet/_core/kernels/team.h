@@ -1,0 +1,63 @@
+/* team: threads that run one call together, and the barrier they meet at.
+ *
+ * A sum is never split between them: they share out examples by whole leaves and gradients by whole rows, so the bits do
+ * not depend on how many there are. No OpenMP runtime: a pool of our own starts its threads when they are first wanted,
+ * spins a little between regions and then sleeps, starts afresh in a forked child, and runs one region at a time.
+ */
+#ifndef FASTNET_TEAM_H
+#define FASTNET_TEAM_H
+
+enum { MOST_THREADS = 256 };
+
+#if defined(_WIN32)
+
+/* No pool for Windows yet: one thread, the same bits. */
+typedef struct { int size; } team;
+static inline void team_wait(team *t) { (void)t; }
+static inline team new_team(int size) { team t; t.size = size; return t; }
+
+#else
+#  include <sched.h>
+#  include <stdatomic.h>
+#  if defined(__x86_64__)
+#    include <immintrin.h>
+#    define relax() _mm_pause()
+#  elif defined(__aarch64__)
+#    define relax() __asm__ volatile("yield")
+#  else
+#    define relax() ((void)0)
+#  endif
+
+typedef struct {
+    int size;                   /* threads that run the region */
+    _Atomic int arrived, phase;
+} team;
+
+static inline team new_team(int size)
+{
+    team t;
+    t.size = size;
+    atomic_init(&t.arrived, 0);
+    atomic_init(&t.phase, 0);
+    return t;
+}
+
+enum { SPINS = 2000 };          /* 20 to 100 us of pauses */
+
+/* Returns when all threads of the team have called it. */
+static inline void team_wait(team *t)
+{
+    int phase, spins = 0;
+    if (t->size == 1) return;
+    phase = atomic_load_explicit(&t->phase, memory_order_relaxed);
+    if (atomic_fetch_add_explicit(&t->arrived, 1, memory_order_acq_rel) == t->size - 1) {
+        atomic_store_explicit(&t->arrived, 0, memory_order_relaxed);
+        atomic_store_explicit(&t->phase, phase + 1, memory_order_release);
+        return;
+    }
+    while (atomic_load_explicit(&t->phase, memory_order_acquire) == phase)
+        if (++spins < SPINS) relax(); else sched_yield();
+}
+#endif
+
+#endif
