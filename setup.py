@@ -62,7 +62,10 @@ def extension(leaf: str, flags: list[str], depends: tuple[str, ...] = (), **macr
     return Extension(
         f"fastnet._core.{leaf}",
         [f"{GENERATED}/{CORE}/{leaf}.c"],
-        include_dirs=[*(f"{CORE}/{folder}" for folder in ("lanes", "kernels", "engine")), numpy.get_include()],
+        include_dirs=[
+            *(f"{CORE}/{folder}" for folder in ("lanes", "kernels", "engine")),
+            numpy.get_include(),
+        ],
         define_macros=list(macros.items()),
         extra_compile_args=CFLAGS + flags,
         depends=[f"{GENERATED}/config.txt", *glob(f"{CORE}/**/*.h", recursive=True), *depends],

@@ -9,6 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -20,6 +21,7 @@ def differences(text: str) -> list[str]:
     blocks = re.findall(r"^```(\w+)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     space: dict[str, Any] = {}
     found = []
+    options = np.get_printoptions()  # a page may set them
     for (kind, body), (next_kind, next_body) in zip_longest(blocks, blocks[1:], fillvalue=("", "")):
         if kind != "python":
             continue
@@ -29,6 +31,7 @@ def differences(text: str) -> list[str]:
         says = next_body if next_kind == "text" else ""
         if printed.getvalue() != says:
             found.append(f"{body}--- printed\n{printed.getvalue()}--- says\n{says}")
+    np.set_printoptions(**options)
     return found
 
 

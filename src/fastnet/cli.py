@@ -68,6 +68,11 @@ def _parser() -> argparse.ArgumentParser:
         "isa", help="which builds of the core are here, run on this CPU, and which is used"
     )
     builds.set_defaults(run=_isa)
+
+    bench = commands.add_parser("bench", help="how fast the core is here, and how far from what it can do")
+    bench.add_argument("--quick", action="store_true", help="short slices and few of them: for a look")
+    bench.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
+    bench.set_defaults(run=_bench)
     return parser
 
 
@@ -86,6 +91,15 @@ def _demo(arguments: argparse.Namespace) -> int:
     if figure is not None:
         plot.plot_history(history, ax=figure.subplots())
         figure.savefig(arguments.plot)
+    return 0
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from fastnet import bench
+
+    bench.pin(None)
+    results = bench.run(quick=arguments.quick, progress=lambda line: print(line, file=sys.stderr))
+    print(json.dumps(results) if arguments.json else bench.report(results))
     return 0
 
 

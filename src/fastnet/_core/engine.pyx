@@ -1,7 +1,8 @@
 """What Python sees of the core: arrays in, one call through the table of the active build, arrays out.
 
-Everything that comes here has been checked by `fastnet._validate` and its callers; what is checked again is only what
-would corrupt memory. No arithmetic happens here, and no array of examples is copied: their strides go down with them.
+Everything that comes here has been checked by `fastnet._validate` and its callers; what is checked again is
+only what would corrupt memory. No arithmetic happens here, and no array of examples is copied: their strides
+go down with them.
 """
 import importlib
 import os
@@ -82,7 +83,10 @@ def activate(str name):
 
 
 def geometry(dtype):
-    """Numbers in a vector, in a row of a panel, and examples in a block, of the active build: the sizes that tests aim at."""
+    """Numbers in a vector, in a row of a panel, and examples in a block, of the active build.
+
+    The sizes that tests aim at.
+    """
     cdef const kernel_table* table = table_for(np.empty(0, dtype))
     return table.width, table.panel, BLOCK
 
@@ -101,11 +105,13 @@ include "engine/random.pxi"
 include "engine/calls.pxi"
 include "engine/fit.pxi"
 
+
 def choose(str wanted):
     """At import: the build that FASTNET_ISA names, or the fastest that this CPU runs."""
     builds = supported()
     if not builds:
-        raise ImportError(f"this CPU runs none of the builds in this installation of fastnet: {', '.join(compiled()) or 'none'}")
+        raise ImportError("this CPU runs none of the builds in this installation of fastnet: "
+                          f"{', '.join(compiled()) or 'none'}")
     try:
         activate(wanted or max(builds, key=ISAS.index))
     except ValueError as error:

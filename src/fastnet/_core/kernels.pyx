@@ -1,7 +1,8 @@
 """The kernels of one build: all arithmetic of fastnet, compiled once for each instruction set and dtype.
 
-Nothing here touches Python or allocates; engine.pyx calls through the table that this module hands out in a capsule.
-Read product.pxi for the matrix products, passes.pxi for the forward and backward pass, epoch.pxi for batches and epochs.
+Nothing here touches Python or allocates; engine.pyx calls through the table that this module hands out in a
+capsule. Read product.pxi for the matrix products, passes.pxi for the forward and backward pass, epoch.pxi for
+batches and epochs.
 """
 from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport memcpy, memset

@@ -43,6 +43,7 @@ cdef extern from "tiles.h" nogil:
         int end
         real scale
     enum: END_STORE, END_SLOPE, END_UPDATE
-    ctypedef const real* (*tile_function)(const span*, Py_ssize_t, const real*, real*, const real*, const real*, const real*) noexcept nogil
+    ctypedef const real* (*tile_function)(const span*, Py_ssize_t, const real*, real*,
+                                          const real*, const real*, const real*) noexcept nogil
     const tile_function[2][4][14] TILES
     const int[4] TILE_ROWS

@@ -28,15 +28,18 @@ cdef extern from "table.h" nogil:
         Py_ssize_t itemsize, width, panel
         size_t (*arena_size)(const layer_arrays*, int, Py_ssize_t, int) noexcept nogil
         void (*prepare)(void*, const layer_arrays*, int, Py_ssize_t, int) noexcept nogil
-        void (*train)(void*, const examples*, Py_ssize_t, Py_ssize_t, Py_ssize_t, double, void*, team*, int) noexcept nogil
-        void (*gradients)(void*, const examples*, Py_ssize_t, const layer_arrays*, void*, team*, int) noexcept nogil
+        void (*train)(void*, const examples*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+                      double, void*, team*, int) noexcept nogil
+        void (*gradients)(void*, const examples*, Py_ssize_t, const layer_arrays*, void*,
+                          team*, int) noexcept nogil
         void (*weights)(const void*, const layer_arrays*) noexcept nogil
         int (*weights_finite)(const void*) noexcept nogil
         size_t (*predict_size)(const layer_arrays*, int, Py_ssize_t, int) noexcept nogil
         void (*predict_prepare)(void*, const layer_arrays*, int, Py_ssize_t, int) noexcept nogil
         void (*predict)(const void*, matrix, Py_ssize_t, matrix, const team*, int) noexcept nogil
         size_t (*dense_backward_size)(Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
-        void (*dense_backward)(void*, const layer_arrays*, matrix, matrix, Py_ssize_t, matrix, void*, void*) noexcept nogil
+        void (*dense_backward)(void*, const layer_arrays*, matrix, matrix, Py_ssize_t,
+                               matrix, void*, void*) noexcept nogil
         void (*exp)(const void*, void*, Py_ssize_t) noexcept nogil
         void (*sigmoid)(const void*, void*, Py_ssize_t) noexcept nogil
         void (*sigmoid_backward)(const void*, const void*, void*, Py_ssize_t) noexcept nogil

@@ -42,7 +42,10 @@ cdef class Arena:
 
 
 cdef class Layers:
-    """The weights of a network as the kernels take them: pointers into arrays that this object keeps alive."""
+    """The weights of a network as the kernels take them.
+
+    Pointers into arrays that this object keeps alive.
+    """
     cdef layer_arrays* arrays
     cdef int count
     cdef const kernel_table* table
@@ -52,7 +55,8 @@ cdef class Layers:
         cdef Py_ssize_t n_in, n_out
         cdef int k
         if not 0 < len(W) == len(b) == len(activations):
-            raise ValueError(f"expected as many W as b and activations, got {len(W)}, {len(b)}, {len(activations)}")
+            raise ValueError("expected as many W as b and activations, "
+                             f"got {len(W)}, {len(b)}, {len(activations)}")
         self.count = <int>len(W)
         self.table = table_for(W[0])
         self.kept = (list(W), list(b))

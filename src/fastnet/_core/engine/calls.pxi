@@ -57,7 +57,8 @@ def dense_backward(cnp.ndarray W, cnp.ndarray A, cnp.ndarray dZ):
     cdef fp_mode mode
     with nogil:
         mode = fp_enter()
-        table.dense_backward(arena.m.start, layers.arrays, a, dz, n, da, cnp.PyArray_DATA(dW), cnp.PyArray_DATA(db))
+        table.dense_backward(arena.m.start, layers.arrays, a, dz, n, da,
+                             cnp.PyArray_DATA(dW), cnp.PyArray_DATA(db))
         fp_leave(mode)
     return dA, dW, db
 
@@ -151,7 +152,8 @@ def all_finite(cnp.ndarray x):
         raise ValueError(f"x: expected a matrix, got shape {np.shape(x)}")
     cdef Py_ssize_t rows = x.shape[0], columns = x.shape[1], i
     cdef bint finite = True
-    if not cnp.PyArray_ISALIGNED(x) or columns > 1 and abs(cnp.PyArray_STRIDE(x, 1)) > abs(cnp.PyArray_STRIDE(x, 0)):
+    if (not cnp.PyArray_ISALIGNED(x)
+            or columns > 1 and abs(cnp.PyArray_STRIDE(x, 1)) > abs(cnp.PyArray_STRIDE(x, 0))):
         x, rows, columns = x.T, columns, rows                 # the closer numbers along a row
     cdef char* p = <char*>cnp.PyArray_DATA(x)
     cdef Py_ssize_t step = cnp.PyArray_STRIDE(x, 0) if rows > 0 else 0
@@ -172,7 +174,10 @@ def all_finite(cnp.ndarray x):
 
 
 def fma_flops(str dtype, Py_ssize_t iterations):
-    """Do that many rounds of fused multiply-adds in registers and return the number of flops: what the core can do at most."""
+    """Do that many rounds of fused multiply-adds in registers and return the number of flops.
+
+    What the core can do at most.
+    """
     cdef const kernel_table* table = table_for(np.empty(0, dtype))
     cdef double flops
     with nogil:

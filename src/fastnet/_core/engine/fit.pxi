@@ -61,7 +61,8 @@ cdef class Trainer:
         self.table = self.layers.table
         self.batch = batch_size
         self.threads = n_threads
-        self.arena = Arena(self.table.arena_size(self.layers.arrays, self.layers.count, batch_size, n_threads))
+        self.arena = Arena(self.table.arena_size(self.layers.arrays, self.layers.count,
+                                                 batch_size, n_threads))
         self.table.prepare(self.arena.m.start, self.layers.arrays, self.layers.count, batch_size, n_threads)
         self.costs = np.empty(0, W[0].dtype)
 
@@ -76,8 +77,10 @@ cdef class Trainer:
         d.T = as_matrix(T)
         d.order = NULL
         if order is not None:
-            if cnp.PyArray_TYPE(order) != cnp.NPY_INTP or not cnp.PyArray_ISCARRAY_RO(order) or cnp.PyArray_SIZE(order) != n:
-                raise ValueError(f"order: expected {n} numbers of dtype intp in C order, got {order.dtype} {np.shape(order)}")
+            if (cnp.PyArray_TYPE(order) != cnp.NPY_INTP or not cnp.PyArray_ISCARRAY_RO(order)
+                    or cnp.PyArray_SIZE(order) != n):
+                raise ValueError(f"order: expected {n} numbers of dtype intp in C order, "
+                                 f"got {order.dtype} {np.shape(order)}")
             d.order = <const Py_ssize_t*>cnp.PyArray_DATA(order)
             for i in range(n):
                 if not 0 <= d.order[i] < n:
@@ -93,13 +96,16 @@ cdef class Trainer:
         return cnp.PyArray_DATA(self.costs)
 
     def epoch(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray order, double learning_rate):
-        """One epoch of stochastic gradient descent, in the given order of columns; returns the cost summed over the examples.
+        """One epoch of stochastic gradient descent, in the given order of columns.
 
-        One call into the kernels, unless it takes long: then one every few hundredths of a second, so that Ctrl-C works.
+        Returns the cost summed over the examples.
+
+        One call into the kernels, unless it takes long: then one every few hundredths of a second, so that
+        Ctrl-C works.
         """
         cdef train_call call
         cdef Py_ssize_t n = X.shape[1], piece = self.batches_at_once()*self.batch
-        cdef Py_ssize_t per_batch = (self.batch + BLOCK - 1)//BLOCK
+        cdef Py_ssize_t per_batch = (self.batch + BLOCK - 1)//BLOCK, batches
         call.table = self.table
         call.arena = self.arena.m.start
         call.data = self.data(X, T, order)
@@ -112,7 +118,8 @@ cdef class Trainer:
             with nogil:
                 call.together = new_team(pool_enter(self.threads))
                 pool_run(run_train, &call, call.together.size)
-            call.costs = <char*>call.costs + (call.last - call.first + self.batch - 1)//self.batch*per_batch*self.table.itemsize
+            batches = (call.last - call.first + self.batch - 1)//self.batch
+            call.costs = <char*>call.costs + batches*per_batch*self.table.itemsize
             call.first = call.last
             PyErr_CheckSignals()
         return sum_in_double(self.costs, cnp.PyArray_SIZE(self.costs))
@@ -126,7 +133,10 @@ cdef class Trainer:
         return max(1, <Py_ssize_t>(1e9/flops))
 
     def gradients(self, cnp.ndarray X, cnp.ndarray T):
-        """The gradients summed over all examples: lists of dW and db, and the summed cost. The trainer's batch must be n."""
+        """The gradients summed over all examples: lists of dW and db, and the summed cost.
+
+        The trainer's batch must be n.
+        """
         cdef gradients_call call
         cdef Layers out
         if X.shape[1] != self.batch:

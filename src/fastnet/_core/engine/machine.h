@@ -1,4 +1,5 @@
-/* machine: the two things the engine asks of the machine: memory for an arena, and a known floating-point mode. */
+/* machine: the two things the engine asks of the machine: memory for an arena,
+ * and a known floating-point mode. */
 #ifndef FASTNET_MACHINE_H
 #define FASTNET_MACHINE_H
 #include <stdint.h>
@@ -10,8 +11,8 @@
 #  include <immintrin.h>
 #endif
 
-/* Zeroed memory on a cache line. Large arenas lie on huge pages where the system has them (0-6 % of a wide network's time)
- * and take real memory only where they are written. */
+/* Zeroed memory on a cache line. Large arenas lie on huge pages where the system has them (0-6 % of a wide
+ * network's time) and take real memory only where they are written. */
 typedef struct { void *start, *block; size_t bytes; int mapped; } memory;
 
 enum { HUGE_PAGE = 2 << 20 };
@@ -51,8 +52,8 @@ static inline void memory_give_back(memory *m)
     m->block = NULL;
 }
 
-/* Another library may have set flush-to-zero or another rounding for this thread, which would change our bits: kernels run
- * in the default mode, and the caller's comes back afterwards. */
+/* Another library may have set flush-to-zero or another rounding for this thread, which would change our
+ * bits: kernels run in the default mode, and the caller's comes back afterwards. */
 #if defined(__SSE2__) || defined(_M_X64)
 typedef unsigned int fp_mode;
 static inline fp_mode fp_enter(void) { fp_mode mode = _mm_getcsr(); _mm_setcsr(0x1f80); return mode; }

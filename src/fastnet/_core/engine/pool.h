@@ -42,7 +42,8 @@ static void *pool_worker(void *start)
                 pthread_cond_wait(&pool.wake, &pool.sleep);
             pthread_mutex_unlock(&pool.sleep);
         }
-        seen++;                 /* a region cannot pass us by: it waits for every worker, with work or without */
+        /* a region cannot pass us by: it waits for every worker, with work or without */
+        seen++;
         if (thread < pool.size) pool.run(pool.arguments, thread);
         atomic_fetch_sub_explicit(&pool.working, 1, memory_order_release);
     }
@@ -61,8 +62,8 @@ static void pool_after_fork(void)
     atomic_store(&pool.working, 0);
 }
 
-/* How many threads may run the next region, at most `wanted`: 1 if the pool is taken or no thread can be had. With more
- * than 1, the pool is ours until pool_run ends. */
+/* How many threads may run the next region, at most `wanted`: 1 if the pool is taken or no thread can be had.
+ * With more than 1, the pool is ours until pool_run ends. */
 static int pool_enter(int wanted)
 {
     int idle = 0;

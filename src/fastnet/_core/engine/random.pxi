@@ -1,6 +1,7 @@
-# SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014), used as a counter:
-# draw i of a key is mix(key + (i + 1) G). Streams 0, 1, ... are the epochs of a shuffle, 2^63 + k the weights of layer k.
-# Fixed for ever: the same seed gives the same order and weights in every version. fastnet.reference has it in NumPy.
+# SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014), used as a
+# counter: draw i of a key is mix(key + (i + 1) G). Streams 0, 1, ... are the epochs of a shuffle, 2^63 + k
+# the weights of layer k. Fixed for ever: the same seed gives the same order and weights in every version.
+# fastnet.reference has it in NumPy.
 
 cdef uint64_t G = 0x9E3779B97F4A7C15
 
@@ -27,7 +28,10 @@ def uniform(uint64_t seed, uint64_t stream, Py_ssize_t count):
 
 
 def permutation(Py_ssize_t n, uint64_t seed, uint64_t epoch):
-    """An order of 0..n-1 by Fisher and Yates, from the top; numbers below a bound by Lemire's multiplication (2019)."""
+    """An order of 0..n-1 by Fisher and Yates, from the top.
+
+    Numbers below a bound by Lemire's multiplication (2019).
+    """
     if not 0 <= n < 2**32:
         raise ValueError(f"n: expected an int in [0, 2**32), got {n}")
     cdef cnp.ndarray out = np.empty(n, np.intp)
@@ -41,7 +45,7 @@ def permutation(Py_ssize_t n, uint64_t seed, uint64_t epoch):
             bound = <uint64_t>i + 1
             state += G
             m = (mix(state) >> 32)*bound
-            if (m & <uint64_t>0xFFFFFFFF) < bound:                                        # rarely: reject what is biased
+            if (m & <uint64_t>0xFFFFFFFF) < bound:      # rarely: reject what is biased
                 while (m & <uint64_t>0xFFFFFFFF) < (<uint64_t>0x100000000 - bound) % bound:
                     state += G
                     m = (mix(state) >> 32)*bound

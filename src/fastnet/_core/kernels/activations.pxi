@@ -22,7 +22,8 @@ cdef inline lanes exp_scaled(lanes x, lanes bias, lanes unbias) noexcept nogil:
     cdef lanes t = v_fma(x, v_set(LOG2E), shift)
     cdef lanes n = v_sub(t, shift)                             # round(x log2 e)
     cdef lanes r = v_fnma(n, v_set(LN2_LO), v_fnma(n, v_set(LN2_HI), x))
-    # 1 + (r + r^2 q) rather than Horner to the end: 0.9 ULP instead of 1.15 where multiply and add round apart
+    # 1 + (r + r^2 q) rather than Horner to the end:
+    # 0.9 ULP instead of 1.15 where multiply and add round apart
     cdef lanes p = v_add(v_fma(polynomial(EXP_Q, EXP_TERMS, r), v_mul(r, r), r), v_set(1))
     return v_scale(p, n, t, unbias)
 
@@ -35,13 +36,15 @@ cdef inline lanes exp_of_negative(lanes x) noexcept nogil:
 cdef inline lanes exp_of(lanes x) noexcept nogil:
     """e^x for any x, within 1.1 ULP; 0, denormal and infinite results included."""
     x = v_min(v_set(EXP_MOST), v_max(v_set(EXP_LEAST), x))
-    return exp_scaled(x, v_if_negative(x, v_set(BIAS), v_set(-BIAS)), v_if_negative(x, v_set(UNBIAS), v_set(BIAS_UP)))
+    return exp_scaled(x, v_if_negative(x, v_set(BIAS), v_set(-BIAS)),
+                      v_if_negative(x, v_set(UNBIAS), v_set(BIAS_UP)))
 
 
 cdef inline lanes sigmoid_of(lanes z) noexcept nogil:
-    """a = 1/(1 + e^-z), within 2 ULP: with e = e^-|z| and h = e/(1 + e), a = 1 - h for z >= 0 and e - e h below.
+    """a = 1/(1 + e^-z), within 2 ULP.
 
-    The plain num/(1 + e) reaches 2.4 ULP. A real division beat reciprocal estimates: it runs beside the fma units.
+    With e = e^-|z| and h = e/(1 + e), a = 1 - h for z >= 0 and e - e h below. The plain num/(1 + e) reaches
+    2.4 ULP. A real division beat reciprocal estimates: it runs beside the fma units.
     """
     cdef lanes e = exp_of_negative(v_negabs(z))
     cdef lanes h = v_div(e, v_add(v_set(1), e))
@@ -130,7 +133,8 @@ cdef void sigmoid_backward_array(const void* dA, const void* A, void* out, Py_ss
         q += VW
         n -= VW
     if n > 0:
-        v_store_first(q, v_mul(v_load_first(p, <int>n), slope_of(ACTIVATION_SIGMOID, v_load_first(a, <int>n))), <int>n)
+        v_store_first(q, v_mul(v_load_first(p, <int>n),
+                               slope_of(ACTIVATION_SIGMOID, v_load_first(a, <int>n))), <int>n)
 
 
 cdef int all_finite_array(const void* x, Py_ssize_t n) noexcept nogil:

@@ -1,12 +1,16 @@
-# Blocks, batches, epochs. Every gradient is a sum over examples: dW_ji = sum_n dZ_jn a_in, db_j = sum_n dZ_jn.
+# Blocks, batches, epochs. Every gradient is a sum over examples:
+# dW_ji = sum_n dZ_jn a_in, db_j = sum_n dZ_jn.
 #
-# A batch of at most BLOCK examples is one chain for each sum. A deeper one is cut into blocks of BLOCK examples whose
-# sums are the leaves of a fixed binary tree over the block's index, T(n) = T(p) + T(n - p) with p the largest power of
-# two below n: whoever works a block out, the bits are the same.
+# A batch of at most BLOCK examples is one chain for each sum. A deeper one is cut into blocks of BLOCK
+# examples whose sums are the leaves of a fixed binary tree over the block's index, T(n) = T(p) + T(n - p)
+# with p the largest power of two below n: whoever works a block out, the bits are the same.
 
 cdef void sum_rows(const real* dZ, Py_ssize_t rows, Py_ssize_t r0, Py_ssize_t r1, Py_ssize_t n, real* sums,
                    real* out) noexcept nogil:
-    """out[r - r0] = the sum over n examples of row r of dZ (rows, n), in 16 virtual lanes, for rows [r0, r1)."""
+    """out[r - r0] = the sum over n examples of row r of dZ (rows, n), for rows [r0, r1).
+
+    In 16 virtual lanes.
+    """
     cdef lanes[LV] s
     cdef Py_ssize_t r, j, full = n//PW
     cdef int v, V = vectors_in_panel(n, full) if full*PW < n else 0
@@ -24,8 +28,12 @@ cdef void sum_rows(const real* dZ, Py_ssize_t rows, Py_ssize_t r0, Py_ssize_t r1
     fold_rows(sums, r1 - r0, out)
 
 
-cdef void add_leaves(const trainer* t, Py_ssize_t leaves, Py_ssize_t r0, Py_ssize_t r1, real* sums) noexcept nogil:
-    """Rows [r0, r1) of the output unit's sums, leaf by leaf in order; `sums` is that of the first leaf, in t.output_sums."""
+cdef void add_leaves(const trainer* t, Py_ssize_t leaves, Py_ssize_t r0, Py_ssize_t r1,
+                     real* sums) noexcept nogil:
+    """Rows [r0, r1) of the output unit's sums, leaf by leaf in order.
+
+    `sums` is that of the first leaf, in t.output_sums.
+    """
     cdef Py_ssize_t leaf, i
     for leaf in range(1, leaves):
         i = r0*16
@@ -48,18 +56,20 @@ cdef inline void step_bias(real* b, const real* db, Py_ssize_t n, real scale) no
         v_store(b + i*VW, v_fma(v_set(scale), v_set(db[i]), v_load(b + i*VW)))
 
 
-cdef void output_gradients(const trainer* t, const layer* l, real* sums, Py_ssize_t n, bint alone, Py_ssize_t r0, Py_ssize_t r1,
-                           real* out) noexcept nogil:
+cdef void output_gradients(const trainer* t, const layer* l, real* sums, Py_ssize_t n, bint alone,
+                           Py_ssize_t r0, Py_ssize_t r1, real* out) noexcept nogil:
     """out[r - r0] = rows [r0, r1) of the output unit's sums over n examples, folded."""
     if not alone:
         add_leaves(t, ceil_div(n, LEAF), r0, r1, sums)
     fold_rows(sums + r0*16, r1 - r0, out)
 
 
-cdef void block_gradients(const trainer* t, Py_ssize_t n, bint update, real scale, real* to, const team* together,
-                          int thread) noexcept nogil:
-    """This thread's rows of dW and db of every layer, from the block's dZ and A': into the gradient at `to`, or with update
-    at once into W and b."""
+cdef void block_gradients(const trainer* t, Py_ssize_t n, bint update, real scale, real* to,
+                          const team* together, int thread) noexcept nogil:
+    """This thread's rows of dW and db of every layer, from the block's dZ and A'.
+
+    Into the gradient at `to`, or with update at once into W and b.
+    """
     cdef const worker* w = &t.workers[thread]
     cdef product x
     cdef layer* l
@@ -72,7 +82,7 @@ cdef void block_gradients(const trainer* t, Py_ssize_t n, bint update, real scal
         dW = to + (l.dW - t.gradient)
         r0 = share(l.n_out, thread, together.size)
         r1 = share(l.n_out, thread + 1, together.size)
-        if t.one_unit and k == last:               # its W is one row of panels: contiguous, dealt out by whole vectors
+        if t.one_unit and k == last:  # its W is one row of panels: contiguous, dealt out by whole vectors
             i0 = share(ceil_div(l.n_in, VW), thread, together.size)*VW
             i1 = smaller(share(ceil_div(l.n_in, VW), thread + 1, together.size)*VW, l.n_in)
             if i1 > i0:
@@ -106,17 +116,25 @@ cdef void block_gradients(const trainer* t, Py_ssize_t n, bint update, real scal
 
 
 cdef void add_gradient(const trainer* t, Py_ssize_t left, const team* together, int thread) noexcept nogil:
-    """This thread's part of the sum of two subtrees' gradients, the one at `left` and the next, into the one at `left`."""
+    """This thread's part of the sum of two subtrees' gradients.
+
+    The one at `left` and the next, into the one at `left`.
+    """
     cdef real* g = t.gradient + left*t.gradient_size
     cdef Py_ssize_t lines = t.gradient_size//LINE
-    cdef Py_ssize_t i = share(lines, thread, together.size)*LINE, end = share(lines, thread + 1, together.size)*LINE
+    cdef Py_ssize_t i = share(lines, thread, together.size)*LINE
+    cdef Py_ssize_t end = share(lines, thread + 1, together.size)*LINE
     while i < end:
         v_store(g + i, v_add(v_load(g + i), v_load(g + t.gradient_size + i)))
         i += VW
 
 
-cdef inline Py_ssize_t merge_twins(const trainer* t, Py_ssize_t top, Py_ssize_t blocks, team* together, int thread) noexcept nogil:
-    """After so many blocks, with `top` subtrees in t.gradient: two finished ones of the same size become one."""
+cdef inline Py_ssize_t merge_twins(const trainer* t, Py_ssize_t top, Py_ssize_t blocks, team* together,
+                                   int thread) noexcept nogil:
+    """After so many blocks, two finished subtrees of the same size become one.
+
+    `top` is the number of subtrees in t.gradient.
+    """
     while blocks % 2 == 0:
         top -= 1
         add_gradient(t, top - 1, together, thread)
@@ -133,9 +151,12 @@ cdef inline void merge_rest(const trainer* t, Py_ssize_t top, team* together, in
         team_wait(together)
 
 
-cdef Py_ssize_t batch_gradient(const trainer* t, const examples* data, Py_ssize_t position, Py_ssize_t n, real* costs,
-                               team* together, int thread) noexcept nogil:
-    """The summed gradient of n examples at t.gradient, by blocks and their tree. Returns the number of blocks."""
+cdef Py_ssize_t batch_gradient(const trainer* t, const examples* data, Py_ssize_t position, Py_ssize_t n,
+                               real* costs, team* together, int thread) noexcept nogil:
+    """The summed gradient of n examples at t.gradient, by blocks and their tree.
+
+    Returns the number of blocks.
+    """
     cdef Py_ssize_t blocks = 0, first = 0, m, top = 0
     while first < n:
         m = smaller(t.block, n - first)
@@ -152,9 +173,12 @@ cdef Py_ssize_t batch_gradient(const trainer* t, const examples* data, Py_ssize_
     return blocks
 
 
-cdef void train(void* arena, const examples* data, Py_ssize_t batch, Py_ssize_t first, Py_ssize_t last, double learning_rate,
-                void* costs, team* together, int thread) noexcept nogil:
-    """Batch after batch from position first up to last of the order: the last one may be smaller, and counts as it is."""
+cdef void train(void* arena, const examples* data, Py_ssize_t batch, Py_ssize_t first, Py_ssize_t last,
+                double learning_rate, void* costs, team* together, int thread) noexcept nogil:
+    """Batch after batch from position first up to last of the order.
+
+    The last one may be smaller, and counts as it is.
+    """
     cdef const trainer* t = <const trainer*>arena
     cdef real* cost = <real*>costs
     cdef layer* l
@@ -186,8 +210,8 @@ cdef void train(void* arena, const examples* data, Py_ssize_t batch, Py_ssize_t 
         first += n
 
 
-cdef void gradients(void* arena, const examples* data, Py_ssize_t n, const layer_arrays* out, void* costs, team* together,
-                    int thread) noexcept nogil:
+cdef void gradients(void* arena, const examples* data, Py_ssize_t n, const layer_arrays* out, void* costs,
+                    team* together, int thread) noexcept nogil:
     """The summed gradients of n examples, to the user's arrays."""
     cdef const trainer* t = <const trainer*>arena
     cdef int k

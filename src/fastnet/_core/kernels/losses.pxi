@@ -9,19 +9,22 @@ cdef inline lanes log1p_of_fraction(lanes e) noexcept nogil:
 
 
 cdef inline lanes bce_of(lanes z, lanes t) noexcept nogil:
-    """-t log a - (1 - t) log(1 - a) with a = sigmoid(z), as max(z, 0) - z t + log(1 + e^-|z|): finite for every finite z."""
+    """-t log a - (1 - t) log(1 - a) with a = sigmoid(z): finite for every finite z.
+
+    As max(z, 0) - z t + log(1 + e^-|z|).
+    """
     return v_add(v_fnma(z, t, v_max(z, v_zero())), log1p_of_fraction(exp_of_negative(v_negabs(z))))
 
 
 cdef void bce_rows(real* Z, const real* T, Py_ssize_t rows, Py_ssize_t n, real* cost) noexcept nogil:
-    """Z -> dZ = a - t in place for rows x n examples of one panel; lanes past n get dZ = 0. Adds the cost to 16 lanes.
+    """Z -> dZ = a - t in place for rows x n examples of one panel. Adds the cost to 16 lanes.
 
-    dJ/dz = dJ/da da/dz = (a - t)/(a (1 - a)) a (1 - a) = a - t: nothing is divided.
+    Lanes past n get dZ = 0. dJ/dz = dJ/da da/dz = (a - t)/(a (1 - a)) a (1 - a) = a - t: nothing is divided.
     """
     cdef lanes z, t, J, dz
     cdef Py_ssize_t r
     cdef int v, left, V = <int>ceil_div(n, VW)
-    for v in range(V):                             # examples outside, rows inside: the same order for any width of panel
+    for v in range(V):      # examples outside, rows inside: the same order for any width of panel
         for r in range(rows):
             z = v_load(Z + r*PW + v*VW)
             t = v_load(T + r*PW + v*VW)
@@ -35,12 +38,14 @@ cdef void bce_rows(real* Z, const real* T, Py_ssize_t rows, Py_ssize_t n, real* 
             v_store(cost + v % LV*VW, v_add(v_load(cost + v % LV*VW), J))
 
 
-# ---- the output layer of one unit: its gradient, and dZ of the layer below, in one pass over A while that is in L1
+# ---- the output layer of one unit: its gradient, and dZ of the layer below,
+#      in one pass over A while that is in L1
 #
-#     dW[i] = sum_n dz[n] a[i, n]        db below [i] = sum_n dZ[i, n]        dZ[i, n] = w[i] dz[n] a[i, n] (1 - a[i, n])
+#     dW[i] = sum_n dz[n] a[i, n]        db below [i] = sum_n dZ[i, n]
+#     dZ[i, n] = w[i] dz[n] a[i, n] (1 - a[i, n])
 #
-# Sums run in 16 virtual lanes over a leaf of 64 examples, and leaf after leaf is added to the total. A leaf is a whole
-# number of panels in every build, and never shared between threads.
+# Sums run in 16 virtual lanes over a leaf of 64 examples, and leaf after leaf is added to the total. A leaf
+# is a whole number of panels in every build, and never shared between threads.
 
 cdef enum:
     LEAF = 64                   # examples
@@ -57,8 +62,8 @@ cdef struct output_unit:
     int activation              # of the layer below
 
 
-cdef inline void output_vectors(const int V, const int activation, const output_unit* u, int v0, bint first, bint last,
-                                const real* dz, real* A) noexcept nogil:
+cdef inline void output_vectors(const int V, const int activation, const output_unit* u, int v0,
+                                bint first, bint last, const real* dz, real* A) noexcept nogil:
     """V vectors of a panel from vector v0 on. V is a literal: LV groups of lanes at once, or one vector.
 
     first, last: whether these are the first and the last of the leaf that fall into their lanes.
@@ -95,8 +100,8 @@ cdef inline void output_vectors(const int V, const int activation, const output_
                 v_store(u.leaf_db + at + v*VW, db[v])
 
 
-cdef inline void output_panel(const int activation, const output_unit* u, Py_ssize_t j, Py_ssize_t n, const real* dz,
-                              real* A) noexcept nogil:
+cdef inline void output_panel(const int activation, const output_unit* u, Py_ssize_t j, Py_ssize_t n,
+                              const real* dz, real* A) noexcept nogil:
     """Panel j of a leaf with n examples in all; A (F, lanes) becomes dZ of its layer."""
     cdef Py_ssize_t vectors = ceil_div(n, VW)      # of the whole leaf
     cdef int v, V = vectors_in_panel(n, j)
@@ -109,7 +114,8 @@ cdef inline void output_panel(const int activation, const output_unit* u, Py_ssi
         output_vectors(1, activation, u, v, here < LV, here + LV >= vectors, dz, A)
 
 
-cdef void output_leaf(const output_unit* u, Py_ssize_t n, const real* dz, real* A, Py_ssize_t A_panel) noexcept nogil:
+cdef void output_leaf(const output_unit* u, Py_ssize_t n, const real* dz, real* A,
+                      Py_ssize_t A_panel) noexcept nogil:
     """One leaf of n <= LEAF examples: dz is one row of panels, A the activations of the layer below."""
     cdef Py_ssize_t j
     for j in range(ceil_div(n, PW)):

@@ -55,12 +55,14 @@ cdef void unpack_weights(const real* panels, Py_ssize_t n_out, Py_ssize_t n_in, 
 
 # ---- examples: n of them, at positions 0..n-1 of a strip
 
-cdef inline const char* column(matrix X, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t i) noexcept nogil:
+cdef inline const char* column(matrix X, const Py_ssize_t* order, Py_ssize_t first,
+                               Py_ssize_t i) noexcept nogil:
     """Where example first + i of the order starts."""
     return X.start + (order[first + i] if order != NULL else first + i)*X.column_step
 
 
-cdef inline void turn(const real** rows, int m, Py_ssize_t f, real* AT, Py_ssize_t AT_row, real* A) noexcept nogil:
+cdef inline void turn(const real** rows, int m, Py_ssize_t f, real* AT, Py_ssize_t AT_row,
+                      real* A) noexcept nogil:
     """VW examples x m <= VW features: as they are into A', transposed into A. Past m: zeros."""
     cdef lanes[VW] t
     cdef int i
@@ -78,12 +80,14 @@ cdef inline void turn(const real** rows, int m, Py_ssize_t f, real* AT, Py_ssize
         v_store(A + i*PW, t[i])
 
 
-cdef void gather_rows(matrix X, Py_ssize_t F, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t n, const real* zeros,
-                      real* A, real* AT, Py_ssize_t AT_panel, Py_ssize_t AT_first) noexcept nogil:
-    """Examples whose features are contiguous, into A (features x examples) and, if wanted, A' (examples x features).
+cdef void gather_rows(matrix X, Py_ssize_t F, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t n,
+                      const real* zeros, real* A, real* AT, Py_ssize_t AT_panel,
+                      Py_ssize_t AT_first) noexcept nogil:
+    """Examples whose features are contiguous, into A (features x examples) and, if wanted, A'.
 
-    A: panels over the examples of round_up(F, VW) rows. AT: panels over the features, AT_panel numbers apart, rows
-    narrow, filled from row AT_first on. Lanes past n become zero. Each number is loaded once and transposed in registers.
+    A: panels over the examples of round_up(F, VW) rows. AT (examples x features): panels over the features,
+    AT_panel numbers apart, rows narrow, filled from row AT_first on. Lanes past n become zero. Each number is
+    loaded once and transposed in registers.
     """
     cdef const real* rows[VW]
     cdef Py_ssize_t j = 0, f, p, w, height = round_up(F, VW)
@@ -109,7 +113,10 @@ cdef void gather_rows(matrix X, Py_ssize_t F, const Py_ssize_t* order, Py_ssize_
 
 cdef void gather_elements(matrix X, Py_ssize_t F, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t n,
                           real* A, Py_ssize_t height) noexcept nogil:
-    """Examples in any other order of memory, number by number, into panels of `height` rows; lanes past n become zero."""
+    """Examples in any other order of memory, number by number, into panels of `height` rows.
+
+    Lanes past n become zero.
+    """
     cdef Py_ssize_t j, f, i, m, padded
     cdef real* a
     cdef const char* x
@@ -129,11 +136,16 @@ cdef void gather_elements(matrix X, Py_ssize_t F, const Py_ssize_t* order, Py_ss
 
 cdef inline bint rows_are_contiguous(matrix X) noexcept nogil:
     """Whether the features of an example lie side by side, aligned: what gather_rows can load as vectors."""
-    return X.row_step == sizeof(real) and X.column_step % <Py_ssize_t>sizeof(real) == 0 and <size_t>X.start % sizeof(real) == 0
+    return (X.row_step == sizeof(real) and X.column_step % <Py_ssize_t>sizeof(real) == 0
+            and <size_t>X.start % sizeof(real) == 0)
 
 
-cdef void scatter(const real* A, Py_ssize_t rows, Py_ssize_t height, Py_ssize_t n, matrix out, Py_ssize_t first) noexcept nogil:
-    """`rows` rows of a panel matrix of `height` rows, n examples, to columns first... of the user's matrix."""
+cdef void scatter(const real* A, Py_ssize_t rows, Py_ssize_t height, Py_ssize_t n, matrix out,
+                  Py_ssize_t first) noexcept nogil:
+    """`rows` rows of a panel matrix of `height` rows, n examples, to columns of the user's matrix.
+
+    From column `first` on.
+    """
     cdef Py_ssize_t j, f, i, m
     cdef const real* a
     cdef char* to
@@ -151,7 +163,8 @@ cdef void scatter(const real* A, Py_ssize_t rows, Py_ssize_t height, Py_ssize_t 
 
 # ---- transposes
 
-cdef inline void transpose_vectors(const real* S, Py_ssize_t S_rows, real* D, Py_ssize_t D_row) noexcept nogil:
+cdef inline void transpose_vectors(const real* S, Py_ssize_t S_rows, real* D,
+                                   Py_ssize_t D_row) noexcept nogil:
     """VW x VW numbers, of which the first S_rows rows are there and the others zero."""
     cdef lanes[VW] t
     cdef int i
@@ -166,7 +179,8 @@ cdef inline void transpose_vectors(const real* S, Py_ssize_t S_rows, real* D, Py
         v_store(D + i*D_row, t[i])
 
 
-cdef void transpose_panel(const real* A, Py_ssize_t rows, int V, real* AT, Py_ssize_t AT_panel, Py_ssize_t example) noexcept nogil:
+cdef void transpose_panel(const real* A, Py_ssize_t rows, int V, real* AT, Py_ssize_t AT_panel,
+                          Py_ssize_t example) noexcept nogil:
     """One panel of A (rows x V vectors of examples) into A', whose first row for it is `example`."""
     cdef Py_ssize_t r = 0, w
     cdef real* D

@@ -1,8 +1,12 @@
-# The passes of one strip of examples through the network: forward, loss, backward. The formulas are those of the notes.
+# The passes of one strip of examples through the network: forward, loss, backward.
+# The formulas are those of the notes.
 
-cdef void forward_layer(const worker* w, const layer* l, int activation, const real* A_in, Py_ssize_t A_in_height,
-                        Py_ssize_t first, Py_ssize_t n) noexcept nogil:
-    """A = activation(W A_in + b), Z_jn = sum_i w_ji a_in + b_j, for n examples; A_in and l.A from panel 0 of the strip."""
+cdef void forward_layer(const worker* w, const layer* l, int activation, const real* A_in,
+                        Py_ssize_t A_in_height, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
+    """A = activation(W A_in + b), Z_jn = sum_i w_ji a_in + b_j, for n examples.
+
+    A_in and l.A from panel 0 of the strip.
+    """
     cdef product x
     cdef Py_ssize_t j, panels = ceil_div(n, PW)
     x.P = l.W
@@ -23,9 +27,12 @@ cdef void forward_layer(const worker* w, const layer* l, int activation, const r
         activate_panel(activation, x.C + j*l.n_out*PW, l.n_out, vectors_in_panel(n, j))
 
 
-cdef void forward(const trainer* t, const worker* w, Py_ssize_t first, Py_ssize_t n, bint training) noexcept nogil:
-    """All layers on the n examples in w.X, which start at `first` of the block. When training, the layers' inputs are kept
-    transposed, and the last layer stops at its logits Z."""
+cdef void forward(const trainer* t, const worker* w, Py_ssize_t first, Py_ssize_t n,
+                  bint training) noexcept nogil:
+    """All layers on the n examples in w.X, which start at `first` of the block.
+
+    When training, the layers' inputs are kept transposed, and the last layer stops at its logits Z.
+    """
     cdef const real* A_in = w.X
     cdef Py_ssize_t height = t.X_height, j
     cdef layer* l
@@ -34,13 +41,16 @@ cdef void forward(const trainer* t, const worker* w, Py_ssize_t first, Py_ssize_
         l = &t.layers[k]
         if k > 0 and training and l.AT != NULL:
             for j in range(ceil_div(n, PW)):
-                transpose_panel(A_in + j*height*PW, height, vectors_in_panel(n, j), l.AT, t.AT_panel_rows*PW, first + j*PW)
-        forward_layer(w, l, ACTIVATION_IDENTITY if training and k == t.n_layers - 1 else l.activation, A_in, height, first, n)
+                transpose_panel(A_in + j*height*PW, height, vectors_in_panel(n, j), l.AT,
+                                t.AT_panel_rows*PW, first + j*PW)
+        forward_layer(w, l, ACTIVATION_IDENTITY if training and k == t.n_layers - 1 else l.activation,
+                      A_in, height, first, n)
         A_in = l.A + first*l.n_out
         height = l.n_out
 
 
-cdef void backward_layer(const worker* w, const layer* l, layer* below, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
+cdef void backward_layer(const worker* w, const layer* l, layer* below, Py_ssize_t first,
+                         Py_ssize_t n) noexcept nogil:
     """dZ of the layer below: dA = W' dZ, dA_in = sum_j w_ji dZ_jn, times the slope of its activation."""
     cdef product x
     x.P = l.W
@@ -59,9 +69,13 @@ cdef void backward_layer(const worker* w, const layer* l, layer* below, Py_ssize
     product_cols(&x, 0, ceil_div(n, PW))
 
 
-cdef void loss_and_output(const trainer* t, const worker* w, Py_ssize_t first, Py_ssize_t n, bint alone) noexcept nogil:
-    """Z of the last layer becomes dZ = a - t; the cost of each leaf goes to its 16 lanes. With one output unit, also dZ of
-    the layer below and the sums of both gradients: alone, one total; in a team, a total for each leaf, added up later."""
+cdef void loss_and_output(const trainer* t, const worker* w, Py_ssize_t first, Py_ssize_t n,
+                          bint alone) noexcept nogil:
+    """Z of the last layer becomes dZ = a - t; the cost of each leaf goes to its 16 lanes.
+
+    With one output unit, also dZ of the layer below and the sums of both gradients: alone, one total; in a
+    team, a total for each leaf, added up later.
+    """
     cdef layer* last = &t.layers[t.n_layers - 1]
     cdef layer* below = last - 1 if t.one_unit else last
     cdef real* cost
@@ -90,8 +104,8 @@ cdef void loss_and_output(const trainer* t, const worker* w, Py_ssize_t first, P
         s += LEAF
 
 
-cdef void gather_X(const trainer* t, const worker* w, const examples* data, Py_ssize_t position, Py_ssize_t first,
-                   Py_ssize_t n, real* AT) noexcept nogil:
+cdef void gather_X(const trainer* t, const worker* w, const examples* data, Py_ssize_t position,
+                   Py_ssize_t first, Py_ssize_t n, real* AT) noexcept nogil:
     """n examples from `position` of the order on into w.X and, from row `first` of the block on, into AT."""
     cdef Py_ssize_t j, F = t.layers[0].n_in
     if rows_are_contiguous(data.X):
@@ -100,16 +114,20 @@ cdef void gather_X(const trainer* t, const worker* w, const examples* data, Py_s
     gather_elements(data.X, F, data.order, position, n, w.X, t.X_height)
     if AT != NULL:
         for j in range(ceil_div(n, PW)):
-            transpose_panel(w.X + j*t.X_height*PW, F, vectors_in_panel(n, j), AT, t.AT_panel_rows*PW, first + j*PW)
+            transpose_panel(w.X + j*t.X_height*PW, F, vectors_in_panel(n, j), AT,
+                            t.AT_panel_rows*PW, first + j*PW)
 
 
 cdef inline Py_ssize_t share(Py_ssize_t count, int thread, int threads) noexcept nogil:
-    """Where the share of a thread starts when `count` things are dealt out in order; the next thread's start is its end."""
+    """Where the share of a thread starts when `count` things are dealt out in order.
+
+    The next thread's start is its end.
+    """
     return count*thread//threads
 
 
-cdef void block_passes(const trainer* t, const examples* data, Py_ssize_t position, Py_ssize_t n, const team* together,
-                       int thread) noexcept nogil:
+cdef void block_passes(const trainer* t, const examples* data, Py_ssize_t position, Py_ssize_t n,
+                       const team* together, int thread) noexcept nogil:
     """Forward, loss and backward for this thread's leaves of the n examples of a block, strip by strip.
 
     Leaves dZ and A' of every layer, the costs of leaves and the sums of the output unit.

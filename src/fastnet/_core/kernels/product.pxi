@@ -2,30 +2,33 @@
 #
 #     C[r, v] = end(init + sum_k P[r, k] Q[k, v])
 #
-#     forward    Z  = W A  + b     P = W,   by rows      Q = A                  init = bias
-#     backward   dA = W' dZ        P = W,   transposed   Q = dZ                 end  = times the activation's slope
-#     gradient   dW = dZ A'        P = dZ,  by rows      Q = A', k = examples   end  = store, or update W at once
+#     forward   Z  = W A  + b  P = W,   by rows     Q = A                 init = bias
+#     backward  dA = W' dZ     P = W,   transposed  Q = dZ                end  = times the activation's slope
+#     gradient  dW = dZ A'     P = dZ,  by rows     Q = A', k = examples  end  = store, or update W at once
 #
-# Panel matrix: the columns are cut into panels of PW, and a panel is contiguous: element (r, c) of a matrix with R rows
-# is at ((c//PW)*R + r)*PW + c%PW. Every operand is one, so the tile's strides are literals and small networks need no
-# packing. Each sum is one chain of fma over k in ascending order that starts from init: blocking k by continuing
-# from C changes no bit.
+# Panel matrix: the columns are cut into panels of PW, and a panel is contiguous: element (r, c) of a matrix
+# with R rows is at ((c//PW)*R + r)*PW + c%PW. Every operand is one, so the tile's strides are literals and
+# small networks need no packing. Each sum is one chain of fma over k in ascending order that starts from
+# init: blocking k by continuing from C changes no bit.
 
 cdef enum:
     KU = 4                  # k's in a round of the inner loop: 1 and 2 are 0-2 % slower, 8 is 2-5 % slower
-    KC = 1024               # rows of Q in a block: a multiple of PW, and not less than BLOCK (gradients are one chain)
+    # rows of Q in a block: a multiple of PW, and not less than BLOCK (gradients are one chain)
+    KC = 1024
     MC = 256                # rows of P in a block, and
     BLOCK_BYTES = 1 << 20   # what a block of P may take at most: half of a 2 MB L2
     PACKED = 256*1024       # numbers of P from which on its blocks are copied contiguously
 
 
-cdef inline const real* tiles "fastnet_tiles"(const int R, const int V, const int P_row, const int P_k, const span* s, Py_ssize_t count,
-                                              const real* P, real* C, const real* init, const real* A,
+cdef inline const real* tiles "fastnet_tiles"(const int R, const int V, const int P_row, const int P_k,
+                                              const span* s, Py_ssize_t count, const real* P,
+                                              real* C, const real* init, const real* A,
                                               const real* next) noexcept nogil:
     """`count` tiles below one another, each R rows and V vectors of C in registers.
 
-    R, V and the strides of P are literals: see tiles.h. The loop over tiles saves calls, and gcc keeps the accumulators out
-    of memory only because of it: it unrolls loops before it splits arrays into registers, but not the outermost one.
+    R, V and the strides of P are literals: see tiles.h. The loop over tiles saves calls, and gcc keeps the
+    accumulators out of memory only because of it: it unrolls loops before it splits arrays into registers,
+    but not the outermost one.
     """
     cdef lanes[TILE_ROWS_MAX][NV] c
     cdef lanes[NV] q
@@ -48,7 +51,7 @@ cdef inline const real* tiles "fastnet_tiles"(const int R, const int V, const in
         Q = s.Q
         K = s.K
         Pk = P
-        fetch = next if next != NULL else Q        # fetching what is there already costs less than to ask each time
+        fetch = next if next != NULL else Q  # fetching what is there already costs less than to ask each time
         while K > 0:
             k = PW if P_k == 1 and K > PW else K   # k runs along a panel of P, then on in the next one
             K -= k
@@ -115,11 +118,12 @@ cdef struct product:
     real scale
 
 
-cdef inline const real* cross_panel(const int transposed, int V, span* s, const real* P, Py_ssize_t M, real* C, const real* init,
-                                    const real* A, const real* next) noexcept nogil:
-    """M rows of C in one panel of V vectors, by tiles of balanced heights: 100 rows are 15 tiles of 6 and 2 of 5.
+cdef inline const real* cross_panel(const int transposed, int V, span* s, const real* P, Py_ssize_t M,
+                                    real* C, const real* init, const real* A,
+                                    const real* next) noexcept nogil:
+    """M rows of C in one panel of V vectors, by tiles of balanced heights.
 
-    next is what to fetch into L2 meanwhile; returned advanced.
+    100 rows are 15 tiles of 6 and 2 of 5. next is what to fetch into L2 meanwhile; returned advanced.
     """
     cdef int v = 0, w
     cdef Py_ssize_t tiles, height, higher, r
@@ -135,7 +139,8 @@ cdef inline const real* cross_panel(const int transposed, int V, span* s, const 
             higher = M - height*tiles              # so many tiles have a row more
             next = table[height](s, higher, P, C, init, A, next) if higher > 0 else next
             r = higher*(height + 1)
-            next = table[height - 1](s, tiles - higher, P + (r if transposed else r*PW), C + r*PW, init + r*s.init_row, A + r*PW, next)
+            next = table[height - 1](s, tiles - higher, P + (r if transposed else r*PW), C + r*PW,
+                                     init + r*s.init_row, A + r*PW, next)
         v += NV
         s.Q += NV*VW
         C += NV*VW
@@ -145,7 +150,10 @@ cdef inline const real* cross_panel(const int transposed, int V, span* s, const 
 
 
 cdef inline Py_ssize_t block_of(Py_ssize_t left, Py_ssize_t most, Py_ssize_t multiple) noexcept nogil:
-    """How much of what is left to take: most, or half if less than twice that is left, so that no sliver remains."""
+    """How much of what is left to take: most, or half if less than twice that is left.
+
+    So no sliver remains.
+    """
     if left <= most:
         return left
     if left >= 2*most:
@@ -177,7 +185,8 @@ cdef inline const real* chain_init(const product* x, Py_ssize_t k, Py_ssize_t r,
     return x.init + r*VW if x.init != NULL else ZEROS
 
 
-cdef void product_rows(const product* x, Py_ssize_t r0, Py_ssize_t r1, Py_ssize_t j0, Py_ssize_t j1) noexcept nogil:
+cdef void product_rows(const product* x, Py_ssize_t r0, Py_ssize_t r1,
+                       Py_ssize_t j0, Py_ssize_t j1) noexcept nogil:
     """Rows [r0, r1) of C in the panels [j0, j1), P (M, K) read by rows."""
     cdef span s
     cdef Py_ssize_t k = 0, kk, r, rr, j, p, panels = ceil_div(x.N, PW)

@@ -1,7 +1,7 @@
 /* table: what a build of the kernels offers to engine.pyx, in one struct per (instruction set, dtype).
  *
- * Arrays are void pointers because one struct serves both dtypes; `itemsize` tells which. Nothing here knows Python.
- * Matrices of the user come with byte strides, so any order, view or alignment is read in place.
+ * Arrays are void pointers because one struct serves both dtypes; `itemsize` tells which. Nothing here knows
+ * Python. Matrices of the user come with byte strides, so any order, view or alignment is read in place.
  */
 #ifndef FASTNET_TABLE_H
 #define FASTNET_TABLE_H
@@ -13,7 +13,8 @@ enum { BLOCK = 1024 };          /* examples whose sums form one chain; see epoch
 
 enum { ACTIVATION_IDENTITY, ACTIVATION_SIGMOID };
 
-typedef struct {                /* a matrix of the user's, element (row, column) at start + row*row_step + column*column_step */
+/* a matrix of the user's, element (row, column) at start + row*row_step + column*column_step */
+typedef struct {
     char *start;
     ptrdiff_t row_step, column_step;        /* bytes */
 } matrix;
@@ -35,11 +36,12 @@ typedef struct {
 
     /* Every thread of a team makes the same call, each with its own number. */
 
-    /* Training. The arena is zeroed memory of arena_size bytes, aligned to 64, and holds everything a trainer needs for
-     * teams of up to `threads`. */
+    /* Training. The arena is zeroed memory of arena_size bytes, aligned to 64, and holds everything a trainer
+     * needs for teams of up to `threads`. */
     size_t (*arena_size)(const layer_arrays *layers, int n_layers, ptrdiff_t batch, int threads);
     void (*prepare)(void *arena, const layer_arrays *layers, int n_layers, ptrdiff_t batch, int threads);
-    /* batches of `batch` examples from position `first` up to `last` of the order; costs: one number for each block */
+    /* batches of `batch` examples from position `first` up to `last` of the order;
+     * costs: one number for each block */
     void (*train)(void *arena, const examples *data, ptrdiff_t batch, ptrdiff_t first, ptrdiff_t last,
                   double learning_rate, void *costs, team *together, int thread);
     void (*gradients)(void *arena, const examples *data, ptrdiff_t n, const layer_arrays *out, void *costs,
@@ -61,10 +63,12 @@ typedef struct {
     void (*exp)(const void *x, void *out, ptrdiff_t n);
     void (*sigmoid)(const void *z, void *out, ptrdiff_t n);
     void (*sigmoid_backward)(const void *dA, const void *A, void *out, ptrdiff_t n);
-    void (*bce_cost)(const void *Z, const void *T, ptrdiff_t n, int from_logits, void *sum);   /* one number a BLOCK */
+    void (*bce_cost)(const void *Z, const void *T, ptrdiff_t n, int from_logits,
+                     void *sum);                        /* one number a BLOCK */
     void (*bce_backward)(const void *Z, const void *T, void *out, ptrdiff_t n, int from_logits);
     int (*all_finite)(const void *x, ptrdiff_t n);
-    double (*fma_flops)(ptrdiff_t iterations);          /* runs that many fused multiply-adds of registers, returns their flops */
+    /* runs that many fused multiply-adds of registers, returns their flops */
+    double (*fma_flops)(ptrdiff_t iterations);
 } kernel_table;
 
 #endif

@@ -1,8 +1,9 @@
 /* team: threads that run one call together, and the barrier they meet at.
  *
- * A sum is never split between them: they share out examples by whole leaves and gradients by whole rows, so the bits do
- * not depend on how many there are. No OpenMP runtime: a pool of our own starts its threads when they are first wanted,
- * spins a little between regions and then sleeps, starts afresh in a forked child, and runs one region at a time.
+ * A sum is never split between them: they share out examples by whole leaves and gradients by whole rows, so
+ * the bits do not depend on how many there are. No OpenMP runtime: a pool of our own starts its threads when
+ * they are first wanted, spins a little between regions and then sleeps, starts afresh in a forked child, and
+ * runs one region at a time.
  */
 #ifndef FASTNET_TEAM_H
 #define FASTNET_TEAM_H

@@ -1,4 +1,5 @@
-# What a fit keeps in memory: weights in panels, the buffers of one block and each thread's own, laid out in one arena.
+# What a fit keeps in memory: weights in panels, the buffers of one block and each thread's own,
+# laid out in one arena.
 
 cdef struct layer:
     Py_ssize_t n_in, n_out
@@ -7,7 +8,8 @@ cdef struct layer:
     real* W                     # (n_out, n_in)
     real* b                     # (n_out), each in all lanes of a vector
     real* A                     # (n_out, block): the activations
-    real* dZ                    # (n_out, block): in place of A where the product that makes it is not cut along k
+    # (n_out, block): in place of A where the product that makes it is not cut along k
+    real* dZ
     real* AT                    # (block, n_in): the layer's input transposed, last panel narrow
     real* dW                    # (n_out, n_in) and
     real* db                    # (n_out): gradients, where they are not applied at once
@@ -36,7 +38,8 @@ cdef struct trainer:
     real* gradient              # dW and db of all layers, `levels` times
     Py_ssize_t gradient_size
     real* leaf_costs            # 16 lanes for each leaf of a block
-    real* output_sums           # (widest layer, 16) of dW and of db, see losses.pxi; with threads, for each leaf
+    # (widest layer, 16) of dW and of db, see losses.pxi; with threads, for each leaf
+    real* output_sums
     Py_ssize_t sums_size
     real* zeros                 # a row of X of zeros
 
@@ -62,9 +65,10 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
     """Bytes of the arena, and with base, the arena: a trainer, its layers, its buffers.
 
     About, in numbers, with n_k units in layer k, B = min(batch, 1024) and S = B or 64 (narrow networks):
-    sum n_k n_k-1 (1 + levels) for weights and gradients, 2 B sum n_k for activations and their transposes, and for each
-    thread S (n_0 + n_last) for examples, 48 max n_k for sums and, in wide networks, 1 MB for packed blocks; with more than
-    one, B/2 max n_k for the sums of leaves. When predicting: S for each thread instead of 2 B.
+    sum n_k n_k-1 (1 + levels) for weights and gradients, 2 B sum n_k for activations and their transposes,
+    and for each thread S (n_0 + n_last) for examples, 48 max n_k for sums and, in wide networks, 1 MB for
+    packed blocks; with more than one, B/2 max n_k for the sums of leaves. When predicting: S for each thread
+    instead of 2 B.
     """
     cdef trainer counted
     cdef layer counted_layer
@@ -83,13 +87,14 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
     for k in range(n_layers):
         weights += arrays[k].n_in*arrays[k].n_out
         widest = larger(widest, larger(arrays[k].n_in, arrays[k].n_out))
-        wide = wide or arrays[k].n_in*arrays[k].n_out > PACKED or arrays[k].n_out*smaller(batch, BLOCK) > PACKED
+        wide = (wide or arrays[k].n_in*arrays[k].n_out > PACKED
+                or arrays[k].n_out*smaller(batch, BLOCK) > PACKED)
     t.n_layers = n_layers
     t.threads = threads
     t.one_unit = n_layers > 1 and arrays[n_layers - 1].n_out == 1
     t.block = smaller(batch, BLOCK)
-    # Weights that fit L2 are read again for each 64 examples, which then stay in L1 and L2 from the first layer to the
-    # last and back; larger ones are read once for the whole block.
+    # Weights that fit L2 are read again for each 64 examples, which then stay in L1 and L2 from the first
+    # layer to the last and back; larger ones are read once for the whole block.
     t.strip = LEAF if weights <= PACKED else BLOCK
     t.strip = smaller(round_up(t.block, PW), t.strip)
     t.X_height = round_up(arrays[0].n_in, VW)
@@ -106,7 +111,8 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
             w.leaf_dW = take(base, &used, t.sums_size)
             w.leaf_db = take(base, &used, t.sums_size)
             w.folded = take(base, &used, round_up(widest, VW))
-    # training: activations of the whole block, each thread has its strips of them; else of a strip for each thread
+    # training: activations of the whole block, each thread has its strips of them;
+    # else of a strip for each thread
     examples = t.AT_panel_rows if training else threads*round_up(t.strip, PW)
     for k in range(n_layers):
         l = &t.layers[k] if base != NULL else &counted_layer
@@ -149,11 +155,13 @@ cdef void load_weights(trainer* t, const layer_arrays* arrays) noexcept nogil:
             v_store(l.b + j*VW, v_set((<const real*>arrays[k].b)[j]))
 
 
-cdef size_t arena_size(const layer_arrays* arrays, int n_layers, Py_ssize_t batch, int threads) noexcept nogil:
+cdef size_t arena_size(const layer_arrays* arrays, int n_layers, Py_ssize_t batch,
+                       int threads) noexcept nogil:
     return lay_out(NULL, arrays, n_layers, batch, threads, True)
 
 
-cdef void prepare(void* arena, const layer_arrays* arrays, int n_layers, Py_ssize_t batch, int threads) noexcept nogil:
+cdef void prepare(void* arena, const layer_arrays* arrays, int n_layers, Py_ssize_t batch,
+                  int threads) noexcept nogil:
     lay_out(<char*>arena, arrays, n_layers, batch, threads, True)
     load_weights(<trainer*>arena, arrays)
 

@@ -4,13 +4,18 @@ cdef size_t predict_size(const layer_arrays* arrays, int n_layers, Py_ssize_t n,
     return lay_out(NULL, arrays, n_layers, n, threads, False)
 
 
-cdef void predict_prepare(void* arena, const layer_arrays* arrays, int n_layers, Py_ssize_t n, int threads) noexcept nogil:
+cdef void predict_prepare(void* arena, const layer_arrays* arrays, int n_layers, Py_ssize_t n,
+                          int threads) noexcept nogil:
     lay_out(<char*>arena, arrays, n_layers, n, threads, False)
     load_weights(<trainer*>arena, arrays)
 
 
-cdef void predict(const void* arena, matrix X, Py_ssize_t n, matrix out, const team* together, int thread) noexcept nogil:
-    """A of the last layer for this thread's share of n examples, strip by strip: memory does not grow with n."""
+cdef void predict(const void* arena, matrix X, Py_ssize_t n, matrix out, const team* together,
+                  int thread) noexcept nogil:
+    """A of the last layer for this thread's share of n examples, strip by strip.
+
+    Memory does not grow with n.
+    """
     cdef const trainer* t = <const trainer*>arena
     cdef const worker* w = &t.workers[thread]
     cdef const layer* last = &t.layers[t.n_layers - 1]
@@ -36,8 +41,8 @@ cdef size_t dense_backward_size(Py_ssize_t n_in, Py_ssize_t n_out, Py_ssize_t n)
     return lay_out(NULL, &arrays, 1, n, 1, True) + (n_in*round_up(smaller(n, BLOCK), PW) + 16)*sizeof(real)
 
 
-cdef void dense_backward(void* arena, const layer_arrays* arrays, matrix A, matrix dZ, Py_ssize_t n, matrix dA, void* dW,
-                         void* db) noexcept nogil:
+cdef void dense_backward(void* arena, const layer_arrays* arrays, matrix A, matrix dZ, Py_ssize_t n,
+                         matrix dA, void* dW, void* db) noexcept nogil:
     """dA = W' dZ, dW = dZ A', db = sum of dZ: the layer alone, by the blocks and the tree of a batch of n."""
     cdef trainer* t = <trainer*>arena
     cdef size_t used = lay_out(<char*>arena, arrays, 1, n, 1, True)
@@ -76,7 +81,10 @@ cdef void dense_backward(void* arena, const layer_arrays* arrays, matrix A, matr
 
 
 cdef void bce_cost(const void* Z, const void* T, Py_ssize_t n, int from_logits, void* sums) noexcept nogil:
-    """The summed cost of each BLOCK of n contiguous numbers, in 16 virtual lanes. From a, not z: by the C library's log."""
+    """The summed cost of each BLOCK of n contiguous numbers, in 16 virtual lanes.
+
+    From a, not z: by the C library's log.
+    """
     cdef const real* z = <const real*>Z
     cdef const real* t = <const real*>T
     cdef real* out = <real*>sums
@@ -92,7 +100,8 @@ cdef void bce_cost(const void* Z, const void* T, Py_ssize_t n, int from_logits, 
         while left > 0:
             m = <int>smaller(left, VW)
             if from_logits:
-                v_store(cost + v*VW, v_add(v_load(cost + v*VW), v_keep_first(bce_of(v_load_first(z, m), v_load_first(t, m)), m)))
+                v_store(cost + v*VW, v_add(v_load(cost + v*VW),
+                                           v_keep_first(bce_of(v_load_first(z, m), v_load_first(t, m)), m)))
             else:
                 for i in range(m):
                     cost[v*VW + i] += bce_of_a(z[i], t[i])
@@ -135,7 +144,10 @@ cdef void bce_backward(const void* Z, const void* T, void* out, Py_ssize_t n, in
 
 
 cdef double fma_flops(Py_ssize_t iterations) noexcept nogil:
-    """Twelve independent chains of fma in registers: what a core can do at most. Returns the number of flops done."""
+    """Twelve independent chains of fma in registers: what a core can do at most.
+
+    Returns the number of flops done.
+    """
     cdef lanes[12] c
     cdef lanes m = v_set(<real>0.999), d = v_set(<real>1e-3)
     cdef real[VW] sink

@@ -6,9 +6,9 @@
  *   TILE_ROWS_1..4     the most rows of a register tile of 1..4 vectors (see tiles.h)
  *   v_...              the operations; every one is exact or rounded once, as IEEE 754 says
  * so that the kernels are one text. PW is a multiple of 16 because sums over examples run in 16 virtual lanes
- * whatever VW is: that, and fma, is why AVX2, AVX-512 and NEON give the same bits (CONTRIBUTING.md, "The same bits").
- * Builds without a fused multiply-add (portable on x86-64, v2) multiply and add: never the library's fma(), which is
- * 15 times slower there. Those two agree with each other.
+ * whatever VW is: that, and fma, is why AVX2, AVX-512 and NEON give the same bits (CONTRIBUTING.md, "The same
+ * bits"). Builds without a fused multiply-add (portable on x86-64, v2) multiply and add: never the library's
+ * fma(), which is 15 times slower there. Those two agree with each other.
  */
 #ifndef FASTNET_LANES_H
 #define FASTNET_LANES_H

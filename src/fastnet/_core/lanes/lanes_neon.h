@@ -20,16 +20,21 @@ static inline lanes v_add(lanes a, lanes b) { return NEON(addq)(a, b); }
 static inline lanes v_sub(lanes a, lanes b) { return NEON(subq)(a, b); }
 static inline lanes v_mul(lanes a, lanes b) { return NEON(mulq)(a, b); }
 static inline lanes v_div(lanes a, lanes b) { return NEON(divq)(a, b); }
-static inline lanes v_max(lanes a, lanes b) { return NEON(bslq)(NEON(cgtq)(a, b), a, b); }   /* a > b ? a : b, as x86 */
-static inline lanes v_min(lanes a, lanes b) { return NEON(bslq)(NEON(cltq)(a, b), a, b); }   /* a < b ? a : b */
+/* a > b ? a : b, as x86 */
+static inline lanes v_max(lanes a, lanes b) { return NEON(bslq)(NEON(cgtq)(a, b), a, b); }
+/* a < b ? a : b */
+static inline lanes v_min(lanes a, lanes b) { return NEON(bslq)(NEON(cltq)(a, b), a, b); }
 static inline lanes v_fma(lanes a, lanes b, lanes c) { return NEON(fmaq)(c, a, b); }         /* a b + c */
 static inline lanes v_fnma(lanes a, lanes b, lanes c) { return NEON(fmsq)(c, a, b); }        /* c - a b */
 static inline lanes v_negabs(lanes a) { return NEON(negq)(NEON(absq)(a)); }                  /* -|a| */
-static inline lanes v_if_negative(lanes x, lanes a, lanes b) { return NEON(bslq)(NEON(cltq)(x, v_set(0)), a, b); }
+static inline lanes v_if_negative(lanes x, lanes a, lanes b)
+{
+    return NEON(bslq)(NEON(cltq)(x, v_set(0)), a, b);
+}
 static inline void v_prefetch(const real *p) { __builtin_prefetch(p, 0, 3); }
 static inline void v_prefetch_l2(const real *p) { __builtin_prefetch(p, 0, 2); }
 
-static inline lanes v_load_first(const real *p, int n)                                       /* n numbers, then 0 */
+static inline lanes v_load_first(const real *p, int n)      /* n numbers, then 0 */
 {
     real whole[VW] = {0};
     memcpy(whole, p, (size_t)n * sizeof(real));
@@ -41,7 +46,7 @@ static inline void v_store_first(real *p, lanes a, int n)
     v_store(whole, a);
     memcpy(p, whole, (size_t)n * sizeof(real));
 }
-static inline lanes v_keep_first(lanes a, int n)                                             /* n lanes, then 0 */
+static inline lanes v_keep_first(lanes a, int n)            /* n lanes, then 0 */
 {
     real whole[VW];
     v_store(whole, a);
@@ -66,8 +71,10 @@ static inline void v_transpose(lanes r[VW])
     r[1] = vzip2q_f64(r[0], r[1]);
     r[0] = a;
 #else
-    float64x2_t a = vreinterpretq_f64_f32(vtrn1q_f32(r[0], r[1])), b = vreinterpretq_f64_f32(vtrn2q_f32(r[0], r[1]));
-    float64x2_t c = vreinterpretq_f64_f32(vtrn1q_f32(r[2], r[3])), d = vreinterpretq_f64_f32(vtrn2q_f32(r[2], r[3]));
+    float64x2_t a = vreinterpretq_f64_f32(vtrn1q_f32(r[0], r[1])),
+                b = vreinterpretq_f64_f32(vtrn2q_f32(r[0], r[1]));
+    float64x2_t c = vreinterpretq_f64_f32(vtrn1q_f32(r[2], r[3])),
+                d = vreinterpretq_f64_f32(vtrn2q_f32(r[2], r[3]));
     r[0] = vreinterpretq_f32_f64(vzip1q_f64(a, c));
     r[1] = vreinterpretq_f32_f64(vzip1q_f64(b, d));
     r[2] = vreinterpretq_f32_f64(vzip2q_f64(a, c));

@@ -1,4 +1,5 @@
-/* lanes for any C compiler: a vector of one number. Same bits as v2 where there is no fused multiply-add in hardware. */
+/* lanes for any C compiler: a vector of one number.
+ * Same bits as v2 where there is no fused multiply-add in hardware. */
 typedef real lanes;
 #define VW 1
 

@@ -1,4 +1,5 @@
-/* lanes for x86-64: AVX-512 (v4), AVX2 with FMA (v3), SSE4.1 (v2). Intrinsics, so that any C compiler takes them. */
+/* lanes for x86-64: AVX-512 (v4), AVX2 with FMA (v3), SSE4.1 (v2).
+ * Intrinsics, so that any C compiler takes them. */
 #include <immintrin.h>
 
 #if defined(__AVX512F__)
@@ -24,8 +25,9 @@ typedef __m128i ilanes;
 #define X86(op) X86__(op, IF_DOUBLE(pd, ps))       /* X86(add) is _mm512_add_ps, _mm_add_pd, ... */
 #define VW (VBYTES / (int)sizeof(real))
 
-/* Accumulators + one row of Q + one broadcast must fit the 32 (16) registers. Measured, first the tile of four vectors:
- * 6 x 4 beats 14 x 2 by 8-10 % of peak out of L2 (0.42 loads an fma against 0.57, and no spill); 3 x 4 on 16 registers. */
+/* Accumulators + one row of Q + one broadcast must fit the 32 (16) registers. Measured, first the tile of
+ * four vectors: 6 x 4 beats 14 x 2 by 8-10 % of peak out of L2 (0.42 loads an fma against 0.57, and no
+ * spill); 3 x 4 on 16 registers. */
 #if VBYTES == 64
 #  define TILE_ROWS_1 14
 #  define TILE_ROWS_2 12
@@ -45,7 +47,8 @@ static inline lanes v_add(lanes a, lanes b) { return X86(add)(a, b); }
 static inline lanes v_sub(lanes a, lanes b) { return X86(sub)(a, b); }
 static inline lanes v_mul(lanes a, lanes b) { return X86(mul)(a, b); }
 static inline lanes v_div(lanes a, lanes b) { return X86(div)(a, b); }
-static inline lanes v_max(lanes a, lanes b) { return X86(max)(a, b); }      /* a > b ? a : b, so b where one is NaN */
+/* a > b ? a : b, so b where one is NaN */
+static inline lanes v_max(lanes a, lanes b) { return X86(max)(a, b); }
 static inline lanes v_min(lanes a, lanes b) { return X86(min)(a, b); }      /* a < b ? a : b */
 #if defined(__FMA__)
 static inline lanes v_fma(lanes a, lanes b, lanes c) { return X86(fmadd)(a, b, c); }     /* a b + c */
@@ -63,15 +66,19 @@ static inline void v_prefetch_l2(const real *p) { _mm_prefetch((const char *)p, 
 #if VBYTES == 64
 typedef IF_DOUBLE(__mmask8, __mmask16) first_mask;
 static inline first_mask first_(int n) { return (first_mask)((1u << n) - 1u); }
-static inline lanes v_load_first(const real *p, int n) { return X86(maskz_loadu)(first_(n), p); }   /* n numbers, then 0 */
+/* n numbers, then 0 */
+static inline lanes v_load_first(const real *p, int n) { return X86(maskz_loadu)(first_(n), p); }
 static inline void v_store_first(real *p, lanes a, int n) { X86(mask_storeu)(p, first_(n), a); }
-static inline lanes v_keep_first(lanes a, int n) { return X86(maskz_mov)(first_(n), a); }           /* n lanes, then 0 */
-static inline lanes v_if_negative(lanes x, lanes a, lanes b)                                        /* x < 0 ? a : b */
+/* n lanes, then 0 */
+static inline lanes v_keep_first(lanes a, int n) { return X86(maskz_mov)(first_(n), a); }
+/* x < 0 ? a : b */
+static inline lanes v_if_negative(lanes x, lanes a, lanes b)
 {
     return X86(mask_mov)(b, IF_DOUBLE(_mm512_cmp_pd_mask, _mm512_cmp_ps_mask)(x, v_set(0), _CMP_LT_OQ), a);
 }
-/* p 2^n, rounded once, n a whole number. Sets without such an instruction take t, which carries n + bias in its low bits,
- * and unbias = 2^-bias: p 2^(n + bias) is exact, and the product with 2^-bias rounds once (denormals) or overflows. */
+/* p 2^n, rounded once, n a whole number. Sets without such an instruction take t, which carries n + bias in
+ * its low bits, and unbias = 2^-bias: p 2^(n + bias) is exact, and the product with 2^-bias rounds once
+ * (denormals) or overflows. */
 static inline lanes v_scale(lanes p, lanes n, lanes t, lanes unbias)
 {
     (void)t; (void)unbias;

@@ -1,8 +1,9 @@
 /* tiles: one C function for each literal shape of the register tile, and the table that picks it.
  *
- * The arithmetic stands once, in product.pxi (`tiles`). Its accumulators stay in registers only if the numbers of rows and
- * vectors are literals when the compiler unrolls, and only if each shape is a function of its own: inlined into one
- * another, the same tiles ran at half the speed. Cython has no templates, so the preprocessor writes the functions.
+ * The arithmetic stands once, in product.pxi (`tiles`). Its accumulators stay in registers only if the
+ * numbers of rows and vectors are literals when the compiler unrolls, and only if each shape is a function of
+ * its own: inlined into one another, the same tiles ran at half the speed. Cython has no templates, so the
+ * preprocessor writes the functions.
  */
 #ifndef FASTNET_TILES_H
 #define FASTNET_TILES_H
@@ -11,11 +12,13 @@
 
 #define TILE_ROWS_MAX (TILE_ROWS_1)
 
-/* What stays the same for all row tiles that cross one panel of columns: C (rows, lanes) = end(init + P (rows, K) Q (K, lanes)) */
+/* What stays the same for all row tiles that cross one panel of columns:
+ * C (rows, lanes) = end(init + P (rows, K) Q (K, lanes)) */
 typedef struct {
     const real *Q;              /* IN (K, lanes) */
     ptrdiff_t Q_row;            /* numbers from one row of Q to the next */
-    ptrdiff_t P_panel;          /* numbers from one panel of P to the next, where K runs along the columns of P */
+    /* numbers from one panel of P to the next, where K runs along the columns of P */
+    ptrdiff_t P_panel;
     ptrdiff_t K;
     ptrdiff_t init_row, init_vector;   /* steps of init: (PW, VW) continues C, (VW, 0) a bias, (0, 0) zero */
     int end;                    /* END_STORE | END_SLOPE | END_UPDATE */
@@ -24,12 +27,12 @@ typedef struct {
 
 enum { END_STORE, END_SLOPE, END_UPDATE };
 
-typedef const real *(*tile_function)(const span *s, ptrdiff_t count, const real *P, real *C, const real *init, const real *A,
-                                     const real *next);
+typedef const real *(*tile_function)(const span *s, ptrdiff_t count, const real *P, real *C,
+                                     const real *init, const real *A, const real *next);
 
 /* written in product.pxi */
-static inline const real *fastnet_tiles(int, int, int, int, const span *, ptrdiff_t, const real *, real *, const real *, const real *,
-                                        const real *);
+static inline const real *fastnet_tiles(int, int, int, int, const span *, ptrdiff_t, const real *, real *,
+                                        const real *, const real *, const real *);
 
 #if defined(_MSC_VER)
 #  define NOINLINE static __declspec(noinline)
@@ -39,8 +42,8 @@ static inline const real *fastnet_tiles(int, int, int, int, const span *, ptrdif
 
 /* rows: K runs along a row of P.  cols: K runs down a column of P, that is, P is read transposed. */
 #define TILE_AS(NAME, R, V, P_ROW, P_K) \
-    NOINLINE const real *NAME(const span *s, ptrdiff_t count, const real *P, real *C, const real *init, const real *A, \
-                              const real *next) \
+    NOINLINE const real *NAME(const span *s, ptrdiff_t count, const real *P, real *C, \
+                              const real *init, const real *A, const real *next) \
     { return fastnet_tiles(R, V, P_ROW, P_K, s, count, P, C, init, A, next); }
 #define TILE(R, V) TILE_AS(tile_rows_##R##_##V, R, V, PW, 1) TILE_AS(tile_cols_##R##_##V, R, V, 1, PW)
 #define NAME_ROWS(R, V) tile_rows_##R##_##V,

@@ -1,0 +1,254 @@
+"""Results as Markdown: for the terminal, and the part of them that the project's README shows."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+__all__ = ["readme", "tables", "write_readme"]
+
+_BEGIN, _END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
+Results = dict[str, Any]
+
+
+def tables(results: Results) -> str:
+    """Return everything that was measured."""
+    parts = [
+        _about(results),
+        _training(results, ("main", "float64")),
+        *(_sweep(results, group) for group in ("widths", "batches")),
+        _builds(results),
+        _inference(results),
+        _beginning(results),
+        _slower(results, whole_fits=True),
+        _left_out(results),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def readme(results: Results) -> str:
+    """Return what the README shows: main workloads, predictions, start, lost cases, the command."""
+    parts = [
+        _training(results, ("main", "float64")),
+        _inference(results),
+        _beginning(results),
+        _slower(results, whole_fits=False),
+        _about(results),
+        "What is measured and how: [benchmarks/README.md](benchmarks/README.md). To repeat it:",
+        f"```\n{results['command']}\n```",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def write_readme(results: Results, path: Path) -> None:
+    """Replace what stands between the two marks; ValueError unless both are there, once each."""
+    text = path.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end or _BEGIN in after or _END in after:
+        raise ValueError(f"{path} must have one {_BEGIN} and after it one {_END}")
+    path.write_text(f"{before}{begin}\n\n{readme(results)}\n\n{end}{after}", encoding="utf-8")
+
+
+def _about(results: Results) -> str:
+    machine = results["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    build = machine["isa"]
+    peaks = [
+        f"{peak['median'] * 1e-9:.0f} GFLOP/s in {dtype}"
+        for dtype in ("float32", "float64")
+        if (peak := machine["limits"]["flops"].get(f"{build} {dtype}"))
+    ]
+    return (
+        f"One core (number {machine['core']}) of: {machine['cpu']}, {machine['system']}; fastnet's build "
+        f"{build}. The core's multiply-adds reach {' and '.join(peaks)}, a large copy "
+        f"{_rate(machine['limits']['bytes'])} (read and written together). {versions}. {machine['date']}."
+    )
+
+
+def _rate(summary: dict[str, float]) -> str:
+    return f"{summary['median'] * 1e-9:.1f} GB/s"
+
+
+def _rows_of(results: Results, groups: Iterable[str]) -> Iterator[list[dict[str, Any]]]:
+    """Yield the pairs of each workload that was measured."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in results["training"]:
+        if row["group"] in groups and "ratio" in row:
+            found.setdefault(row["workload"], []).append(row)
+    yield from found.values()
+
+
+def _step(pairs: list[dict[str, Any]], side: str = "fastnet") -> tuple[float, float]:
+    """Return fastnet's least and median over all pairs of a workload."""
+    return min(p[side]["least"] for p in pairs), statistics.median(p[side]["median"] for p in pairs)
+
+
+def _shares(pairs: list[dict[str, Any]]) -> str:
+    return f"{max(p['share'] for p in pairs):.0%} ({statistics.median(p['share_median'] for p in pairs):.0%})"
+
+
+def _training(results: Results, groups: tuple[str, ...]) -> str:
+    rows = list(_rows_of(results, groups))
+    if not rows:
+        return ""
+    peers = [name for name in results["peers"] if any(p["peer"] == name for pairs in rows for p in pairs)]
+    head = ["network", "batch", "dtype", "step", "`fit`", "GFLOP/s", "of peak", *peers]
+    body = []
+    for pairs in rows:
+        first = pairs[0]
+        least, median = _step(pairs)
+        fit, fit_median = _step(pairs, "fit")
+        ratios = {p["peer"]: p["ratio"] for p in pairs}
+        body.append(
+            [
+                first["network"],
+                str(first["batch"]),
+                first["dtype"],
+                _pair(least, median),
+                _pair(fit, fit_median),
+                f"{first['flops'] / least * 1e-9:.0f}",
+                _shares(pairs),
+                *(_ratio(ratios.get(name)) for name in peers),
+            ]
+        )
+    return (
+        "Training, one step: sigmoid layers, binary cross-entropy, SGD, rows shuffled. CPU time, the least "
+        "of all repeats and the median in brackets. `step` is one batch in `Trainer.epoch`, which "
+        "`Network.fit` calls; `fit` is one batch of a whole `Network.fit`. Under a peer's name: how many "
+        "times as long its step takes as `step`, both measured in turns.\n\n" + _table(head, body)
+    )
+
+
+def _sweep(results: Results, group: str) -> str:
+    rows = list(_rows_of(results, (group,)))
+    head = ["network", "batch", "step", "GFLOP/s", "of peak", "fastest peer", "times as long"]
+    body = []
+    for pairs in rows:
+        least, median = _step(pairs)
+        nearest = min(pairs, key=lambda p: p["ratio"]["least"])
+        body.append(
+            [
+                pairs[0]["network"],
+                str(pairs[0]["batch"]),
+                _pair(least, median),
+                f"{pairs[0]['flops'] / least * 1e-9:.1f}",
+                _shares(pairs),
+                nearest["peer"],
+                _ratio(nearest["ratio"]),
+            ]
+        )
+    return f"Sweep: {group}, float32.\n\n{_table(head, body)}" if body else ""
+
+
+def _builds(results: Results) -> str:
+    rows = results["builds"]
+    builds = list(dict.fromkeys(row["isa"] for row in rows))
+    cells: dict[tuple[str, int, str], dict[str, str]] = {}
+    for row in rows:
+        text = f"{_time(row['seconds']['least'])}, {row['share']:.0%} ({row['share_median']:.0%})"
+        cells.setdefault((row["network"], row["batch"], row["dtype"]), {})[row["isa"]] = text
+    body = [[n, str(b), d, *(texts.get(build, "") for build in builds)] for (n, b, d), texts in cells.items()]
+    table = _table(["network", "batch", "dtype", *builds], body)
+    return (
+        f"fastnet's builds: least time of a step, share of that build's own peak.\n\n{table}" if body else ""
+    )
+
+
+def _inference(results: Results) -> str:
+    rows = results["inference"]
+    head = ["network", "rows", "peer", "`predict_proba`", "GFLOP/s", "peer takes", "times as long"]
+    body = [
+        [
+            row["network"],
+            f"{row['rows']:,}",
+            row["peer"],
+            _pair(row["fastnet"]["least"], row["fastnet"]["median"]),
+            f"{row['flops'] / row['fastnet']['least'] * 1e-9:.1f}",
+            _pair(row["peer_seconds"]["least"], row["peer_seconds"]["median"]),
+            _ratio(row["ratio"]),
+        ]
+        for row in rows
+        if "ratio" in row
+    ]
+    return f"Prediction, float32, one public call with its checks.\n\n{_table(head, body)}" if body else ""
+
+
+def _beginning(results: Results) -> str:
+    lines = []
+    if startup := results.get("startup"):
+        more = startup["import_more_than_numpy"]
+        lines.append(
+            f"`import fastnet` takes {1e3 * more['least']:.0f} ms longer than `import numpy` (medians "
+            f"{1e3 * more['median']:.0f} ms)."
+        )
+        fits = startup["first_fit_seconds"].items()
+        text = ", ".join(f"{name} {_pair(s['least'], s['median'])}" for name, s in fits)
+        lines.append(f"Import and a first small fit in a fresh interpreter, wall time: {text}.")
+    if footprint := results.get("footprint"):
+        sizes = footprint["installed_bytes"].items()
+        lines.append("Installed: " + ", ".join(f"{name} {size * 1e-6:.1f} MB" for name, size in sizes) + ".")
+        memory = footprint.get("memory_bytes", {}).items()
+        if memory:
+            text = "; ".join(f"{name}: {size * 1e-6:.1f} MB" for name, size in memory)
+            lines.append(f"Memory beyond input and output: {text}.")
+    return "\n".join(lines)
+
+
+def _slower(results: Results, whole_fits: bool) -> str:
+    """Return every pair that fastnet loses, by least times or by medians."""
+    steps, fits = [], []
+    for row in [*results["training"], *results["inference"]]:
+        if "ratio" not in row:
+            continue
+        ratio = row["ratio"]
+        size = f"batch {row['batch']}" if "batch" in row else f"predict {row['rows']:,} rows"
+        what = f"- {row['network']}, {size}, {row['dtype']}: {row['peer']} takes"
+        if min(ratio["least"], ratio["median"]) < 1:
+            steps.append(f"{what} {_ratio(ratio)} as long")
+        elif min(ratio.get("fit_least", 1), ratio.get("fit_median", 1)) < 1:
+            fits.append(f"{what} {ratio['fit_least']:.3g} ({ratio['fit_median']:.3g}) as long")
+    text = "Where fastnet is slower:\n\n" + "\n".join(steps)
+    if not steps:
+        text = "fastnet was slower than a peer in no case measured."
+    if fits and whole_fits:
+        about = "a fit of few steps: on the widest networks of one epoch"
+        text += f"\n\nWhere only a whole `fit` is slower than a peer's bare steps ({about}):\n\n"
+        text += "\n".join(fits)
+    return text
+
+
+def _left_out(results: Results) -> str:
+    lines = [f"- {name}: not installed ({', '.join(what)})" for name, what in results["missing"].items()]
+    for row in [*results["training"], *results["inference"]]:
+        where = f"- {row['peer']}, {row['workload']}:"
+        if reason := row.get("left_out") or row.get("error"):
+            lines.append(f"{where} {reason}")
+        elif not row["agreement"]["agrees"]:
+            found = row["agreement"]
+            lines.append(
+                f"{where} RESULTS DIFFER by {found['difference']:.1e}, more than {found['bound']:.1e}"
+            )
+    return "Left out, or not in order:\n\n" + "\n".join(lines) if lines else ""
+
+
+def _table(head: list[str], body: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _time(seconds: float) -> str:
+    for unit, factor in (("s", 1), ("ms", 1e3)):
+        if seconds * factor >= 1:
+            return f"{seconds * factor:.3g} {unit}"
+    return f"{seconds * 1e6:.3g} µs"
+
+
+def _pair(least: float, median: float) -> str:
+    return f"{_time(least)} ({_time(median)})"
+
+
+def _ratio(ratio: dict[str, float] | None) -> str:
+    return f"{ratio['least']:.3g} ({ratio['median']:.3g})" if ratio else ""

@@ -1,0 +1,321 @@
+"""`fastnet bench`: how fast the core is on this machine, and how far from what the machine can do.
+
+Needs nothing but fastnet. The suite in ``benchmarks/`` compares with other libraries and takes from here what
+a workload is, how a step is timed and how times are summed up, so that both mean the same by a number.
+
+A time is CPU time of the thread: a neighbour who takes the core away is not counted, one who fights for its
+caches is. Hence many short slices, whatever is compared taking turns, and the least time next to the median.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnet import isa
+from fastnet._core import engine
+from fastnet._validate import Array
+from fastnet._version import __version__
+from fastnet.layer import Layer
+from fastnet.network import Network
+
+__all__ = [
+    "ROWS",
+    "WORKLOADS",
+    "Problem",
+    "Side",
+    "Summary",
+    "Workload",
+    "alternate",
+    "epochs",
+    "fma_rate",
+    "pin",
+    "report",
+    "run",
+]
+
+Side = Callable[[int], float]  # does its work that many times and returns the CPU seconds of it
+
+_ORDERS = 4  # shuffled orders that a problem has ready
+_FMA_UNIT = 100_000  # iterations
+_WARM_UP = 1_000_000  # iterations after which a core has settled in the frequency of its wide registers
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A network and how it is trained: sigmoids, binary cross-entropy, stochastic gradient descent."""
+
+    name: str
+    sizes: tuple[int, ...]
+    batch: int
+    steps: int  # in an epoch
+    dtype: Literal["float32", "float64"] = "float32"
+
+    @property
+    def network(self) -> str:
+        """The sizes as people write them."""
+        return "-".join(map(str, self.sizes))
+
+    @property
+    def n(self) -> int:
+        """Examples."""
+        return self.batch * self.steps
+
+    @property
+    def flops(self) -> int:
+        """Of one step: two for each weight and example in Z = W A, dW = dZ Aᵀ, dA = Wᵀ dZ.
+
+        No dA below the first layer. Sigmoids, loss and update are not counted, so that shares of the peak
+        are what the products reach at least.
+        """
+        products = [n_in * n_out for n_in, n_out in pairwise(self.sizes)]
+        return 2 * self.batch * (3 * sum(products) - products[0])
+
+    @property
+    def bytes(self) -> int:
+        """Of one step: the examples it must read from memory."""
+        return self.batch * (self.sizes[0] + self.sizes[-1]) * np.dtype(self.dtype).itemsize
+
+
+WORKLOADS = (
+    Workload("tiny-32", (2, 3, 1), batch=32, steps=100),
+    Workload("tiny-200", (2, 3, 1), batch=200, steps=100),
+    Workload("small", (30, 100, 1), batch=200, steps=20),
+    Workload("medium", (100, 256, 128, 1), batch=256, steps=10),
+    Workload("large", (784, 512, 512, 1), batch=512, steps=10),
+    Workload("huge", (1024, 2048, 2048, 1), batch=1024, steps=4),
+)
+ROWS = (1, 100, 1_000_000)  # to predict at once, through the network of "medium"
+
+
+class Problem:
+    """A workload with data: what every side of a comparison is given."""
+
+    def __init__(self, workload: Workload) -> None:
+        rng = np.random.default_rng(0)
+        self.workload = workload
+        self.learning_rate = min(0.2, 8 / max(workload.sizes))  # wide sums would run away at 0.2
+        n, n_in, n_out = workload.n, workload.sizes[0], workload.sizes[-1]
+        self.X: Array = rng.standard_normal((n, n_in), dtype=workload.dtype)  # an example in each row
+        likely = self.X @ rng.standard_normal((n_in, n_out), dtype=workload.dtype) / math.sqrt(n_in)
+        self.T: Array = (likely > rng.standard_normal((n, n_out))).astype(workload.dtype)
+
+    @cached_property
+    def orders(self) -> list[NDArray[np.intp]]:
+        """Shuffled orders of the rows, to be used in turn."""
+        return [engine.permutation(self.workload.n, 0, k) for k in range(_ORDERS)]
+
+    def network(self) -> Network:
+        """Return a network with the weights that every side starts from."""
+        sizes = self.workload.sizes
+        layers = [Layer(n_in, n_out) for n_in, n_out in pairwise(sizes)]
+        return Network(layers, seed=0, dtype=self.workload.dtype)
+
+    def trainer(self) -> engine.Trainer:
+        """Return what trains that network, one epoch per call, under the active build."""
+        layers = self.network().layers
+        names = [layer.activation for layer in layers]
+        return engine.Trainer([k.W for k in layers], [k.b for k in layers], names, self.workload.batch)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Repeated measurements of the same thing."""
+
+    least: float
+    median: float
+    low: float  # a quarter is below
+    high: float  # a quarter is above
+    repeats: int
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Summary:
+        """Sum up at least two values."""
+        values = list(values)
+        low, median, high = statistics.quantiles(values, n=4, method="inclusive")
+        return cls(min(values), median, low, high, len(values))
+
+
+def epochs(problem: Problem, trainer: engine.Trainer) -> Side:
+    """Return a side that trains epochs in shuffled orders drawn before: the calls `Network.fit` makes."""
+
+    def side(count: int) -> float:
+        start = time.thread_time()
+        for k in range(count):
+            trainer.epoch(problem.X.T, problem.T.T, problem.orders[k % _ORDERS], problem.learning_rate)
+        return time.thread_time() - start
+
+    return side
+
+
+def fma_rate(dtype: str) -> tuple[Side, float]:
+    """Return a side that does nothing but multiply-adds in registers, and the flops of one count of it."""
+
+    def side(count: int) -> float:
+        engine.fma_flops(dtype, _WARM_UP)
+        start = time.thread_time()
+        engine.fma_flops(dtype, count * _FMA_UNIT)
+        return time.thread_time() - start
+
+    return side, engine.fma_flops(dtype, 1) * _FMA_UNIT
+
+
+def alternate(
+    sides: Mapping[str, Side], rounds: int, slice_seconds: float, budget: float = 10.0
+) -> dict[str, list[float]]:
+    """Return the seconds of one count of each side, once per round, the sides taking turns.
+
+    A side does as many counts in a slice as make about `slice_seconds`. Slow sides get fewer rounds, so that
+    all is done in about `budget` seconds, but never fewer than 7.
+    """
+    counts = {name: _count(side, slice_seconds) for name, side in sides.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    start = time.perf_counter()
+    done = 0
+    while done < min(rounds, 7) or (done < rounds and time.perf_counter() - start < budget):
+        for name in list(sides)[:: 1 if done % 2 else -1]:
+            seconds[name].append(sides[name](counts[name]) / counts[name])
+        done += 1
+    return seconds
+
+
+def _count(side: Side, slice_seconds: float) -> int:
+    """Find how many counts make a slice; what is slow only the first time is over after this."""
+    side(1)
+    count = 1
+    while (spent := side(count)) < slice_seconds / 2:
+        count *= min(16, max(2, int(slice_seconds / max(spent, 1e-9))))
+    return max(1, round(count * slice_seconds / spent))
+
+
+def pin(core: int | None = None) -> int | None:
+    """Keep this process, and the threads it makes, on one core: the last it may use, unless told.
+
+    Returns
+    -------
+    int or None
+        The core; None where the system has no such call.
+    """
+    if sys.platform != "linux":
+        return None
+    chosen = max(os.sched_getaffinity(0)) if core is None else core
+    os.sched_setaffinity(0, {chosen})
+    return chosen
+
+
+def run(
+    workloads: Iterable[Workload] = WORKLOADS,
+    *,
+    builds: Iterable[str] | None = None,
+    rows: Iterable[int] = ROWS,
+    quick: bool = False,
+    progress: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Time training steps and predictions of fastnet alone.
+
+    Parameters
+    ----------
+    workloads : iterable of Workload
+    builds : iterable of str, optional
+        Names of builds; all that this CPU runs unless given, but for slow ones on large networks.
+    rows : iterable of int
+        How many rows to predict at once, with the active build.
+    quick : bool
+        Shorter slices and fewer of them: for a look.
+    progress : callable
+        Gets a line before each piece of work.
+
+    Returns
+    -------
+    dict
+        Numbers, strings, lists and dicts only. Times are CPU seconds of the thread.
+    """
+    rounds, slice_seconds = (7, 0.005) if quick else (15, 0.02)
+    training, prediction = [], []
+    chosen = tuple(isa.supported() if builds is None else builds)
+    for workload in workloads:
+        for build in chosen:
+            if builds is None and workload.flops > 1e9 and build in ("portable", "v2"):
+                continue  # minutes, for a number that nobody asks for
+            progress(f"{workload.network}, batch {workload.batch}, {workload.dtype}: build {build}")
+            with isa.using(build):
+                training.append(_steps(workload, build, rounds, slice_seconds))
+    medium = Workload("rows", WORKLOADS[3].sizes, batch=1000, steps=1)
+    for count in rows:
+        progress(f"{medium.network}: predict {count:,} rows")
+        prediction.append(_predictions(medium, count, rounds, slice_seconds))
+    return {
+        "training": training,
+        "prediction": prediction,
+        "isa": isa.active(),
+        "versions": {"fastnet": __version__, "numpy": np.__version__, "python": platform.python_version()},
+    }
+
+
+def _steps(workload: Workload, build: str, rounds: int, slice_seconds: float) -> dict[str, Any]:
+    problem = Problem(workload)
+    peak, unit = fma_rate(workload.dtype)
+    sides = {"peak": peak, "epoch": epochs(problem, problem.trainer())}
+    seconds = alternate(sides, rounds, slice_seconds)
+    step = Summary.of(second / workload.steps for second in seconds["epoch"])
+    rate = Summary.of(unit / second for second in seconds["peak"])
+    return {
+        "workload": workload.name,
+        "network": workload.network,
+        "batch": workload.batch,
+        "dtype": workload.dtype,
+        "isa": build,
+        "seconds": vars(step),
+        "flops": workload.flops,
+        "peak": rate.median,
+        "share": workload.flops / step.least / rate.high,
+        "share_median": workload.flops / step.median / rate.median,
+    }
+
+
+def _predictions(workload: Workload, rows: int, rounds: int, slice_seconds: float) -> dict[str, Any]:
+    net = Problem(workload).network()
+    X = np.random.default_rng(0).standard_normal((rows, workload.sizes[0]), dtype=workload.dtype)
+
+    def side(count: int) -> float:
+        start = time.thread_time()
+        for _ in range(count):
+            net.predict_proba(X.T, n_threads=1)
+        return time.thread_time() - start
+
+    seconds = alternate({"predict": side}, rounds, slice_seconds)
+    summary = Summary.of(seconds["predict"])
+    return {"network": workload.network, "dtype": workload.dtype, "rows": rows, "seconds": vars(summary)}
+
+
+def report(results: dict[str, Any]) -> str:
+    """Return the results of `run` laid out for a person."""
+    head = f"{'network':16} {'batch':>5}  {'dtype':8} {'build':9}"
+    lines = [f"{head} {'step, least':>12} {'median':>12} {'GFLOP/s':>8} {'of peak':>8}"]
+    for row in results["training"]:
+        what = f"{row['network']:16} {row['batch']:5}  {row['dtype']:8} {row['isa']:9}"
+        least, median = row["seconds"]["least"], row["seconds"]["median"]
+        rate = f"{row['flops'] / least * 1e-9:8.1f} {row['share']:8.1%}"
+        lines.append(f"{what} {1e6 * least:9.2f} us {1e6 * median:9.2f} us {rate}")
+    for row in results["prediction"]:
+        least, median = row["seconds"]["least"], row["seconds"]["median"]
+        what = f"{row['network']}, predict {row['rows']:,} rows, {row['dtype']}"
+        lines.append(f"{what:41} {1e6 * least:9.2f} us {1e6 * median:9.2f} us")
+    versions = results["versions"]
+    lines.append(
+        f"CPU time of one thread; fastnet {versions['fastnet']}, NumPy {versions['numpy']}, "
+        f"Python {versions['python']}; build {results['isa']} unless named"
+    )
+    return "\n".join(lines)
