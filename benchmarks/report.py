@@ -226,7 +226,7 @@ def _left_out(results: Results) -> str:
         where = f"- {row['peer']}, {row['workload']}:"
         if reason := row.get("left_out") or row.get("error"):
             lines.append(f"{where} {reason}")
-        elif not row["agreement"]["agrees"]:
+        elif not row["agreement"].get("agrees", True):
             found = row["agreement"]
             lines.append(
                 f"{where} RESULTS DIFFER by {found['difference']:.1e}, more than {found['bound']:.1e}"
