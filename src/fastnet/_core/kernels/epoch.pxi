@@ -56,7 +56,7 @@ cdef inline void step_bias(real* b, const real* db, Py_ssize_t n, real scale) no
         v_store(b + i*VW, v_fma(v_set(scale), v_set(db[i]), v_load(b + i*VW)))
 
 
-cdef void output_gradients(const trainer* t, const layer* l, real* sums, Py_ssize_t n, bint alone,
+cdef void output_gradients(const trainer* t, real* sums, Py_ssize_t n, bint alone,
                            Py_ssize_t r0, Py_ssize_t r1, real* out) noexcept nogil:
     """out[r - r0] = rows [r0, r1) of the output unit's sums over n examples, folded."""
     if not alone:
@@ -86,7 +86,7 @@ cdef void block_gradients(const trainer* t, Py_ssize_t n, bint update, real scal
             i0 = share(ceil_div(l.n_in, VW), thread, together.size)*VW
             i1 = smaller(share(ceil_div(l.n_in, VW), thread + 1, together.size)*VW, l.n_in)
             if i1 > i0:
-                output_gradients(t, l, t.output_sums, n, alone, i0, i1, w.folded if update else dW + i0)
+                output_gradients(t, t.output_sums, n, alone, i0, i1, w.folded if update else dW + i0)
             if update:
                 step_weights(l.W + i0, w.folded, i1 - i0, scale)
         elif r1 > r0:
@@ -106,7 +106,7 @@ cdef void block_gradients(const trainer* t, Py_ssize_t n, bint update, real scal
             product_rows(&x, r0, r1, 0, ceil_div(l.n_in, PW))
         if r1 > r0:
             if t.one_unit and k == last - 1:
-                output_gradients(t, l, t.output_sums + t.sums_size, n, alone, r0, r1, w.folded)
+                output_gradients(t, t.output_sums + t.sums_size, n, alone, r0, r1, w.folded)
             else:
                 sum_rows(l.dZ, l.n_out, r0, r1, n, w.sums, w.folded)
             if update:

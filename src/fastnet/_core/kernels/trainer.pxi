@@ -29,7 +29,6 @@ cdef struct trainer:
     layer* layers
     int n_layers
     worker* workers
-    int threads
     bint one_unit               # one output unit on top of a hidden layer: the path of losses.pxi
     Py_ssize_t block            # examples whose sums are one chain: the batch, at most BLOCK
     Py_ssize_t strip            # examples that go through all layers together
@@ -90,7 +89,6 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
         wide = (wide or arrays[k].n_in*arrays[k].n_out > PACKED
                 or arrays[k].n_out*smaller(batch, BLOCK) > PACKED)
     t.n_layers = n_layers
-    t.threads = threads
     t.one_unit = n_layers > 1 and arrays[n_layers - 1].n_out == 1
     t.block = smaller(batch, BLOCK)
     # Weights that fit L2 are read again for each 64 examples, which then stay in L1 and L2 from the first

@@ -46,13 +46,12 @@ cdef void dense_backward(void* arena, const layer_arrays* arrays, matrix A, matr
     """dA = W' dZ, dW = dZ A', db = sum of dZ: the layer alone, by the blocks and the tree of a batch of n."""
     cdef trainer* t = <trainer*>arena
     cdef size_t used = lay_out(<char*>arena, arrays, 1, n, 1, True)
-    cdef team alone
+    cdef team alone = new_team(1)
     cdef worker* w
     cdef layer* l = &t.layers[0]
     cdef layer below
     cdef examples data
     cdef Py_ssize_t first = 0, m, s, k, blocks = 0, top = 0
-    alone.size = 1
     w = &t.workers[0]
     load_weights(t, arrays)
     below.n_out = l.n_in
