@@ -226,7 +226,8 @@ def bce_loss(Z: ArrayLike, T: ArrayLike, *, from_logits: bool = True) -> float:
     n: int = Z.shape[1]
     if n == 0:
         raise ValueError(f"Z must have at least one example (a column), got shape {Z.shape}")
-    return engine.bce_cost(Z, T, logits) / n
+    cost = engine.loss("bce", 0.0, "sigmoid", Z, T)[0] if logits else engine.bce_cost_of_a(Z, T)
+    return cost / n
 
 
 def bce_backward(Z: ArrayLike, T: ArrayLike, *, from_logits: bool = True) -> Array:
@@ -261,7 +262,7 @@ def bce_backward(Z: ArrayLike, T: ArrayLike, *, from_logits: bool = True) -> Arr
     """
     logits = _validate.flag(from_logits, "from_logits")
     Z, T = _outputs_and_targets(Z, T, logits)
-    return engine.bce_backward(Z, T, logits)
+    return engine.loss("bce", 0.0, "sigmoid", Z, T)[1] if logits else engine.subtract(Z, T)
 
 
 def _outputs_and_targets(Z: Any, T: Any, logits: bool) -> tuple[Array, Array]:

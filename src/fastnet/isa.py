@@ -87,8 +87,8 @@ def using(name: str) -> Iterator[None]:
     ...         assert fastnet.sigmoid(0.0) == 0.5
     """
     previous = active()
-    engine.activate(name)
+    engine.switch_to(name)
     try:
         yield
     finally:
-        engine.activate(previous)
+        engine.switch_to(previous)

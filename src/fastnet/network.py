@@ -181,7 +181,7 @@ class Network:
         W, b = self._weights()
         team = threads.worth(None, 2.0 * self._products() * X.shape[1])
         Z = self._explained(engine.forward(W, b, [*self._activations()[:-1], "identity"], X, team))
-        return engine.bce_cost(Z, _validate.contiguous(T), True) / n
+        return engine.loss("bce", 0.0, "sigmoid", Z, T)[0] / n
 
     def gradients(self, X: ArrayLike, T: ArrayLike) -> list[tuple[Array, Array]]:
         """Return the gradients of the mean cost, ∂J/∂W and ∂J/∂b of each layer.

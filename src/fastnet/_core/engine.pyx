@@ -14,7 +14,8 @@ from fastnet._core import cpu
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.stdint cimport uint64_t
+from libc.math cimport log, log1p
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from fastnet._core.table cimport *
@@ -30,6 +31,7 @@ cdef extern from "machine.h" nogil:
         pass
     fp_mode fp_enter()
     void fp_leave(fp_mode mode)
+    double now()
 
 cdef extern from "pool.h" nogil:
     ctypedef void (*region)(void* arguments, int thread) noexcept nogil
@@ -69,7 +71,7 @@ cdef const kernel_table* load(str isa, str dtype) except NULL:
     return <const kernel_table*>PyCapsule_GetPointer(module.table, "fastnet.kernels")
 
 
-def activate(str name):
+def switch_to(str name):
     """Use this build from now on, in the whole process."""
     global table32, table64, active_isa
     valid = supported()
@@ -101,6 +103,7 @@ cdef const kernel_table* table_for(cnp.ndarray a) except NULL:
 
 
 include "engine/arrays.pxi"
+include "kernels/random.pxi"
 include "engine/random.pxi"
 include "engine/calls.pxi"
 include "engine/fit.pxi"
@@ -113,7 +116,7 @@ def choose(str wanted):
         raise ImportError("this CPU runs none of the builds in this installation of fastnet: "
                           f"{', '.join(compiled()) or 'none'}")
     try:
-        activate(wanted or max(builds, key=ISAS.index))
+        switch_to(wanted or max(builds, key=ISAS.index))
     except ValueError as error:
         raise ImportError(f"FASTNET_ISA: {error}") from None
 

@@ -1,10 +1,12 @@
 """The kernels of one build: all arithmetic of fastnet, compiled once for each instruction set and dtype.
 
 Nothing here touches Python or allocates; engine.pyx calls through the table that this module hands out in a
-capsule. Read product.pxi for the matrix products, passes.pxi for the forward and backward pass, epoch.pxi for
-batches and epochs.
+capsule. Read product.pxi for the matrix products, passes.pxi for the forward and backward pass, optimizers.pxi
+for a step, epoch.pxi for batches and epochs.
 """
 from cpython.pycapsule cimport PyCapsule_New
+from libc.math cimport sqrt
+from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from fastnet._core.simd cimport *
@@ -17,8 +19,10 @@ include "kernels/panels.pxi"
 include "kernels/activations.pxi"
 include "kernels/product.pxi"
 include "kernels/losses.pxi"
+include "kernels/random.pxi"
 include "kernels/trainer.pxi"
 include "kernels/passes.pxi"
+include "kernels/optimizers.pxi"
 include "kernels/epoch.pxi"
 include "kernels/whole.pxi"
 
@@ -31,18 +35,25 @@ kernels.arena_size = arena_size
 kernels.prepare = prepare
 kernels.train = train
 kernels.gradients = gradients
-kernels.weights = read_weights
+kernels.costs = costs
+kernels.read = read_arrays
+kernels.write = write_arrays
+kernels.steps = get_steps
+kernels.set_steps = set_steps
 kernels.weights_finite = weights_finite
 kernels.predict_size = predict_size
 kernels.predict_prepare = predict_prepare
 kernels.predict = predict
 kernels.dense_backward_size = dense_backward_size
 kernels.dense_backward = dense_backward
-kernels.exp = exp_array
-kernels.sigmoid = sigmoid_array
+kernels.activate = activate_array
+kernels.multiply = multiply_arrays
+kernels.subtract = subtract_arrays
 kernels.sigmoid_backward = sigmoid_backward_array
-kernels.bce_cost = bce_cost
-kernels.bce_backward = bce_backward
+kernels.bce_cost_of_a = bce_cost_of_a
+kernels.softmax_backward = softmax_backward
+kernels.loss_size = loss_size
+kernels.loss = loss_of_logits
 kernels.all_finite = all_finite_array
 kernels.fma_flops = fma_flops
 

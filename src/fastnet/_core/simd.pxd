@@ -14,6 +14,7 @@ cdef extern from "tiles.h" nogil:
 
     real real_log(real a)
     real real_log1p(real a)
+    real real_sqrt(real a)
 
     lanes v_zero()
     lanes v_set(real a)
@@ -26,6 +27,7 @@ cdef extern from "tiles.h" nogil:
     lanes v_sub(lanes a, lanes b)
     lanes v_mul(lanes a, lanes b)
     lanes v_div(lanes a, lanes b)
+    lanes v_sqrt(lanes a)
     lanes v_max(lanes a, lanes b)
     lanes v_min(lanes a, lanes b)
     lanes v_fma(lanes a, lanes b, lanes c)
@@ -33,6 +35,7 @@ cdef extern from "tiles.h" nogil:
     lanes v_negabs(lanes a)
     lanes v_if_negative(lanes x, lanes a, lanes b)
     lanes v_scale(lanes p, lanes n, lanes t, lanes unbias)
+    lanes v_exponent(lanes x)
     void v_transpose(lanes* r)
     void v_prefetch(const real* p)
     void v_prefetch_l2(const real* p)
@@ -41,8 +44,8 @@ cdef extern from "tiles.h" nogil:
         const real* Q
         Py_ssize_t Q_row, P_panel, K, init_row, init_vector
         int end
-        real scale
-    enum: END_STORE, END_SLOPE, END_UPDATE
+        real scale, decay
+    enum: END_STORE, END_SIGMOID, END_TANH, END_KEPT, END_UPDATE
     ctypedef const real* (*tile_function)(const span*, Py_ssize_t, const real*, real*,
                                           const real*, const real*, const real*) noexcept nogil
     const tile_function[2][4][14] TILES

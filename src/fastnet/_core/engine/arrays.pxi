@@ -1,6 +1,20 @@
 # Python's arrays down to pointers, and the memory that the kernels work in.
 
-ACTIVATION_CODES = {"identity": ACTIVATION_IDENTITY, "sigmoid": ACTIVATION_SIGMOID}
+cdef tuple names_of(const char** names, int count):
+    return tuple([names[i].decode() for i in range(count)])
+
+
+ACTIVATIONS = names_of(<const char**>ACTIVATION_NAMES, ACTIVATION_COUNT)
+ELEMENTWISE = names_of(<const char**>ACTIVATION_NAMES, ACTIVATION_COUNT - 1)          # all but softmax
+LOSSES = names_of(<const char**>LOSS_NAMES, LOSS_COUNT)
+OPTIMIZERS = names_of(<const char**>OPTIMIZER_NAMES, OPTIMIZER_COUNT)
+
+
+cdef int code_of(object name, tuple names, str what) except -1:
+    if name not in names:
+        raise ValueError(f"{what}: expected one of {', '.join(names)}, got {name!r}")
+    return names.index(name)
+
 
 cdef int same_kind(cnp.ndarray a, const kernel_table* table, str name) except -1:
     if table_for(a) is not table:
@@ -51,7 +65,7 @@ cdef class Layers:
     cdef const kernel_table* table
     cdef object kept
 
-    def __cinit__(self, list W, list b, list activations):
+    def __cinit__(self, list W, list b, list activations, list dropout=None):
         cdef Py_ssize_t n_in, n_out
         cdef int k
         if not 0 < len(W) == len(b) == len(activations):
@@ -63,13 +77,21 @@ cdef class Layers:
         self.arrays = <layer_arrays*>malloc(self.count*sizeof(layer_arrays))
         if self.arrays == NULL:
             raise MemoryError
+        if dropout is not None and len(dropout) != self.count:
+            raise ValueError(f"dropout: expected {self.count} numbers, got {len(dropout)}")
         for k in range(self.count):
             n_out, n_in = W[k].shape
             self.arrays[k].n_in = n_in
             self.arrays[k].n_out = n_out
-            self.arrays[k].activation = ACTIVATION_CODES[activations[k]]
-            self.arrays[k].W = contiguous(W[k], self.table, n_in*n_out, f"W of layer {k}")
+            self.arrays[k].activation = code_of(activations[k], ACTIVATIONS, "activation")
+            self.arrays[k].dropout = 0.0 if dropout is None else dropout[k]
+            if not 0 <= self.arrays[k].dropout < 1:
+                raise ValueError(f"dropout: expected numbers in [0, 1), got {dropout[k]}")
+            same_kind(W[k], self.table, f"W of layer {k}")
+            self.arrays[k].W = as_matrix(W[k])
             self.arrays[k].b = contiguous(b[k], self.table, n_out, f"b of layer {k}")
+            if k < self.count - 1 and self.arrays[k].activation == ACTIVATION_softmax:
+                raise ValueError(f"layer {k}: softmax is for the last layer only")
             if k > 0 and n_in != self.arrays[k - 1].n_out:
                 raise ValueError(f"layer {k}: expected {self.arrays[k - 1].n_out} inputs, got {n_in}")
 
@@ -78,6 +100,18 @@ cdef class Layers:
 
     cdef tuple fresh(self):
         """New arrays of the same shapes: their Layers, and the lists of W and b."""
-        W = [np.empty_like(w) for w in self.kept[0]]
+        W = [np.empty(np.shape(w), w.dtype) for w in self.kept[0]]
         b = [np.empty_like(w) for w in self.kept[1]]
         return Layers(W, b, ["identity"]*self.count), W, b
+
+    cdef Layers like(self, list W, list b):
+        """Arrays of the same shapes that somebody hands in; ValueError for others."""
+        cdef Layers other = Layers(W, b, ["identity"]*len(W))
+        cdef int k
+        if other.count != self.count:
+            raise ValueError(f"expected {self.count} layers, got {other.count}")
+        if other.table is not self.table:
+            raise TypeError(f"expected {self.table.itemsize}-byte floats, got {W[0].dtype}")
+        for k in range(self.count):
+            shape_is(W[k], self.arrays[k].n_out, self.arrays[k].n_in, f"W of layer {k}")
+        return other

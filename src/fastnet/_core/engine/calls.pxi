@@ -53,35 +53,97 @@ def dense_backward(cnp.ndarray W, cnp.ndarray A, cnp.ndarray dZ):
     if n == 0:
         return dA, dW, db
     cdef Arena arena = Arena(table.dense_backward_size(n_in, n_out, n))
-    cdef matrix a = as_matrix(A), dz = as_matrix(dZ), da = as_matrix(dA)
+    cdef matrix a = as_matrix(A), dz = as_matrix(dZ), da = as_matrix(dA), dw = as_matrix(dW)
     cdef fp_mode mode
     with nogil:
         mode = fp_enter()
-        table.dense_backward(arena.m.start, layers.arrays, a, dz, n, da,
-                             cnp.PyArray_DATA(dW), cnp.PyArray_DATA(db))
+        table.dense_backward(arena.m.start, layers.arrays, a, dz, n, da, dw, cnp.PyArray_DATA(db))
         fp_leave(mode)
     return dA, dW, db
 
 
 def elementwise(str name, cnp.ndarray x):
-    """exp or sigmoid of every number of a C-contiguous array."""
+    """An activation but softmax of every number of a C-contiguous array."""
     cdef const kernel_table* table = table_for(x)
     cdef Py_ssize_t n = cnp.PyArray_SIZE(x)
     cdef const void* p = contiguous(x, table, n, "x")
     cdef cnp.ndarray out = np.empty_like(x, subok=False)
     cdef void* q = cnp.PyArray_DATA(out)
-    cdef bint is_exp = name == "exp"
+    cdef int code = code_of(name, ELEMENTWISE, "name")
     cdef fp_mode mode
-    if not is_exp and name != "sigmoid":
-        raise ValueError(f"name: expected 'exp' or 'sigmoid', got {name!r}")
     with nogil:
         mode = fp_enter()
-        if is_exp:
-            table.exp(p, q, n)
-        else:
-            table.sigmoid(p, q, n)
+        table.activate(code, p, q, NULL, n)
         fp_leave(mode)
     return out
+
+
+def activate(str name, cnp.ndarray Z):
+    """A (rows, n) = activation(Z), for a C-contiguous matrix Z."""
+    if name != "softmax":
+        return elementwise(name, Z)
+    rows = Z.shape[0]
+    return forward([np.eye(rows, dtype=Z.dtype)], [np.zeros((rows, 1), Z.dtype)], [name], Z)
+
+
+def activation_backward(str name, cnp.ndarray Z, cnp.ndarray dA):
+    """dZ (rows, n) of A = activation(Z), for C-contiguous matrices Z and dA."""
+    cdef const kernel_table* table = table_for(Z)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(Z), rows = Z.shape[0]
+    cdef const void* z = contiguous(Z, table, n, "Z")
+    cdef const void* d = contiguous(dA, table, n, "dA")
+    cdef int code = code_of(name, ACTIVATIONS, "name")
+    cdef cnp.ndarray A, out = np.empty_like(Z, subok=False)
+    cdef void* q = cnp.PyArray_DATA(out)
+    cdef fp_mode mode
+    A = activate(name, Z) if name == "softmax" else np.empty_like(Z, subok=False)
+    cdef void* a = cnp.PyArray_DATA(A)
+    with nogil:
+        mode = fp_enter()
+        if code == ACTIVATION_softmax:
+            table.softmax_backward(a, d, q, rows, n//rows if rows > 0 else 0)
+        else:
+            table.activate(code, z, a, q, n)
+            table.multiply(q, d, q, n)
+        fp_leave(mode)
+    return out
+
+
+def loss(str name, double parameter, str activation, cnp.ndarray Z, cnp.ndarray T, cnp.ndarray weights=None):
+    """The summed cost of the logits Z (rows, n), and dZ of each example; both times its weight.
+
+    Any strides.
+    """
+    cdef const kernel_table* table = table_for(Z)
+    cdef Py_ssize_t rows = Z.shape[0], n = Z.shape[1]
+    cdef int code = code_of(name, LOSSES, "loss"), of = code_of(activation, ACTIVATIONS, "activation")
+    cdef double[3] constants = [parameter, 0, np.inf]
+    cdef const void* w = NULL if weights is None else contiguous(weights, table, n, "weights")
+    cdef cnp.ndarray dZ = np.empty((rows, n), Z.dtype.newbyteorder("="))
+    cdef cnp.ndarray costs = np.empty((n + BLOCK - 1)//BLOCK, dZ.dtype)
+    cdef Arena scratch = Arena(table.loss_size(rows))
+    cdef matrix z = as_matrix(Z), t = as_matrix(T), dz = as_matrix(dZ)
+    cdef void* c = cnp.PyArray_DATA(costs)
+    cdef fp_mode mode
+    same_kind(T, table, "T")
+    shape_is(T, rows, n, "T")
+    check_loss(code, of)
+    with nogil:
+        mode = fp_enter()
+        table.loss(code, of, constants, z, t, w, rows, n, scratch.m.start, c, dz)
+        fp_leave(mode)
+    return sum_in_double(costs, cnp.PyArray_SIZE(costs)), dZ
+
+
+cdef int check_loss(int loss, int activation) except -1:
+    """ValueError where a loss cannot be worked out after that activation."""
+    wanted = LOSS_OF_LOGITS[loss]
+    if wanted >= 0 and activation != wanted:
+        raise ValueError(f"loss {LOSSES[loss]} needs the last activation {ACTIVATIONS[wanted]}, "
+                         f"got {ACTIVATIONS[activation]}")
+    if wanted < 0 and activation == ACTIVATION_softmax:
+        raise ValueError(f"loss {LOSSES[loss]} needs an elementwise last activation, got softmax")
+    return 0
 
 
 def sigmoid_backward(cnp.ndarray dA, cnp.ndarray A):
@@ -100,48 +162,51 @@ def sigmoid_backward(cnp.ndarray dA, cnp.ndarray A):
     return out
 
 
-def bce_cost(cnp.ndarray Z, cnp.ndarray T, bint from_logits):
-    """The sum of binary cross-entropy over all numbers of two C-contiguous arrays of the same shape."""
-    cdef const kernel_table* table = table_for(Z)
-    cdef Py_ssize_t n = cnp.PyArray_SIZE(Z)
-    cdef const void* z = contiguous(Z, table, n, "Z")
+def bce_cost_of_a(cnp.ndarray A, cnp.ndarray T):
+    """The sum of binary cross-entropy over all outputs of two C-contiguous arrays of the same shape."""
+    cdef const kernel_table* table = table_for(A)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(A)
+    cdef const void* a = contiguous(A, table, n, "A")
     cdef const void* t = contiguous(T, table, n, "T")
-    cdef cnp.ndarray costs = np.empty((n + BLOCK - 1)//BLOCK, Z.dtype)
+    cdef cnp.ndarray costs = np.empty((n + BLOCK - 1)//BLOCK, A.dtype)
     cdef void* c = cnp.PyArray_DATA(costs)
     cdef fp_mode mode
     with nogil:
         mode = fp_enter()
-        table.bce_cost(z, t, n, from_logits, c)
+        table.bce_cost_of_a(a, t, n, c)
         fp_leave(mode)
     return sum_in_double(costs, cnp.PyArray_SIZE(costs))
 
 
-def bce_backward(cnp.ndarray Z, cnp.ndarray T, bint from_logits):
-    """dZ = A - T, with A = sigmoid(Z), or A = Z where those are activations."""
-    cdef const kernel_table* table = table_for(Z)
-    cdef Py_ssize_t n = cnp.PyArray_SIZE(Z)
-    cdef const void* z = contiguous(Z, table, n, "Z")
+def subtract(cnp.ndarray A, cnp.ndarray T):
+    """A - T, of two C-contiguous arrays of the same shape: dZ of a loss whose outputs are A."""
+    cdef const kernel_table* table = table_for(A)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(A)
+    cdef const void* a = contiguous(A, table, n, "A")
     cdef const void* t = contiguous(T, table, n, "T")
-    cdef cnp.ndarray out = np.empty_like(Z, subok=False)
+    cdef cnp.ndarray out = np.empty_like(A, subok=False)
     cdef void* q = cnp.PyArray_DATA(out)
     cdef fp_mode mode
     with nogil:
         mode = fp_enter()
-        table.bce_backward(z, t, q, n, from_logits)
+        table.subtract(a, t, q, n)
         fp_leave(mode)
     return out
+
+
+cdef double number_at(cnp.ndarray numbers, Py_ssize_t i) noexcept:
+    """One of a float32 or float64 array that a kernel wrote."""
+    if cnp.PyArray_TYPE(numbers) == cnp.NPY_FLOAT32:
+        return (<float*>cnp.PyArray_DATA(numbers))[i]
+    return (<double*>cnp.PyArray_DATA(numbers))[i]
 
 
 cdef double sum_in_double(cnp.ndarray costs, Py_ssize_t n) noexcept:
     """In order, in float64: the costs of blocks, each of which is one number of the kernels' dtype."""
     cdef double total = 0
     cdef Py_ssize_t i
-    if cnp.PyArray_TYPE(costs) == cnp.NPY_FLOAT32:
-        for i in range(n):
-            total += (<float*>cnp.PyArray_DATA(costs))[i]
-    else:
-        for i in range(n):
-            total += (<double*>cnp.PyArray_DATA(costs))[i]
+    for i in range(n):
+        total += number_at(costs, i)
     return total
 
 

@@ -1,9 +1,9 @@
-/* machine: the two things the engine asks of the machine: memory for an arena,
- * and a known floating-point mode. */
+/* machine: what the engine asks of the machine: memory for an arena, the time, and a known floating-point mode. */
 #ifndef FASTNET_MACHINE_H
 #define FASTNET_MACHINE_H
 #include <stdint.h>
 #include <stdlib.h>
+#include <time.h>
 #if defined(__linux__)
 #  include <sys/mman.h>
 #endif
@@ -50,6 +50,13 @@ static inline void memory_give_back(memory *m)
 #endif
     free(m->block);
     m->block = NULL;
+}
+
+static inline double now(void)              /* seconds of wall time */
+{
+    struct timespec t;
+    timespec_get(&t, TIME_UTC);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* Another library may have set flush-to-zero or another rounding for this thread, which would change our

@@ -1,20 +1,4 @@
-# SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014), used as a
-# counter: draw i of a key is mix(key + (i + 1) G). Streams 0, 1, ... are the epochs of a shuffle, 2^63 + k
-# the weights of layer k. Fixed for ever: the same seed gives the same order and weights in every version.
-# fastnet.reference has it in NumPy.
-
-cdef uint64_t G = 0x9E3779B97F4A7C15
-
-
-cdef inline uint64_t mix(uint64_t z) noexcept nogil:
-    z = (z ^ (z >> 30))*<uint64_t>0xBF58476D1CE4E5B9
-    z = (z ^ (z >> 27))*<uint64_t>0x94D049BB133111EB
-    return z ^ (z >> 31)
-
-
-cdef inline uint64_t key_of(uint64_t seed, uint64_t stream) noexcept nogil:
-    return mix(mix(seed + G) + (stream + 1)*G)
-
+# The draws of kernels/random.pxi as Python sees them: initial weights and shuffles.
 
 def uniform(uint64_t seed, uint64_t stream, Py_ssize_t count):
     """`count` float64 numbers in [0, 1), multiples of 2^-53: the draws of a stream."""

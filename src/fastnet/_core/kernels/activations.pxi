@@ -1,10 +1,24 @@
-# exp, the activations and their slopes, on vectors and on panels.
+# exp and log, the activations and their slopes, on vectors and on panels.
+#
+# An activation is a function of one vector, `name`(z, &slope) -> a, with a row in names.h. Its first line says
+# the formula and how far a may be from it; slopes carry a few roundings more. NaN stays NaN.
 
 cdef extern from "constants.h" nogil:
     const real LOG2E, LN2_HI, LN2_LO, EXP_LEAST, EXP_MOST, ROUND, BIAS, UNBIAS, BIAS_UP
     enum: EXP_TERMS, LOG_TERMS
+    const real ONE, LEAST_NORMAL, SQRT2, EXPM1_LEAST, SELU_SCALE, SELU_LOW
     const real* EXP_Q
     const real* LOG_Q
+
+
+cdef extern from "choose.h" nogil:
+    lanes activation_of(int code, lanes z, lanes* slope)
+    lanes loss_of(int code, lanes z, lanes t, lanes parameter, lanes* dz)
+    const int* SLOPE_END
+    void (*ACTIVATE_PANEL[13])(real*, real*, Py_ssize_t, int) noexcept nogil
+    void (*ACTIVATE_ARRAY[13])(const real*, real*, real*, Py_ssize_t) noexcept nogil
+    void (*LOSS_PANEL[13])(real*, const real*, const real*, const real*, const real*, Py_ssize_t,
+                           Py_ssize_t, real*) noexcept nogil
 
 
 cdef inline lanes polynomial(const real* c, const int n, lanes x) noexcept nogil:
@@ -40,6 +54,55 @@ cdef inline lanes exp_of(lanes x) noexcept nogil:
                       v_if_negative(x, v_set(UNBIAS), v_set(BIAS_UP)))
 
 
+cdef inline lanes expm1_of_negative(lanes x) noexcept nogil:
+    """e^x - 1 for x <= 0, within 2 ULP.
+
+    e^r = 1 + p, and 2^n (1 + p) - 1 = 2^n p + (2^n - 1), which loses nothing near 0, where n = 0.
+    """
+    cdef lanes t = v_fma(v_max(v_set(EXPM1_LEAST), x), v_set(LOG2E), v_set(ROUND))
+    cdef lanes n = v_sub(t, v_set(ROUND))
+    cdef lanes r = v_fnma(n, v_set(LN2_LO), v_fnma(n, v_set(LN2_HI), v_max(v_set(EXPM1_LEAST), x)))
+    cdef lanes p = v_fma(polynomial(EXP_Q, EXP_TERMS, r), v_mul(r, r), r)
+    cdef lanes power = v_scale(v_set(1), n, t, v_set(1))
+    return v_fma(power, p, v_sub(power, v_set(1)))
+
+
+cdef inline lanes log1p_of_fraction(lanes e) noexcept nogil:
+    """log(1 + e) for 0 <= e <= 1, within 2 ULP, as 2 atanh(s), s = e/(2 + e)."""
+    cdef lanes s = v_div(e, v_add(e, v_set(2)))
+    cdef lanes m = v_mul(s, s)
+    cdef lanes s2 = v_add(s, s)
+    return v_fma(v_mul(s2, m), polynomial(LOG_Q, LOG_TERMS, m), s2)
+
+
+cdef inline lanes log_of(lanes x) noexcept nogil:
+    """log x of positive normal x, within 2 ULP: x = 2^e f, sqrt(1/2) < f <= sqrt(2), log f = 2 atanh(s)."""
+    cdef lanes e = v_exponent(x)
+    cdef lanes f = v_scale(x, v_sub(v_zero(), e), v_sub(v_set(ROUND), e), v_set(1))
+    cdef lanes high = v_sub(v_set(SQRT2), f)                   # negative: f/2 and e + 1 are nearer to 1
+    cdef lanes s, m, s2
+    f = v_if_negative(high, v_mul(f, v_set(<real>0.5)), f)
+    e = v_if_negative(high, v_add(e, v_set(1)), e)
+    s = v_div(v_sub(f, v_set(1)), v_add(f, v_set(1)))
+    m = v_mul(s, s)
+    s2 = v_add(s, s)
+    f = v_fma(v_mul(s2, m), polynomial(LOG_Q, LOG_TERMS, m), s2)
+    return v_fma(e, v_set(LN2_HI), v_fma(e, v_set(LN2_LO), f))
+
+
+cdef inline lanes if_positive(lanes x, lanes a, lanes b) noexcept nogil:
+    """x > 0 ? a : b"""
+    return v_if_negative(v_sub(v_zero(), x), a, b)
+
+
+# ---- the activations: a, and the slope da/dz
+
+cdef inline lanes identity "fastnet_identity"(lanes z, lanes* slope) noexcept nogil:
+    """a = z, exactly."""
+    slope[0] = v_set(1)
+    return z
+
+
 cdef inline lanes sigmoid_of(lanes z) noexcept nogil:
     """a = 1/(1 + e^-z), within 2 ULP.
 
@@ -52,73 +115,197 @@ cdef inline lanes sigmoid_of(lanes z) noexcept nogil:
     return v_fnma(s, h, s)
 
 
-cdef inline lanes slope_of(const int activation, lanes a) noexcept nogil:
-    """da/dz from a itself: a (1 - a) for the sigmoid, rounded as a - a^2 with one fma."""
-    if activation == ACTIVATION_SIGMOID:
-        return v_fnma(a, a, a)
-    return v_set(1)
+cdef inline lanes sigmoid "fastnet_sigmoid"(lanes z, lanes* slope) noexcept nogil:
+    """a = 1/(1 + e^-z), within 2 ULP; a' = a (1 - a), rounded as a - a^2 with one fma."""
+    cdef lanes a = sigmoid_of(z)
+    slope[0] = v_fnma(a, a, a)
+    return a
+
+
+cdef inline lanes tanh "fastnet_tanh"(lanes z, lanes* slope) noexcept nogil:
+    """a = tanh z, within 4 ULP, as -m/(2 + m) with m = e^-2|z| - 1; a' = 1 - a^2."""
+    cdef lanes m = expm1_of_negative(v_add(v_negabs(z), v_negabs(z)))
+    cdef lanes a = v_div(m, v_add(v_set(2), m))                # of -|z|
+    a = v_if_negative(z, a, v_sub(v_zero(), a))
+    slope[0] = v_fnma(a, a, v_set(1))
+    return a
+
+
+cdef inline lanes relu "fastnet_relu"(lanes z, lanes* slope) noexcept nogil:
+    """a = max(z, 0), exactly; a' = 1 for z > 0, and 0 at 0."""
+    slope[0] = if_positive(z, v_set(1), v_zero())
+    return v_max(v_zero(), z)
+
+
+cdef inline lanes leaky_relu "fastnet_leaky_relu"(lanes z, lanes* slope) noexcept nogil:
+    """a = z for z > 0, else 0.01 z, within 1 ULP (Maas, Hannun, Ng 2013)."""
+    slope[0] = if_positive(z, v_set(1), v_set(<real>0.01))
+    return v_mul(z, slope[0])
+
+
+cdef inline lanes elu "fastnet_elu"(lanes z, lanes* slope) noexcept nogil:
+    """a = z for z > 0, else e^z - 1, within 2 ULP (Clevert, Unterthiner, Hochreiter 2015)."""
+    cdef lanes m = expm1_of_negative(v_min(v_zero(), z))
+    slope[0] = if_positive(z, v_set(1), v_add(m, v_set(1)))
+    return if_positive(z, z, m)
+
+
+cdef inline lanes selu "fastnet_selu"(lanes z, lanes* slope) noexcept nogil:
+    """a = SELU_SCALE z for z > 0, else SELU_LOW (e^z - 1), within 4 ULP (Klambauer and others 2017)."""
+    cdef lanes m = expm1_of_negative(v_min(v_zero(), z))
+    slope[0] = if_positive(z, v_set(SELU_SCALE), v_fma(v_set(SELU_LOW), m, v_set(SELU_LOW)))
+    return v_mul(if_positive(z, v_set(SELU_SCALE), v_set(SELU_LOW)), if_positive(z, z, m))
+
+
+cdef inline lanes silu "fastnet_silu"(lanes z, lanes* slope) noexcept nogil:
+    """a = z s, within 3 ULP, with s = sigmoid z; a' = s + a (1 - s) (Elfwing, Uchibe, Doya 2018)."""
+    cdef lanes s = sigmoid_of(z)
+    cdef lanes a = v_mul(z, s)
+    slope[0] = v_fma(a, v_sub(v_set(1), s), s)
+    return a
+
+
+cdef inline lanes softplus "fastnet_softplus"(lanes z, lanes* slope) noexcept nogil:
+    """a = log(1 + e^z), within 3 ULP, as max(z, 0) + log(1 + e^-|z|); a' = sigmoid z."""
+    cdef lanes e = exp_of_negative(v_negabs(z))
+    slope[0] = v_div(v_if_negative(z, e, v_set(1)), v_add(v_set(1), e))
+    return v_add(v_max(v_zero(), z), log1p_of_fraction(e))
+
+
+cdef inline lanes mish "fastnet_mish"(lanes z, lanes* slope) noexcept nogil:
+    """a = z tanh(log(1 + e^z)), within 6 ULP (Misra 2019); a' = t + z (1 - t^2) sigmoid z, t the tanh.
+
+    With e = e^-|z|, t = n/d: n = 1 + 2 e and d = n + 2 e^2 for z >= 0, n = e (2 + e) and d = n + 2 below.
+    """
+    cdef lanes e = exp_of_negative(v_negabs(z))
+    cdef lanes n = v_if_negative(z, v_mul(e, v_add(v_set(2), e)), v_fma(v_set(2), e, v_set(1)))
+    cdef lanes d = v_add(n, v_if_negative(z, v_set(2), v_mul(v_add(e, e), e)))
+    cdef lanes t = v_div(n, d)
+    cdef lanes s = v_div(v_if_negative(z, e, v_set(1)), v_add(v_set(1), e))
+    slope[0] = v_fma(v_mul(z, s), v_fnma(t, t, v_set(1)), t)
+    return v_mul(z, t)
+
+
+cdef inline lanes exp "fastnet_exp"(lanes z, lanes* slope) noexcept nogil:
+    """a = e^z, within 1.1 ULP; a' = a."""
+    slope[0] = exp_of(z)
+    return slope[0]
+
+
+cdef inline lanes ended(const int end, lanes c, lanes a) noexcept nogil:
+    """The sum dA times the slope of its activation, from a, or as it was kept: dZ. `end` is a literal.
+
+    No constants here: gcc would keep them in registers that the tiles need for their sums.
+    """
+    if end == END_SIGMOID:
+        return v_mul(c, v_fnma(a, a, a))
+    if end == END_TANH:
+        return v_fnma(v_mul(c, a), a, c)
+    if end == END_KEPT:
+        return v_mul(c, a)
+    return c
 
 
 # ---- on panels: rows x PW numbers, of which V vectors a row are in use
 
-cdef inline void sigmoid_4(real* z, const int step) noexcept nogil:
+cdef inline void activate_four(const int code, real* Z, real* S) noexcept nogil:
     """Four vectors at once: their chains of operations overlap."""
-    cdef lanes z0 = v_load(z), z1 = v_load(z + step), z2 = v_load(z + 2*step), z3 = v_load(z + 3*step)
-    v_store(z, sigmoid_of(z0))
-    v_store(z + step, sigmoid_of(z1))
-    v_store(z + 2*step, sigmoid_of(z2))
-    v_store(z + 3*step, sigmoid_of(z3))
+    cdef lanes[4] z
+    cdef lanes[4] s
+    cdef int i
+    for i in range(4):
+        z[i] = v_load(Z + i*VW)
+    for i in range(4):
+        z[i] = activation_of(code, z[i], &s[i])
+    for i in range(4):
+        v_store(Z + i*VW, z[i])
+    if S != NULL:
+        for i in range(4):
+            v_store(S + i*VW, s[i])
 
 
-cdef void sigmoid_panel(real* Z, Py_ssize_t rows, int V) noexcept nogil:
-    """A = sigmoid(Z), in place."""
-    cdef Py_ssize_t i = 0, n = rows*PW
+cdef inline void activate_vectors "fastnet_activate_vectors"(const int code, real* Z, real* S, Py_ssize_t rows,
+                                                             int V) noexcept nogil:
+    """A = f(Z), in place, and unless NULL, S = f'(Z). `code` is a literal: see choose.h."""
+    cdef Py_ssize_t i = 0, n = rows*PW, r
+    cdef lanes z, s
     cdef int v
-    if V == PV:
-        while i + 4*VW <= n:
-            sigmoid_4(Z + i, VW)
-            i += 4*VW
-        return                                     # PW holds whole groups of four vectors
+    if V == PV:                                    # PW holds whole groups of four vectors
+        if S == NULL:
+            while i < n:
+                activate_four(code, Z + i, NULL)
+                i += 4*VW
+        else:
+            while i < n:
+                activate_four(code, Z + i, S + i)
+                i += 4*VW
+        return
+    for r in range(rows):
+        for v in range(V):
+            i = r*PW + v*VW
+            z = activation_of(code, v_load(Z + i), &s)
+            v_store(Z + i, z)
+            if S != NULL:
+                v_store(S + i, s)
+
+
+cdef void softmax_panel(real* Z, Py_ssize_t rows, int V) noexcept nogil:
+    """a_r = e^z_r / sum_k e^z_k in each column, in place; within (rows + 5) eps of a.
+
+    Less the largest z of the column, so that no e overflows.
+    """
+    cdef lanes most, sum
+    cdef Py_ssize_t r
+    cdef int v
     for v in range(V):
-        i = 0
-        while i + 4 <= rows:
-            sigmoid_4(Z + i*PW + v*VW, PW)
-            i += 4
-        while i < rows:
-            v_store(Z + i*PW + v*VW, sigmoid_of(v_load(Z + i*PW + v*VW)))
-            i += 1
+        most = column_most(Z + v*VW, rows)
+        sum = v_zero()
+        for r in range(rows):
+            v_store(Z + r*PW + v*VW, exp_of_negative(v_sub(v_load(Z + r*PW + v*VW), most)))
+            sum = v_add(sum, v_load(Z + r*PW + v*VW))
+        sum = v_div(v_set(1), sum)
+        for r in range(rows):
+            v_store(Z + r*PW + v*VW, v_mul(v_load(Z + r*PW + v*VW), sum))
 
 
-cdef inline void activate_panel(int activation, real* Z, Py_ssize_t rows, int V) noexcept nogil:
-    """A = activation(Z), in place."""
-    if activation == ACTIVATION_SIGMOID:
-        sigmoid_panel(Z, rows, V)
+cdef inline lanes column_most(const real* Z, Py_ssize_t rows) noexcept nogil:
+    """The largest number in each of the VW columns."""
+    cdef lanes most = v_load(Z)
+    cdef Py_ssize_t r
+    for r in range(1, rows):
+        most = v_max(most, v_load(Z + r*PW))
+    return most
+
+
+cdef inline void activate_panel(int code, real* Z, real* S, Py_ssize_t rows, int V) noexcept nogil:
+    """A = activation(Z), in place; unless S is NULL, S = its slopes."""
+    if code == ACTIVATION_softmax:
+        softmax_panel(Z, rows, V)
+    elif code != ACTIVATION_identity or S != NULL:
+        ACTIVATE_PANEL[code](Z, S, rows, V)
 
 
 # ---- on n contiguous numbers
 
-cdef void exp_array(const void* x, void* out, Py_ssize_t n) noexcept nogil:
-    cdef const real* p = <const real*>x
-    cdef real* q = <real*>out
-    while n >= VW:
-        v_store(q, exp_of(v_load(p)))
-        p += VW
-        q += VW
-        n -= VW
-    if n > 0:
-        v_store_first(q, exp_of(v_load_first(p, <int>n)), <int>n)
+cdef inline void activate_numbers "fastnet_activate_numbers"(const int code, const real* x, real* out,
+                                                             real* slope, Py_ssize_t n) noexcept nogil:
+    """out = f(x) and, unless NULL, slope = f'(x). `code` is a literal."""
+    cdef lanes a, s
+    cdef int m
+    while n > 0:
+        m = <int>(n if n < VW else VW)
+        a = activation_of(code, v_load_first(x, m), &s)
+        v_store_first(out, a, m)
+        if slope != NULL:
+            v_store_first(slope, s, m)
+            slope += m
+        x += m
+        out += m
+        n -= m
 
 
-cdef void sigmoid_array(const void* z, void* out, Py_ssize_t n) noexcept nogil:
-    cdef const real* p = <const real*>z
-    cdef real* q = <real*>out
-    while n >= VW:
-        v_store(q, sigmoid_of(v_load(p)))
-        p += VW
-        q += VW
-        n -= VW
-    if n > 0:
-        v_store_first(q, sigmoid_of(v_load_first(p, <int>n)), <int>n)
+cdef void activate_array(int code, const void* x, void* out, void* slope, Py_ssize_t n) noexcept nogil:
+    ACTIVATE_ARRAY[code](<const real*>x, <real*>out, <real*>slope, n)
 
 
 cdef void sigmoid_backward_array(const void* dA, const void* A, void* out, Py_ssize_t n) noexcept nogil:
@@ -126,15 +313,16 @@ cdef void sigmoid_backward_array(const void* dA, const void* A, void* out, Py_ss
     cdef const real* p = <const real*>dA
     cdef const real* a = <const real*>A
     cdef real* q = <real*>out
+    cdef lanes s
     while n >= VW:
-        v_store(q, v_mul(v_load(p), slope_of(ACTIVATION_SIGMOID, v_load(a))))
+        v_store(q, v_mul(v_load(p), v_fnma(v_load(a), v_load(a), v_load(a))))
         p += VW
         a += VW
         q += VW
         n -= VW
     if n > 0:
-        v_store_first(q, v_mul(v_load_first(p, <int>n),
-                               slope_of(ACTIVATION_SIGMOID, v_load_first(a, <int>n))), <int>n)
+        s = v_load_first(a, <int>n)
+        v_store_first(q, v_mul(v_load_first(p, <int>n), v_fnma(s, s, s)), <int>n)
 
 
 cdef int all_finite_array(const void* x, Py_ssize_t n) noexcept nogil:

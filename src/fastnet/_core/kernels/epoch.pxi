@@ -42,20 +42,6 @@ cdef void add_leaves(const trainer* t, Py_ssize_t leaves, Py_ssize_t r0, Py_ssiz
             i += VW
 
 
-cdef inline void step_weights(real* W, const real* dW, Py_ssize_t n, real scale) noexcept nogil:
-    """W += scale dW, with scale = -learning_rate/n: stochastic gradient descent."""
-    cdef Py_ssize_t i = 0
-    while i < n:
-        v_store(W + i, v_fma(v_set(scale), v_load(dW + i), v_load(W + i)))
-        i += VW
-
-
-cdef inline void step_bias(real* b, const real* db, Py_ssize_t n, real scale) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        v_store(b + i*VW, v_fma(v_set(scale), v_set(db[i]), v_load(b + i*VW)))
-
-
 cdef void output_gradients(const trainer* t, real* sums, Py_ssize_t n, bint alone,
                            Py_ssize_t r0, Py_ssize_t r1, real* out) noexcept nogil:
     """out[r - r0] = rows [r0, r1) of the output unit's sums over n examples, folded."""
@@ -64,35 +50,47 @@ cdef void output_gradients(const trainer* t, real* sums, Py_ssize_t n, bint alon
     fold_rows(sums + r0*16, r1 - r0, out)
 
 
-cdef void block_gradients(const trainer* t, Py_ssize_t n, bint update, real scale, real* to,
-                          const team* together, int thread) noexcept nogil:
+cdef void block_gradients(const trainer* t, Py_ssize_t n, const step* update, real* to, const team* together,
+                          int thread) noexcept nogil:
     """This thread's rows of dW and db of every layer, from the block's dZ and A'.
 
-    Into the gradient at `to`, or with update at once into W and b.
+    Into the gradient at `to`; unless `update` is NULL, each layer then takes its step at once, and with plain
+    gradient descent straight from the product.
     """
     cdef const worker* w = &t.workers[thread]
     cdef product x
     cdef layer* l
     cdef real* dW
+    cdef real* db
     cdef Py_ssize_t r0, r1, i0, i1
     cdef int k, last = t.n_layers - 1
-    cdef bint alone = together.size == 1
+    cdef bint alone = together.size == 1, fused = update != NULL and t.fused
     for k in range(last, -1, -1):
         l = &t.layers[k]
         dW = to + (l.dW - t.gradient)
+        db = to + (l.db - t.gradient)
         r0 = share(l.n_out, thread, together.size)
         r1 = share(l.n_out, thread + 1, together.size)
+        if r1 > r0:
+            if t.one_unit and k == last - 1:
+                output_gradients(t, t.output_sums + t.sums_size, n, alone, r0, r1, w.folded)
+            else:
+                sum_rows(l.dZ, l.n_out, r0, r1, n, w.sums, w.folded)
+            memcpy(db + r0, w.folded, (r1 - r0)*sizeof(real))
         if t.one_unit and k == last:  # its W is one row of panels: contiguous, dealt out by whole vectors
             i0 = share(ceil_div(l.n_in, VW), thread, together.size)*VW
             i1 = smaller(share(ceil_div(l.n_in, VW), thread + 1, together.size)*VW, l.n_in)
             if i1 > i0:
-                output_gradients(t, t.output_sums, n, alone, i0, i1, w.folded if update else dW + i0)
-            if update:
-                step_weights(l.W + i0, w.folded, i1 - i0, scale)
+                output_gradients(t, t.output_sums, n, alone, i0, i1, w.folded)
+                memcpy(dW + i0, w.folded, (i1 - i0)*sizeof(real))
+            if update != NULL:
+                if i1 > i0 and not update.nothing:
+                    step_numbers(t, update, l, False, i0, i1 - i0, dW)
+                step_bias(t, update, l, r0, r1, db)
         elif r1 > r0:
             x.P = l.dZ
             x.Q = l.AT
-            x.C = l.W if update else dW
+            x.C = l.W if fused else dW
             x.init = NULL
             x.A = NULL
             x.packed = w.packed if l.n_out*n > PACKED else NULL
@@ -101,18 +99,15 @@ cdef void block_gradients(const trainer* t, Py_ssize_t n, bint update, real scal
             x.K = n
             x.Q_panel = t.AT_panel_rows*PW
             x.Q_narrow = True
-            x.end = END_UPDATE if update else END_STORE
-            x.scale = scale
+            x.end = END_UPDATE if fused else END_STORE
+            if fused:
+                x.scale = update.scale
+                x.decay = update.decay
             product_rows(&x, r0, r1, 0, ceil_div(l.n_in, PW))
-        if r1 > r0:
-            if t.one_unit and k == last - 1:
-                output_gradients(t, t.output_sums + t.sums_size, n, alone, r0, r1, w.folded)
-            else:
-                sum_rows(l.dZ, l.n_out, r0, r1, n, w.sums, w.folded)
-            if update:
-                step_bias(l.b + r0*VW, w.folded, r1 - r0, scale)
-            else:
-                memcpy(to + (l.db - t.gradient) + r0, w.folded, (r1 - r0)*sizeof(real))
+            if fused:
+                step_bias(t, update, l, r0, r1, db)
+            elif update != NULL:
+                step_rows(t, update, l, r0, r1, dW, db)
 
 
 cdef void add_gradient(const trainer* t, Py_ssize_t left, const team* together, int thread) noexcept nogil:
@@ -152,7 +147,8 @@ cdef inline void merge_rest(const trainer* t, Py_ssize_t top, team* together, in
 
 
 cdef Py_ssize_t batch_gradient(const trainer* t, const examples* data, Py_ssize_t position, Py_ssize_t n,
-                               real* costs, team* together, int thread) noexcept nogil:
+                               int purpose, uint64_t step_number, real* costs, team* together,
+                               int thread) noexcept nogil:
     """The summed gradient of n examples at t.gradient, by blocks and their tree.
 
     Returns the number of blocks.
@@ -160,11 +156,11 @@ cdef Py_ssize_t batch_gradient(const trainer* t, const examples* data, Py_ssize_
     cdef Py_ssize_t blocks = 0, first = 0, m, top = 0
     while first < n:
         m = smaller(t.block, n - first)
-        block_passes(t, data, position + first, m, together, thread)
+        block_passes(t, data, position + first, m, purpose, first, step_number, together, thread)
         team_wait(together)
         if thread == 0:
             block_cost(t, m, costs + blocks)
-        block_gradients(t, m, False, 0, t.gradient + top*t.gradient_size, together, thread)
+        block_gradients(t, m, NULL, t.gradient + top*t.gradient_size, together, thread)
         team_wait(together)
         blocks += 1
         top = merge_twins(t, top + 1, blocks, together, thread)
@@ -173,51 +169,90 @@ cdef Py_ssize_t batch_gradient(const trainer* t, const examples* data, Py_ssize_
     return blocks
 
 
+cdef void take_step(const trainer* t, step* s, team* together, int thread) noexcept nogil:
+    """This thread's rows of every layer take their step from the gradient at t.gradient."""
+    cdef layer* l
+    cdef int k
+    if t.how.clip_norm > 0:
+        clip_gradient(t, s, together, thread)
+    for k in range(t.n_layers):
+        l = &t.layers[k]
+        step_rows(t, s, l, share(l.n_out, thread, together.size), share(l.n_out, thread + 1, together.size),
+                  l.dW, l.db)
+
+
 cdef void train(void* arena, const examples* data, Py_ssize_t batch, Py_ssize_t first, Py_ssize_t last,
-                double learning_rate, void* costs, team* together, int thread) noexcept nogil:
+                const double* rates, Py_ssize_t rates_step, const report* told, team* together,
+                int thread) noexcept nogil:
     """Batch after batch from position first up to last of the order.
 
     The last one may be smaller, and counts as it is.
     """
-    cdef const trainer* t = <const trainer*>arena
-    cdef real* cost = <real*>costs
-    cdef layer* l
-    cdef Py_ssize_t n, r0, r1, size
-    cdef real scale
-    cdef int k
+    cdef trainer* t = <trainer*>arena
+    cdef real* cost = <real*>told.block_costs
+    cdef step s
+    cdef double power_1 = t.powers[0], power_2 = t.powers[1]
+    cdef long long steps = t.steps
+    cdef Py_ssize_t n, done = 0
+    cdef real weight
     while first < last:
         n = smaller(batch, last - first)
-        scale = <real>(-learning_rate/n)
+        weight = batch_weight(data, first, n)
+        power_1 *= t.how.beta_1
+        power_2 *= t.how.beta_2
+        plan_step(t, rates[done*rates_step], weight, n, data.weights != NULL, power_1, power_2, &s)
+        if t.how.l2 > 0:
+            weight_squares(t, together, thread)
         if n <= t.block:
-            block_passes(t, data, first, n, together, thread)
+            block_passes(t, data, first, n, TRAINING, 0, steps, together, thread)
             team_wait(together)                    # all dZ and A' are there
             if thread == 0:
                 block_cost(t, n, cost)
-            block_gradients(t, n, True, scale, t.gradient, together, thread)
             cost += 1
+            block_gradients(t, n, NULL if t.how.clip_norm > 0 else &s, t.gradient, together, thread)
+            if t.how.clip_norm > 0:
+                team_wait(together)
+                take_step(t, &s, together, thread)
         else:
-            cost += batch_gradient(t, data, first, n, cost, together, thread)
-            for k in range(t.n_layers):
-                l = &t.layers[k]
-                size = l.n_out*round_up(l.n_in, PW)//LINE
-                r0 = share(size, thread, together.size)*LINE
-                r1 = share(size, thread + 1, together.size)*LINE
-                step_weights(l.W + r0, l.dW + r0, r1 - r0, scale)
-                r0 = share(l.n_out, thread, together.size)
-                r1 = share(l.n_out, thread + 1, together.size)
-                step_bias(l.b + r0*VW, l.db + r0, r1 - r0, scale)
+            cost += batch_gradient(t, data, first, n, TRAINING, steps, cost, together, thread)
+            take_step(t, &s, together, thread)
+        if thread == 0:
+            (<real*>told.batch_weights)[done] = weight
+            if t.how.l2 > 0:
+                (<real*>told.batch_squares)[done] = sum_of_squares(t.squares, units_of(t))
         team_wait(together)                        # all weights are there
+        steps += 1
+        done += 1
         first += n
+    if thread == 0:                                # the others have read them: they have waited since
+        t.powers[0], t.powers[1], t.steps = power_1, power_2, steps
 
 
-cdef void gradients(void* arena, const examples* data, Py_ssize_t n, const layer_arrays* out, void* costs,
-                    team* together, int thread) noexcept nogil:
+cdef void gradients(void* arena, const examples* data, Py_ssize_t n, const layer_arrays* out,
+                    const report* told, team* together, int thread) noexcept nogil:
     """The summed gradients of n examples, to the user's arrays."""
     cdef const trainer* t = <const trainer*>arena
     cdef int k
-    batch_gradient(t, data, 0, n, <real*>costs, together, thread)
+    batch_gradient(t, data, 0, n, GRADIENT, 0, <real*>told.block_costs, together, thread)
     if thread > 0:
         return
     for k in range(t.n_layers):
-        unpack_weights(t.layers[k].dW, t.layers[k].n_out, t.layers[k].n_in, <real*>out[k].W)
+        unpack_weights(t.layers[k].dW, t.layers[k].n_out, t.layers[k].n_in, out[k].W)
         memcpy(out[k].b, t.layers[k].db, t.layers[k].n_out*sizeof(real))
+
+
+cdef void costs(void* arena, const examples* data, Py_ssize_t n, const report* told, team* together,
+                int thread) noexcept nogil:
+    """The cost of n examples, block by block."""
+    cdef const trainer* t = <const trainer*>arena
+    cdef real* cost = <real*>told.block_costs
+    cdef Py_ssize_t first = 0, m
+    while first < n:
+        m = smaller(t.block, n - first)
+        block_passes(t, data, first, m, COSTING, 0, 0, together, thread)
+        team_wait(together)
+        if thread == 0:
+            block_cost(t, m, cost)
+        cost += 1
+        first += m
+        team_wait(together)

@@ -1,48 +1,138 @@
-# Binary cross-entropy from the logits, and the output layer of one unit.
+# The losses, on vectors and on panels; and the output layer of one unit.
+#
+# A loss is a function of one vector, `name`(z, t, parameter, &dz) -> J, with a row in names.h: from the logits
+# z where that says so, and dz is then dJ/dz; else from the outputs a, and dz is dJ/da. So nothing is divided by a
+# rounded zero and no logarithm is taken of one.
 
-cdef inline lanes log1p_of_fraction(lanes e) noexcept nogil:
-    """log(1 + e) for 0 <= e <= 1, within 2 ULP, as 2 atanh(s), s = e/(2 + e)."""
-    cdef lanes s = v_div(e, v_add(e, v_set(2)))
-    cdef lanes m = v_mul(s, s)
-    cdef lanes s2 = v_add(s, s)
-    return v_fma(v_mul(s2, m), polynomial(LOG_Q, LOG_TERMS, m), s2)
+cdef inline lanes bce "fastnet_loss_bce"(lanes z, lanes t, lanes parameter, lanes* dz) noexcept nogil:
+    """J = -t log a - (1 - t) log(1 - a), a = sigmoid z, as max(z, 0) - z t + log(1 + e^-|z|); dJ/dz = a - t.
 
-
-cdef inline lanes bce_of(lanes z, lanes t) noexcept nogil:
-    """-t log a - (1 - t) log(1 - a) with a = sigmoid(z): finite for every finite z.
-
-    As max(z, 0) - z t + log(1 + e^-|z|).
+    dJ/dz = dJ/da da/dz = (a - t)/(a (1 - a)) a (1 - a) = a - t: nothing is divided. Finite for every finite z.
     """
+    dz[0] = v_sub(sigmoid_of(z), t)
     return v_add(v_fnma(z, t, v_max(z, v_zero())), log1p_of_fraction(exp_of_negative(v_negabs(z))))
 
 
-cdef void bce_rows(real* Z, const real* T, Py_ssize_t rows, Py_ssize_t n, real* cost) noexcept nogil:
-    """Z -> dZ = a - t in place for rows x n examples of one panel. Adds the cost to 16 lanes.
+cdef inline lanes poisson "fastnet_loss_poisson"(lanes z, lanes t, lanes parameter, lanes* dz) noexcept nogil:
+    """J = t log(t/a) - t + a, a = e^z: half the deviance, as t (log t - z) + (a - t); dJ/dz = a - t."""
+    cdef lanes log_t = if_positive(t, log_of(v_max(t, v_set(LEAST_NORMAL))), z)       # 0 log 0 = 0
+    dz[0] = v_sub(exp_of(z), t)
+    return v_fma(t, v_sub(log_t, z), dz[0])
 
-    Lanes past n get dZ = 0. dJ/dz = dJ/da da/dz = (a - t)/(a (1 - a)) a (1 - a) = a - t: nothing is divided.
+
+cdef inline lanes squared_error "fastnet_loss_squared_error"(lanes a, lanes t, lanes parameter,
+                                                             lanes* da) noexcept nogil:
+    """J = (a - t)^2 / 2; dJ/da = a - t."""
+    da[0] = v_sub(a, t)
+    return v_mul(v_mul(da[0], v_set(<real>0.5)), da[0])
+
+
+cdef inline lanes absolute_error "fastnet_loss_absolute_error"(lanes a, lanes t, lanes parameter,
+                                                               lanes* da) noexcept nogil:
+    """J = |a - t|; dJ/da = its sign, 0 at 0."""
+    cdef lanes r = v_sub(a, t)
+    da[0] = if_positive(r, v_set(1), v_if_negative(r, v_set(-1), v_zero()))
+    return v_sub(v_zero(), v_negabs(r))
+
+
+cdef inline lanes huber "fastnet_loss_huber"(lanes a, lanes t, lanes delta, lanes* da) noexcept nogil:
+    """J = r^2/2 for |r| <= delta, else delta (|r| - delta/2), r = a - t; dJ/da = c = r cut to +-delta.
+
+    J = c (r - c/2) is both (Huber 1964).
     """
-    cdef lanes z, t, J, dz
-    cdef Py_ssize_t r
+    cdef lanes r = v_sub(a, t)
+    da[0] = v_max(v_sub(v_zero(), delta), v_min(delta, r))
+    return v_mul(da[0], v_fnma(v_set(<real>0.5), da[0], r))
+
+
+cdef inline lanes quantile "fastnet_loss_quantile"(lanes a, lanes t, lanes q, lanes* da) noexcept nogil:
+    """J = q (t - a) for a < t, else (1 - q)(a - t) (Koenker and Bassett 1978); dJ/da = -q, 1 - q, or 0 at 0."""
+    cdef lanes r = v_sub(a, t)
+    da[0] = if_positive(r, v_sub(v_set(1), q), v_if_negative(r, v_sub(v_zero(), q), v_zero()))
+    return v_mul(da[0], r)
+
+
+# ---- on panels
+
+cdef inline void add_cost(real* cost, int v, lanes J, Py_ssize_t left) noexcept nogil:
+    """Adds vector v of a panel to the 16 lanes; lanes past the `left` examples that there are add nothing."""
+    if left < VW:
+        J = v_keep_first(J, <int>left)
+    v_store(cost + v % LV*VW, v_add(v_load(cost + v % LV*VW), J))
+
+
+cdef inline void loss_vectors "fastnet_loss_vectors"(const int code, real* Z, const real* T, const real* weights,
+                                                     const real* S, const real* constants, Py_ssize_t rows,
+                                                     Py_ssize_t n, real* cost) noexcept nogil:
+    """Z -> dZ in place for rows x n examples of one panel, and their cost added to 16 lanes.
+
+    Both times the examples' weights. With S, Z holds A, and S the slopes of its activation. Lanes past n get
+    dZ = 0. constants: the loss's parameter, and the least and the most that a cost counts. `code` is a literal:
+    see choose.h.
+    """
+    cdef lanes J, dz, w, p = v_set(constants[0])
+    cdef lanes least = v_set(constants[1]), most = v_set(constants[2])
+    cdef Py_ssize_t r, i
     cdef int v, left, V = <int>ceil_div(n, VW)
     for v in range(V):      # examples outside, rows inside: the same order for any width of panel
+        w = v_load(weights + v*VW)
+        left = <int>n - v*VW
         for r in range(rows):
-            z = v_load(Z + r*PW + v*VW)
-            t = v_load(T + r*PW + v*VW)
-            J = bce_of(z, t)
-            dz = v_sub(sigmoid_of(z), t)
-            left = <int>n - v*VW
-            if left < VW:
-                J = v_keep_first(J, left)
-                dz = v_keep_first(dz, left)
-            v_store(Z + r*PW + v*VW, dz)
-            v_store(cost + v % LV*VW, v_add(v_load(cost + v % LV*VW), J))
+            i = r*PW + v*VW
+            J = loss_of(code, v_load(Z + i), v_load(T + i), p, &dz)
+            J = v_mul(w, v_min(most, v_max(least, J)))
+            if S != NULL:
+                dz = v_mul(dz, v_load(S + i))
+            dz = v_mul(w, dz)
+            v_store(Z + i, v_keep_first(dz, left) if left < VW else dz)
+            add_cost(cost, v, J, left)
+
+
+cdef void cross_entropy_panel(real* Z, const real* T, const real* weights, const real* constants,
+                              Py_ssize_t rows, Py_ssize_t n, real* cost) noexcept nogil:
+    """J = -sum_r t_r log a_r, a = softmax z, sum_r t_r = 1; dJ/dz_r = a_r - t_r. As loss_vectors.
+
+    J = log sum_r e^y_r - sum_r t_r y_r, where y is z less the largest of its column: the sum is at least 1.
+    """
+    cdef lanes most, sum, inside, y, w, J
+    cdef Py_ssize_t r, i
+    cdef int v, left, V = <int>ceil_div(n, VW)
+    for v in range(V):
+        w = v_load(weights + v*VW)
+        left = <int>n - v*VW
+        most = column_most(Z + v*VW, rows)
+        sum = v_zero()
+        inside = v_zero()
+        for r in range(rows):
+            i = r*PW + v*VW
+            y = v_sub(v_load(Z + i), most)
+            inside = v_fma(v_load(T + i), y, inside)
+            y = exp_of_negative(y)
+            sum = v_add(sum, y)
+            v_store(Z + i, y)
+        J = v_min(v_set(constants[2]), v_max(v_set(constants[1]), v_sub(log_of(sum), inside)))
+        add_cost(cost, v, v_mul(w, J), left)
+        sum = v_div(v_set(1), sum)
+        for r in range(rows):
+            i = r*PW + v*VW
+            y = v_mul(w, v_sub(v_mul(v_load(Z + i), sum), v_load(T + i)))
+            v_store(Z + i, v_keep_first(y, left) if left < VW else y)
+
+
+cdef inline void loss_panel(int code, real* Z, const real* T, const real* weights, const real* S,
+                            const real* constants, Py_ssize_t rows, Py_ssize_t n, real* cost) noexcept nogil:
+    """Z -> dZ and the cost of one panel, see loss_vectors."""
+    if code == LOSS_cross_entropy:
+        cross_entropy_panel(Z, T, weights, constants, rows, n, cost)
+    else:
+        LOSS_PANEL[code](Z, T, weights, S, constants, rows, n, cost)
 
 
 # ---- the output layer of one unit: its gradient, and dZ of the layer below,
 #      in one pass over A while that is in L1
 #
 #     dW[i] = sum_n dz[n] a[i, n]        db below [i] = sum_n dZ[i, n]
-#     dZ[i, n] = w[i] dz[n] a[i, n] (1 - a[i, n])
+#     dZ[i, n] = w[i] dz[n] f'(z[i, n])
 #
 # Sums run in 16 virtual lanes over a leaf of 64 examples, and leaf after leaf is added to the total. A leaf
 # is a whole number of panels in every build, and never shared between threads.
@@ -59,14 +149,14 @@ cdef struct output_unit:
     real* leaf_dW               # SCRATCH (F, 16)
     real* leaf_db               # SCRATCH (F, 16)
     Py_ssize_t F
-    int activation              # of the layer below
+    int end                     # how the slope of the layer below comes: END_... of tiles.h
 
 
-cdef inline void output_vectors(const int V, const int activation, const output_unit* u, int v0,
-                                bint first, bint last, const real* dz, real* A) noexcept nogil:
+cdef inline void output_vectors(const int V, const int end, const output_unit* u, int v0, bint first, bint last,
+                                const real* dz, real* A, const real* S) noexcept nogil:
     """V vectors of a panel from vector v0 on. V is a literal: LV groups of lanes at once, or one vector.
 
-    first, last: whether these are the first and the last of the leaf that fall into their lanes.
+    So is end; S is where slopes are, those of END_KEPT or A itself. first, last: whether these are the first and the last of the leaf that fall into their lanes.
     """
     cdef int groups = LV if V > 1 else 1
     cdef lanes[LV] dW
@@ -85,9 +175,7 @@ cdef inline void output_vectors(const int V, const int activation, const output_
             db[v] = v_zero() if first else v_load(u.leaf_db + at + v*VW)
         for v in range(V):
             a = v_load(A + i*PW + (v0 + v)*VW)
-            d = v_mul(w, s[v])
-            if activation == ACTIVATION_SIGMOID:
-                d = v_mul(d, slope_of(ACTIVATION_SIGMOID, a))
+            d = ended(end, v_mul(w, s[v]), v_load(S + i*PW + (v0 + v)*VW) if end == END_KEPT else a)
             v_store(A + i*PW + (v0 + v)*VW, d)
             dW[v % LV] = v_fma(s[v], a, dW[v % LV])
             db[v % LV] = v_add(db[v % LV], d)
@@ -100,26 +188,30 @@ cdef inline void output_vectors(const int V, const int activation, const output_
                 v_store(u.leaf_db + at + v*VW, db[v])
 
 
-cdef inline void output_panel(const int activation, const output_unit* u, Py_ssize_t j, Py_ssize_t n,
-                              const real* dz, real* A) noexcept nogil:
+cdef inline void output_panel(const int end, const output_unit* u, Py_ssize_t j, Py_ssize_t n,
+                              const real* dz, real* A, const real* S) noexcept nogil:
     """Panel j of a leaf with n examples in all; A (F, lanes) becomes dZ of its layer."""
     cdef Py_ssize_t vectors = ceil_div(n, VW)      # of the whole leaf
     cdef int v, V = vectors_in_panel(n, j)
     cdef Py_ssize_t here
     if V == PV and vectors % LV == 0:
-        output_vectors(PV, activation, u, 0, j == 0, (j + 1)*PV >= vectors, dz, A)
+        output_vectors(PV, end, u, 0, j == 0, (j + 1)*PV >= vectors, dz, A, S)
         return
     for v in range(V):
         here = j*PV + v
-        output_vectors(1, activation, u, v, here < LV, here + LV >= vectors, dz, A)
+        output_vectors(1, end, u, v, here < LV, here + LV >= vectors, dz, A, S)
 
 
-cdef void output_leaf(const output_unit* u, Py_ssize_t n, const real* dz, real* A,
+cdef void output_leaf(const output_unit* u, Py_ssize_t n, const real* dz, real* A, const real* S,
                       Py_ssize_t A_panel) noexcept nogil:
     """One leaf of n <= LEAF examples: dz is one row of panels, A the activations of the layer below."""
     cdef Py_ssize_t j
     for j in range(ceil_div(n, PW)):
-        if u.activation == ACTIVATION_SIGMOID:
-            output_panel(ACTIVATION_SIGMOID, u, j, n, dz + j*PW, A + j*A_panel)
+        if u.end == END_SIGMOID:
+            output_panel(END_SIGMOID, u, j, n, dz + j*PW, A + j*A_panel, S + j*A_panel)
+        elif u.end == END_TANH:
+            output_panel(END_TANH, u, j, n, dz + j*PW, A + j*A_panel, S + j*A_panel)
+        elif u.end == END_KEPT:
+            output_panel(END_KEPT, u, j, n, dz + j*PW, A + j*A_panel, S + j*A_panel)
         else:
-            output_panel(ACTIVATION_IDENTITY, u, j, n, dz + j*PW, A + j*A_panel)
+            output_panel(END_STORE, u, j, n, dz + j*PW, A + j*A_panel, S + j*A_panel)

@@ -38,19 +38,33 @@ cdef inline real element(const char* p) noexcept nogil:
 
 # ---- weights
 
-cdef void pack_weights(const real* W, Py_ssize_t n_out, Py_ssize_t n_in, real* panels) noexcept nogil:
-    """W (n_out, n_in), C order, into panels over its columns."""
-    cdef Py_ssize_t p, j
+cdef void pack_weights(matrix W, Py_ssize_t n_out, Py_ssize_t n_in, real* panels) noexcept nogil:
+    """W (n_out, n_in) into panels over its columns."""
+    cdef Py_ssize_t p, j, i, m
+    cdef char* row
     for p in range(ceil_div(n_in, PW)):
+        m = smaller(PW, n_in - p*PW)
         for j in range(n_out):
-            memcpy(panels + (p*n_out + j)*PW, W + j*n_in + p*PW, smaller(PW, n_in - p*PW)*sizeof(real))
+            row = W.start + j*W.row_step + p*PW*W.column_step
+            if W.column_step == sizeof(real):
+                memcpy(panels + (p*n_out + j)*PW, row, m*sizeof(real))
+            else:
+                for i in range(m):
+                    panels[(p*n_out + j)*PW + i] = element(row + i*W.column_step)
 
 
-cdef void unpack_weights(const real* panels, Py_ssize_t n_out, Py_ssize_t n_in, real* W) noexcept nogil:
-    cdef Py_ssize_t p, j
+cdef void unpack_weights(const real* panels, Py_ssize_t n_out, Py_ssize_t n_in, matrix W) noexcept nogil:
+    cdef Py_ssize_t p, j, i, m
+    cdef char* row
     for p in range(ceil_div(n_in, PW)):
+        m = smaller(PW, n_in - p*PW)
         for j in range(n_out):
-            memcpy(W + j*n_in + p*PW, panels + (p*n_out + j)*PW, smaller(PW, n_in - p*PW)*sizeof(real))
+            row = W.start + j*W.row_step + p*PW*W.column_step
+            if W.column_step == sizeof(real):
+                memcpy(row, panels + (p*n_out + j)*PW, m*sizeof(real))
+            else:
+                for i in range(m):
+                    memcpy(row + i*W.column_step, panels + (p*n_out + j)*PW + i, sizeof(real))
 
 
 # ---- examples: n of them, at positions 0..n-1 of a strip

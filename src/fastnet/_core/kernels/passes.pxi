@@ -1,18 +1,25 @@
 # The passes of one strip of examples through the network: forward, loss, backward.
 # The formulas are those of the notes.
 
-cdef void forward_layer(const worker* w, const layer* l, int activation, const real* A_in,
-                        Py_ssize_t A_in_height, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
-    """A = activation(W A_in + b), Z_jn = sum_i w_ji a_in + b_j, for n examples.
+cdef enum:                      # what a forward pass is for
+    PREDICTING                  # nothing is kept
+    COSTING                     # up to the loss
+    GRADIENT                    # A' and the slopes are kept for the backward pass
+    TRAINING                    # and outputs dropped
 
-    A_in and l.A from panel 0 of the strip.
+
+cdef void forward_layer(const worker* w, const layer* l, int activation, bint keep, const real* A_in,
+                        Py_ssize_t A_in_height, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
+    """A = activation(W A_in + b), Z_jn = sum_i w_ji a_in + b_j, for n examples; keep: the slopes too, in S.
+
+    A_in from panel 0 of the strip.
     """
     cdef product x
     cdef Py_ssize_t j, panels = ceil_div(n, PW)
     x.P = l.W
     x.Q = A_in
     x.C = l.A + first*l.n_out
-    x.init = l.b
+    x.init = l.b_lanes
     x.A = NULL
     x.packed = w.packed if l.wide else NULL
     x.M = l.n_out
@@ -21,30 +28,64 @@ cdef void forward_layer(const worker* w, const layer* l, int activation, const r
     x.Q_panel = A_in_height*PW
     x.Q_narrow = False
     x.end = END_STORE
-    x.scale = 0
     product_rows(&x, 0, l.n_out, 0, panels)
     for j in range(panels):
-        activate_panel(activation, x.C + j*l.n_out*PW, l.n_out, vectors_in_panel(n, j))
+        activate_panel(activation, x.C + j*l.n_out*PW, l.S + (first + j*PW)*l.n_out if keep else NULL, l.n_out,
+                       vectors_in_panel(n, j))
 
 
-cdef void forward(const trainer* t, const worker* w, Py_ssize_t first, Py_ssize_t n,
-                  bint training) noexcept nogil:
-    """All layers on the n examples in w.X, which start at `first` of the block.
+cdef void drop(const trainer* t, const layer* l, uint64_t key, Py_ssize_t in_batch, Py_ssize_t first,
+               Py_ssize_t n) noexcept nogil:
+    """Each output of a layer and its slope become 0, with the layer's probability, or are scaled up to make good.
 
-    When training, the layers' inputs are kept transposed, and the last layer stops at its logits Z.
+    (Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov 2014.) Unit r and example m of the batch have the
+    16 bits number m % 4 of draw r*ceil(batch/4) + m//4, whatever the strip and the thread. in_batch: where in
+    the batch the n examples start, first: where in the block.
+    """
+    cdef Py_ssize_t j, r, m, i, at, V, draws = ceil_div(t.batch, 4)
+    cdef real keep = <real>(65536.0/(65536 - l.dropout))
+    cdef real[PW] factor
+    cdef lanes f
+    cdef uint64_t u
+    cdef int v, piece
+    for j in range(ceil_div(n, PW)):
+        V = vectors_in_panel(n, j)
+        for r in range(l.n_out):
+            m = (in_batch + j*PW)//4
+            for i in range(ceil_div(V*VW, 4)):
+                u = mix(key + <uint64_t>(r*draws + m + i + 1)*G)
+                for piece in range(4):
+                    factor[4*i + piece] = 0 if (u >> 16*piece & 65535) < l.dropout else keep
+            at = (first + j*PW)*l.n_out + r*PW
+            for v in range(<int>V):
+                f = v_load(factor + v*VW)
+                v_store(l.A + at + v*VW, v_mul(f, v_load(l.A + at + v*VW)))
+                v_store(l.S + at + v*VW, v_mul(f, v_load(l.S + at + v*VW)))
+
+
+cdef void forward(const trainer* t, const worker* w, Py_ssize_t first, Py_ssize_t n, int purpose,
+                  Py_ssize_t in_batch, uint64_t step_number) noexcept nogil:
+    """All layers on the n examples in w.X, which start at `first` of the block and at in_batch of the batch.
+
+    Unless predicting, the last layer stops at its logits Z where the loss starts from them; for a backward pass,
+    the layers' inputs are kept transposed.
     """
     cdef const real* A_in = w.X
     cdef Py_ssize_t height = t.X_height, j
     cdef layer* l
-    cdef int k
+    cdef int k, activation
     for k in range(t.n_layers):
         l = &t.layers[k]
-        if k > 0 and training and l.AT != NULL:
+        if k > 0 and purpose >= GRADIENT and l.AT != NULL:
             for j in range(ceil_div(n, PW)):
                 transpose_panel(A_in + j*height*PW, height, vectors_in_panel(n, j), l.AT,
                                 t.AT_panel_rows*PW, first + j*PW)
-        forward_layer(w, l, ACTIVATION_IDENTITY if training and k == t.n_layers - 1 else l.activation,
-                      A_in, height, first, n)
+        activation = l.activation
+        if purpose != PREDICTING and k == t.n_layers - 1 and t.logits:
+            activation = ACTIVATION_identity
+        forward_layer(w, l, activation, purpose >= GRADIENT and l.S != NULL, A_in, height, first, n)
+        if purpose == TRAINING and l.dropout > 0:
+            drop(t, l, key_of(key_of(t.how.seed, (<uint64_t>1 << 62) + k), step_number), in_batch, first, n)
         A_in = l.A + first*l.n_out
         height = l.n_out
 
@@ -52,55 +93,58 @@ cdef void forward(const trainer* t, const worker* w, Py_ssize_t first, Py_ssize_
 cdef void backward_layer(const worker* w, const layer* l, layer* below, Py_ssize_t first,
                          Py_ssize_t n) noexcept nogil:
     """dZ of the layer below: dA = W' dZ, dA_in = sum_j w_ji dZ_jn, times the slope of its activation."""
+    cdef const real* slopes = below.S if below.end == END_KEPT else below.A
     cdef product x
     x.P = l.W
     x.Q = l.dZ + first*l.n_out
     x.C = below.dZ + first*below.n_out
     x.init = NULL
-    x.A = below.A + first*below.n_out
+    x.A = slopes + first*below.n_out
     x.packed = w.packed if l.wide else NULL
     x.M = l.n_in
     x.N = n
     x.K = l.n_out
     x.Q_panel = l.n_out*PW
     x.Q_narrow = False
-    x.end = END_SLOPE if below.activation == ACTIVATION_SIGMOID else END_STORE
-    x.scale = 0
+    x.end = below.end
     product_cols(&x, 0, ceil_div(n, PW))
 
 
-cdef void loss_and_output(const trainer* t, const worker* w, Py_ssize_t first, Py_ssize_t n,
+cdef void loss_and_output(const trainer* t, const worker* w, Py_ssize_t first, Py_ssize_t n, bint backward,
                           bint alone) noexcept nogil:
-    """Z of the last layer becomes dZ = a - t; the cost of each leaf goes to its 16 lanes.
+    """Z of the last layer becomes dZ; the cost of each leaf goes to its 16 lanes.
 
-    With one output unit, also dZ of the layer below and the sums of both gradients: alone, one total; in a
-    team, a total for each leaf, added up later.
+    With one output unit, and unless the cost is all that is wanted, also dZ of the layer below and the sums of
+    both gradients: alone, one total; in a team, a total for each leaf, added up later.
     """
     cdef layer* last = &t.layers[t.n_layers - 1]
     cdef layer* below = last - 1 if t.one_unit else last
+    cdef const real* slopes = below.S if below.end == END_KEPT else below.A
     cdef real* cost
-    cdef real* Z
     cdef output_unit u
-    cdef Py_ssize_t s = 0, m, j
+    cdef Py_ssize_t s = 0, m, j, at
     u.w = last.W
     u.dW = t.output_sums
     u.leaf_dW = w.leaf_dW
     u.leaf_db = w.leaf_db
     u.F = last.n_in
-    u.activation = below.activation
+    u.end = below.end
     while s < n:
         m = smaller(LEAF, n - s)
         cost = t.leaf_costs + (first + s)//LEAF*16
         memset(cost, 0, 16*sizeof(real))
         for j in range(ceil_div(m, PW)):
-            Z = last.A + (first + s + j*PW)*last.n_out
-            bce_rows(Z, w.T + (s + j*PW)*last.n_out, last.n_out, smaller(PW, m - j*PW), cost)
-        if t.one_unit:
+            at = (first + s + j*PW)*last.n_out
+            loss_panel(t.how.loss, last.A + at, w.T + (s + j*PW)*t.T_height, w.weights + s + j*PW,
+                       NULL if t.logits or not backward else last.S + at, t.loss_constants, last.n_out,
+                       smaller(PW, m - j*PW), cost)
+        if t.one_unit and backward:
             if not alone:
                 u.dW = t.output_sums + (first + s)//LEAF*2*t.sums_size
                 memset(u.dW, 0, 2*t.sums_size*sizeof(real))
             u.db = u.dW + t.sums_size
-            output_leaf(&u, m, last.dZ + first + s, below.A + (first + s)*below.n_out, below.n_out*PW)
+            at = (first + s)*below.n_out
+            output_leaf(&u, m, last.dZ + first + s, below.A + at, slopes + at, below.n_out*PW)
         s += LEAF
 
 
@@ -118,6 +162,23 @@ cdef void gather_X(const trainer* t, const worker* w, const examples* data, Py_s
                             t.AT_panel_rows*PW, first + j*PW)
 
 
+cdef void gather_T(const trainer* t, const worker* w, const examples* data, Py_ssize_t position,
+                   Py_ssize_t n) noexcept nogil:
+    """The targets and the weights of n examples from `position` of the order on into w.T and w.weights."""
+    cdef Py_ssize_t i, outputs = t.layers[t.n_layers - 1].n_out
+    cdef const real* weights = <const real*>data.weights
+    cdef real one = 1
+    if outputs >= FEW_OUTPUTS and rows_are_contiguous(data.T):
+        gather_rows(data.T, outputs, data.order, position, n, t.zeros, w.T, NULL, 0, 0)
+    else:
+        gather_elements(data.T, outputs, data.order, position, n, w.T, t.T_height)
+    for i in range(n):
+        if weights == NULL:
+            w.weights[i] = one
+        else:
+            w.weights[i] = weights[data.order[position + i] if data.order != NULL else position + i]
+
+
 cdef inline Py_ssize_t share(Py_ssize_t count, int thread, int threads) noexcept nogil:
     """Where the share of a thread starts when `count` things are dealt out in order.
 
@@ -126,14 +187,15 @@ cdef inline Py_ssize_t share(Py_ssize_t count, int thread, int threads) noexcept
     return count*thread//threads
 
 
-cdef void block_passes(const trainer* t, const examples* data, Py_ssize_t position, Py_ssize_t n,
-                       const team* together, int thread) noexcept nogil:
+cdef void block_passes(const trainer* t, const examples* data, Py_ssize_t position, Py_ssize_t n, int purpose,
+                       Py_ssize_t in_batch, uint64_t step_number, const team* together,
+                       int thread) noexcept nogil:
     """Forward, loss and backward for this thread's leaves of the n examples of a block, strip by strip.
 
-    Leaves dZ and A' of every layer, the costs of leaves and the sums of the output unit.
+    Leaves dZ and A' of every layer, the costs of leaves and the sums of the output unit; with the purpose of
+    COSTING, the costs only. in_batch: where in the batch the block starts.
     """
     cdef const worker* w = &t.workers[thread]
-    cdef layer* last = &t.layers[t.n_layers - 1]
     cdef Py_ssize_t leaves = ceil_div(n, LEAF), first, end, m
     cdef bint alone = together.size == 1
     cdef int k
@@ -143,12 +205,12 @@ cdef void block_passes(const trainer* t, const examples* data, Py_ssize_t positi
     end = smaller(share(leaves, thread + 1, together.size)*LEAF, n)
     while first < end:
         m = smaller(t.strip, end - first)
-        gather_X(t, w, data, position + first, first, m, t.layers[0].AT)
-        gather_elements(data.T, last.n_out, data.order, position + first, m, w.T, last.n_out)
-        forward(t, w, first, m, True)
-        loss_and_output(t, w, first, m, alone)
+        gather_X(t, w, data, position + first, first, m, t.layers[0].AT if purpose >= GRADIENT else NULL)
+        gather_T(t, w, data, position + first, m)
+        forward(t, w, first, m, purpose, in_batch + first, step_number)
+        loss_and_output(t, w, first, m, purpose >= GRADIENT, alone)
         k = t.n_layers - (2 if t.one_unit else 1)  # one_unit: dZ of the layer below the last is there already
-        while k > 0:
+        while k > 0 and purpose >= GRADIENT:
             backward_layer(w, &t.layers[k], &t.layers[k - 1], first, m)
             k -= 1
         first += m
@@ -166,3 +228,18 @@ cdef void block_cost(const trainer* t, Py_ssize_t n, real* cost) noexcept nogil:
             v_store(sums + v*VW, v_add(v_load(sums + v*VW), v_load(t.leaf_costs + leaf*16 + v*VW)))
     fold_rows(sums, 1, folded)
     cost[0] = folded[0]
+
+
+cdef real batch_weight(const examples* data, Py_ssize_t position, Py_ssize_t n) noexcept nogil:
+    """The sum of the weights of n examples from `position` of the order on, in 16 virtual lanes."""
+    cdef const real* weights = <const real*>data.weights
+    cdef real[16*VW] sums                          # fold_rows folds VW rows at once
+    cdef real[VW] folded
+    cdef Py_ssize_t i
+    if weights == NULL:
+        return <real>n
+    memset(sums, 0, sizeof(sums))
+    for i in range(n):
+        sums[i % 16] += weights[data.order[position + i] if data.order != NULL else position + i]
+    fold_rows(sums, 1, folded)
+    return folded[0]

@@ -4,7 +4,7 @@
 #
 #     forward   Z  = W A  + b  P = W,   by rows     Q = A                 init = bias
 #     backward  dA = W' dZ     P = W,   transposed  Q = dZ                end  = times the activation's slope
-#     gradient  dW = dZ A'     P = dZ,  by rows     Q = A', k = examples  end  = store, or update W at once
+#     gradient  dW = dZ A'     P = dZ,  by rows     Q = A', k = examples  end  = store, or a step of W at once
 #
 # Panel matrix: the columns are cut into panels of PW, and a panel is contiguous: element (r, c) of a matrix
 # with R rows is at ((c//PW)*R + r)*PW + c%PW. Every operand is one, so the tile's strides are literals and
@@ -84,15 +84,23 @@ cdef inline const real* tiles "fastnet_tiles"(const int R, const int V, const in
             for r in range(R):
                 for v in range(V):
                     v_store(C + r*PW + v*VW, c[r][v])
-        elif s.end == END_SLOPE:                   # dZ = dA a (1 - a)
+        elif P_k == 1:                             # END_UPDATE: W = decay W + scale dW
             for r in range(R):
                 for v in range(V):
-                    p = v_load(A + r*PW + v*VW)
-                    v_store(C + r*PW + v*VW, v_mul(c[r][v], slope_of(ACTIVATION_SIGMOID, p)))
-        else:                                      # W += scale dW
+                    p = v_mul(v_set(s.decay), v_load(C + r*PW + v*VW))
+                    v_store(C + r*PW + v*VW, v_fma(v_set(s.scale), c[r][v], p))
+        elif s.end == END_SIGMOID:                 # dZ = dA times the slope
             for r in range(R):
                 for v in range(V):
-                    v_store(C + r*PW + v*VW, v_fma(v_set(s.scale), c[r][v], v_load(C + r*PW + v*VW)))
+                    v_store(C + r*PW + v*VW, ended(END_SIGMOID, c[r][v], v_load(A + r*PW + v*VW)))
+        elif s.end == END_TANH:
+            for r in range(R):
+                for v in range(V):
+                    v_store(C + r*PW + v*VW, ended(END_TANH, c[r][v], v_load(A + r*PW + v*VW)))
+        else:
+            for r in range(R):
+                for v in range(V):
+                    v_store(C + r*PW + v*VW, ended(END_KEPT, c[r][v], v_load(A + r*PW + v*VW)))
         P += R*P_row
         C += R*PW
         A += R*PW
@@ -109,13 +117,13 @@ cdef struct product:
     const real* Q
     real* C
     const real* init            # M vectors, a bias in all lanes; NULL: zero
-    const real* A               # of END_SLOPE: (M, N) like C
+    const real* A               # (M, N) like C: what the slope comes from, a or the slope as it was kept
     real* packed                # SCRATCH for BLOCK_BYTES; NULL: P is read where it is
     Py_ssize_t M, N, K
     Py_ssize_t Q_panel          # numbers from one panel of Q to the next
     bint Q_narrow               # whether the last panel of Q has rows of only as many vectors as it uses
     int end
-    real scale
+    real scale, decay
 
 
 cdef inline const real* cross_panel(const int transposed, int V, span* s, const real* P, Py_ssize_t M,
@@ -171,6 +179,7 @@ cdef inline void start_chain(const product* x, span* s, Py_ssize_t k, Py_ssize_t
     s.K = K
     s.end = x.end if k + K == x.K else END_STORE
     s.scale = x.scale
+    s.decay = x.decay
     if k > 0:                                      # continue from C
         s.init_row = PW
         s.init_vector = VW

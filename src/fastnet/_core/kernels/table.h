@@ -7,11 +7,10 @@
 #define FASTNET_TABLE_H
 #include <stddef.h>
 #include <stdint.h>
+#include "names.h"
 #include "team.h"
 
 enum { BLOCK = 1024 };          /* examples whose sums form one chain; see epoch.pxi */
-
-enum { ACTIVATION_IDENTITY, ACTIVATION_SIGMOID };
 
 /* a matrix of the user's, element (row, column) at start + row*row_step + column*column_step */
 typedef struct {
@@ -21,14 +20,28 @@ typedef struct {
 
 typedef struct {                /* one layer as Python holds it */
     ptrdiff_t n_in, n_out;
-    int activation;
-    void *W, *b;                /* (n_out, n_in) and (n_out), C order: weights in, or out; or gradients out */
+    int activation;             /* a code of names.h */
+    double dropout;             /* share of its outputs that training sets to 0 */
+    matrix W;                   /* (n_out, n_in): weights in, or out; or gradients out */
+    void *b;                    /* (n_out) */
 } layer_arrays;
 
 typedef struct {                /* examples to train on */
     matrix X, T;                /* (features, n), (outputs, n) */
+    const void *weights;        /* (n), or NULL: 1 each */
     const ptrdiff_t *order;     /* example at position p is column order[p]; NULL: column p */
 } examples;
+
+typedef struct {                /* how to train: codes of names.h, formulas in losses.pxi and optimizers.pxi */
+    int loss, optimizer, nesterov;
+    double loss_parameter, least_cost, most_cost;
+    double momentum, beta_1, beta_2, epsilon, l2, weight_decay, clip_norm;
+    uint64_t seed;              /* of the dropout */
+} method;
+
+/* What a call of `train` or `gradients` tells: sums over the examples of each block, the sum of the weights of
+ * each batch, and the sum of W^2 as the batch found it (only with l2). */
+typedef struct { void *block_costs, *batch_weights, *batch_squares; } report;
 
 typedef struct {
     const char *isa;
@@ -38,15 +51,23 @@ typedef struct {
 
     /* Training. The arena is zeroed memory of arena_size bytes, aligned to 64, and holds everything a trainer
      * needs for teams of up to `threads`. */
-    size_t (*arena_size)(const layer_arrays *layers, int n_layers, ptrdiff_t batch, int threads);
-    void (*prepare)(void *arena, const layer_arrays *layers, int n_layers, ptrdiff_t batch, int threads);
-    /* batches of `batch` examples from position `first` up to `last` of the order;
-     * costs: one number for each block */
+    size_t (*arena_size)(const layer_arrays *layers, int n_layers, ptrdiff_t batch, int threads, const method *how);
+    void (*prepare)(void *arena, const layer_arrays *layers, int n_layers, ptrdiff_t batch, int threads,
+                    const method *how);
+    /* batches of `batch` examples from position `first` up to `last` of the order; rates: one for each batch */
     void (*train)(void *arena, const examples *data, ptrdiff_t batch, ptrdiff_t first, ptrdiff_t last,
-                  double learning_rate, void *costs, team *together, int thread);
-    void (*gradients)(void *arena, const examples *data, ptrdiff_t n, const layer_arrays *out, void *costs,
-                      team *together, int thread);
-    void (*weights)(const void *arena, const layer_arrays *out);
+                  const double *rates, ptrdiff_t rates_step, const report *told, team *together, int thread);
+    /* sums over n examples, without l2 and dropout */
+    void (*gradients)(void *arena, const examples *data, ptrdiff_t n, const layer_arrays *out,
+                      const report *told, team *together, int thread);
+    void (*costs)(void *arena, const examples *data, ptrdiff_t n, const report *told, team *together,
+                  int thread);
+    /* the weights, or what an optimiser keeps for each of them (see optimizers.pxi) */
+    void (*read)(const void *arena, int which, const layer_arrays *out);
+    void (*write)(void *arena, int which, const layer_arrays *in);
+    /* how many batches there have been: Adam's t, the dropout's counter */
+    int64_t (*steps)(const void *arena);
+    void (*set_steps)(void *arena, int64_t steps);
     int (*weights_finite)(const void *arena);
 
     /* Prediction: A of the last layer, (n_out, n), for n examples */
@@ -57,15 +78,20 @@ typedef struct {
     /* One layer backwards: dA = W' dZ, dW = dZ A', db = sum of dZ over the examples */
     size_t (*dense_backward_size)(ptrdiff_t n_in, ptrdiff_t n_out, ptrdiff_t n);
     void (*dense_backward)(void *arena, const layer_arrays *layer, matrix A, matrix dZ, ptrdiff_t n,
-                           matrix dA, void *dW, void *db);
+                           matrix dA, matrix dW, void *db);
 
     /* Elementwise, on n contiguous numbers */
-    void (*exp)(const void *x, void *out, ptrdiff_t n);
-    void (*sigmoid)(const void *z, void *out, ptrdiff_t n);
+    void (*activate)(int activation, const void *z, void *out, void *slope, ptrdiff_t n);   /* not softmax */
+    void (*multiply)(const void *a, const void *b, void *out, ptrdiff_t n);
+    void (*subtract)(const void *a, const void *b, void *out, ptrdiff_t n);
     void (*sigmoid_backward)(const void *dA, const void *A, void *out, ptrdiff_t n);
-    void (*bce_cost)(const void *Z, const void *T, ptrdiff_t n, int from_logits,
-                     void *sum);                        /* one number a BLOCK */
-    void (*bce_backward)(const void *Z, const void *T, void *out, ptrdiff_t n, int from_logits);
+    void (*bce_cost_of_a)(const void *A, const void *T, ptrdiff_t n, void *sums);           /* one number a BLOCK */
+    /* softmax backwards: dZ (rows, n) of C-contiguous A and dA */
+    void (*softmax_backward)(const void *A, const void *dA, void *out, ptrdiff_t rows, ptrdiff_t n);
+    /* the loss of logits Z (rows, n): one number a BLOCK, and dZ unless that is NULL; scratch: loss_size bytes */
+    size_t (*loss_size)(ptrdiff_t rows);
+    void (*loss)(int loss, int activation, const double *constants, matrix Z, matrix T, const void *weights,
+                 ptrdiff_t rows, ptrdiff_t n, void *scratch, void *costs, matrix dZ);
     int (*all_finite)(const void *x, ptrdiff_t n);
     /* runs that many fused multiply-adds of registers, returns their flops */
     double (*fma_flops)(ptrdiff_t iterations);

@@ -1,23 +1,33 @@
 # What a fit keeps in memory: weights in panels, the buffers of one block and each thread's own,
 # laid out in one arena.
 
+cdef enum:
+    FEW_OUTPUTS = 4             # below, targets are gathered number by number; else as rows, through registers
+
+
 cdef struct layer:
     Py_ssize_t n_in, n_out
     int activation
+    int end                     # how the slope of the activation comes: END_... of tiles.h
     bint wide                   # whether blocks of W and of dZ are copied before use (product.pxi)
+    unsigned int dropout        # the share of its outputs to set to 0, in 65536ths
     real* W                     # (n_out, n_in)
-    real* b                     # (n_out), each in all lanes of a vector
+    real* b                     # (n_out)
+    real* b_lanes               # (n_out), each in all lanes of a vector
     real* A                     # (n_out, block): the activations
+    real* S                     # (n_out, block): their slopes, where they are kept; else NULL
     # (n_out, block): in place of A where the product that makes it is not cut along k
     real* dZ
     real* AT                    # (block, n_in): the layer's input transposed, last panel narrow
     real* dW                    # (n_out, n_in) and
     real* db                    # (n_out): gradients, where they are not applied at once
+    real* state[2]              # what the optimiser keeps: dW and db each, as in the gradient; or NULL
 
 
 cdef struct worker:             # what a thread has for itself
     real* X                     # (features, strip)
     real* T                     # (outputs, strip)
+    real* weights               # (strip), of the examples
     real* sums                  # SCRATCH (widest layer, 16)
     real* leaf_dW               # SCRATCH (widest layer, 16)
     real* leaf_db               # SCRATCH (widest layer, 16)
@@ -29,10 +39,18 @@ cdef struct trainer:
     layer* layers
     int n_layers
     worker* workers
+    method how
+    real[3] loss_constants      # the loss's parameter, the least and the most that a cost counts
     bint one_unit               # one output unit on top of a hidden layer: the path of losses.pxi
+    bint logits                 # whether the loss is worked out from the logits of the last layer
+    bint fused                  # whether the tiles of a gradient update W themselves: plain gradient descent
+    Py_ssize_t batch
+    long long steps             # batches there have been
+    double[2] powers            # beta_1 and beta_2 to the power of steps
     Py_ssize_t block            # examples whose sums are one chain: the batch, at most BLOCK
     Py_ssize_t strip            # examples that go through all layers together
     Py_ssize_t X_height         # rows of X: features rounded up to whole vectors
+    Py_ssize_t T_height         # rows of T
     Py_ssize_t AT_panel_rows    # rows of an AT
     real* gradient              # dW and db of all layers, `levels` times
     Py_ssize_t gradient_size
@@ -40,7 +58,8 @@ cdef struct trainer:
     # (widest layer, 16) of dW and of db, see losses.pxi; with threads, for each leaf
     real* output_sums
     Py_ssize_t sums_size
-    real* zeros                 # a row of X of zeros
+    real* zeros                 # a row of X or T of zeros
+    real* squares               # of rows of W, of rows of dW and of db: three numbers for each unit
 
 
 cdef inline real* take(char* base, size_t* used, Py_ssize_t numbers) noexcept nogil:
@@ -59,16 +78,26 @@ cdef inline Py_ssize_t tree_levels(Py_ssize_t blocks) noexcept nogil:
     return levels
 
 
+cdef inline int states_of(const method* how) noexcept nogil:
+    """How many numbers an optimiser keeps for each weight."""
+    if how.optimizer == OPTIMIZER_sgd:
+        return 0
+    if how.optimizer == OPTIMIZER_momentum:
+        return 1
+    return 2
+
+
 cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssize_t batch, int threads,
-                    bint training) noexcept nogil:
+                    const method* how) noexcept nogil:
     """Bytes of the arena, and with base, the arena: a trainer, its layers, its buffers.
 
     About, in numbers, with n_k units in layer k, B = min(batch, 1024) and S = B or 64 (narrow networks):
-    sum n_k n_k-1 (1 + levels) for weights and gradients, 2 B sum n_k for activations and their transposes,
-    and for each thread S (n_0 + n_last) for examples, 48 max n_k for sums and, in wide networks, 1 MB for
-    packed blocks; with more than one, B/2 max n_k for the sums of leaves. When predicting: S for each thread
-    instead of 2 B.
+    sum n_k n_k-1 (1 + levels + states) for weights, gradients and what the optimiser keeps, 2 B sum n_k for
+    activations and their transposes (3 B where slopes are kept), and for each thread S (n_0 + n_last) for
+    examples, 48 max n_k for sums and, in wide networks, 1 MB for packed blocks; with more than one, B/2 max n_k
+    for the sums of leaves. When predicting (how is NULL): S for each thread instead of 2 B.
     """
+    cdef bint training = how != NULL
     cdef trainer counted
     cdef layer counted_layer
     cdef trainer* t = <trainer*>base if base != NULL else &counted
@@ -76,7 +105,7 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
     cdef layer* l
     cdef worker* w
     cdef size_t used = round_up(sizeof(trainer), 64)
-    cdef Py_ssize_t weights = 0, widest = 0, examples, levels, g
+    cdef Py_ssize_t weights = 0, widest = 0, units = 0, examples, levels, g, outputs = arrays[n_layers - 1].n_out
     cdef int k, i
     cdef bint wide = False
     if base != NULL:
@@ -86,25 +115,29 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
     for k in range(n_layers):
         weights += arrays[k].n_in*arrays[k].n_out
         widest = larger(widest, larger(arrays[k].n_in, arrays[k].n_out))
+        units += arrays[k].n_out
         wide = (wide or arrays[k].n_in*arrays[k].n_out > PACKED
                 or arrays[k].n_out*smaller(batch, BLOCK) > PACKED)
     t.n_layers = n_layers
-    t.one_unit = n_layers > 1 and arrays[n_layers - 1].n_out == 1
+    t.one_unit = n_layers > 1 and outputs == 1
+    t.batch = batch
     t.block = smaller(batch, BLOCK)
     # Weights that fit L2 are read again for each 64 examples, which then stay in L1 and L2 from the first
     # layer to the last and back; larger ones are read once for the whole block.
     t.strip = LEAF if weights <= PACKED else BLOCK
     t.strip = smaller(round_up(t.block, PW), t.strip)
     t.X_height = round_up(arrays[0].n_in, VW)
+    t.T_height = outputs if outputs < FEW_OUTPUTS else round_up(outputs, VW)
     t.AT_panel_rows = round_up(t.block, PW)
-    t.zeros = take(base, &used, t.X_height)
+    t.zeros = take(base, &used, larger(t.X_height, t.T_height))
     t.sums_size = round_up(widest, VW)*16
     for i in range(threads):
         w = &t.workers[i] if base != NULL else &counted_worker
         w.X = take(base, &used, t.X_height*round_up(t.strip, PW))
         w.packed = take(base, &used, BLOCK_BYTES//<Py_ssize_t>sizeof(real) + MC*PW) if wide else NULL
         if training:
-            w.T = take(base, &used, arrays[n_layers - 1].n_out*round_up(t.strip, PW))
+            w.T = take(base, &used, t.T_height*round_up(t.strip, PW))
+            w.weights = take(base, &used, round_up(t.strip, PW))
             w.sums = take(base, &used, t.sums_size)
             w.leaf_dW = take(base, &used, t.sums_size)
             w.leaf_db = take(base, &used, t.sums_size)
@@ -119,9 +152,17 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
         l.activation = arrays[k].activation
         l.wide = l.n_in*l.n_out > PACKED
         l.W = take(base, &used, l.n_out*round_up(l.n_in, PW))
-        l.b = take(base, &used, l.n_out*VW)
+        l.b = take(base, &used, round_up(l.n_out, VW))
+        l.b_lanes = take(base, &used, l.n_out*VW)
         l.A = take(base, &used, l.n_out*examples)
         if training:
+            l.dropout = <unsigned int>(65536*arrays[k].dropout + 0.5)
+            l.end = END_KEPT if l.dropout > 0 else SLOPE_END[l.activation]
+            if k == n_layers - 1:
+                t.logits = LOSS_OF_LOGITS[how.loss] >= 0 or l.activation == ACTIVATION_identity
+                l.end = END_STORE if t.logits else END_KEPT
+            if l.end == END_KEPT:
+                l.S = take(base, &used, l.n_out*examples)
             l.dZ = l.A
             if k + 1 < n_layers and arrays[k + 1].n_out > KC:
                 l.dZ = take(base, &used, l.n_out*examples)
@@ -130,6 +171,7 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
     if training:
         t.leaf_costs = take(base, &used, ceil_div(t.block, LEAF)*16)
         t.output_sums = take(base, &used, 2*t.sums_size*(ceil_div(t.block, LEAF) if threads > 1 else 1))
+        t.squares = take(base, &used, 3*units)
         levels = tree_levels(ceil_div(batch, BLOCK))
         g = used
         for k in range(n_layers):
@@ -139,39 +181,94 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
         t.gradient = <real*>(base + g) if base != NULL else NULL
         t.gradient_size = <Py_ssize_t>(used - g)//<Py_ssize_t>sizeof(real)
         take(base, &used, (levels - 1)*t.gradient_size)
+        for i in range(states_of(how)):
+            g = used
+            take(base, &used, t.gradient_size)
+            if base != NULL:
+                for k in range(n_layers):
+                    t.layers[k].state[i] = <real*>(base + g) + (t.layers[k].dW - t.gradient)
     return used
+
+
+cdef inline void spread_bias(const layer* l, Py_ssize_t r0, Py_ssize_t r1) noexcept nogil:
+    """b_lanes from b, for the units [r0, r1)."""
+    cdef Py_ssize_t j
+    for j in range(r0, r1):
+        v_store(l.b_lanes + j*VW, v_set(l.b[j]))
 
 
 cdef void load_weights(trainer* t, const layer_arrays* arrays) noexcept nogil:
     cdef int k
-    cdef Py_ssize_t j
     cdef layer* l
     for k in range(t.n_layers):
         l = &t.layers[k]
-        pack_weights(<const real*>arrays[k].W, l.n_out, l.n_in, l.W)
-        for j in range(l.n_out):
-            v_store(l.b + j*VW, v_set((<const real*>arrays[k].b)[j]))
+        pack_weights(arrays[k].W, l.n_out, l.n_in, l.W)
+        memcpy(l.b, arrays[k].b, l.n_out*sizeof(real))
+        spread_bias(l, 0, l.n_out)
 
 
-cdef size_t arena_size(const layer_arrays* arrays, int n_layers, Py_ssize_t batch,
-                       int threads) noexcept nogil:
-    return lay_out(NULL, arrays, n_layers, batch, threads, True)
+cdef size_t arena_size(const layer_arrays* arrays, int n_layers, Py_ssize_t batch, int threads,
+                       const method* how) noexcept nogil:
+    return lay_out(NULL, arrays, n_layers, batch, threads, how)
 
 
-cdef void prepare(void* arena, const layer_arrays* arrays, int n_layers, Py_ssize_t batch,
-                  int threads) noexcept nogil:
-    lay_out(<char*>arena, arrays, n_layers, batch, threads, True)
-    load_weights(<trainer*>arena, arrays)
+cdef void prepare(void* arena, const layer_arrays* arrays, int n_layers, Py_ssize_t batch, int threads,
+                  const method* how) noexcept nogil:
+    cdef trainer* t = <trainer*>arena
+    lay_out(<char*>arena, arrays, n_layers, batch, threads, how)
+    t.how = how[0]
+    t.loss_constants[0] = <real>how.loss_parameter
+    t.loss_constants[1] = <real>how.least_cost
+    t.loss_constants[2] = <real>how.most_cost
+    t.fused = how.optimizer == OPTIMIZER_sgd and how.clip_norm <= 0
+    set_steps(arena, 0)
+    load_weights(t, arrays)
 
 
-cdef void read_weights(const void* arena, const layer_arrays* out) noexcept nogil:
+cdef inline real* part(const layer* l, int which, bint bias) noexcept nogil:
+    """W or b (0), or what the optimiser keeps for it (1, 2)."""
+    if which == 0:
+        return l.b if bias else l.W
+    return l.state[which - 1] + (l.db - l.dW if bias else 0)
+
+
+cdef void read_arrays(const void* arena, int which, const layer_arrays* out) noexcept nogil:
     cdef const trainer* t = <const trainer*>arena
+    cdef const layer* l
     cdef int k
-    cdef Py_ssize_t j
     for k in range(t.n_layers):
-        unpack_weights(t.layers[k].W, t.layers[k].n_out, t.layers[k].n_in, <real*>out[k].W)
-        for j in range(t.layers[k].n_out):
-            (<real*>out[k].b)[j] = t.layers[k].b[j*VW]
+        l = &t.layers[k]
+        unpack_weights(part(l, which, False), l.n_out, l.n_in, out[k].W)
+        memcpy(out[k].b, part(l, which, True), l.n_out*sizeof(real))
+
+
+cdef void write_arrays(void* arena, int which, const layer_arrays* arrays) noexcept nogil:
+    cdef trainer* t = <trainer*>arena
+    cdef layer* l
+    cdef int k
+    if which == 0:
+        load_weights(t, arrays)
+        return
+    for k in range(t.n_layers):
+        l = &t.layers[k]
+        pack_weights(arrays[k].W, l.n_out, l.n_in, part(l, which, False))
+        memcpy(part(l, which, True), arrays[k].b, l.n_out*sizeof(real))
+
+
+cdef int64_t get_steps(const void* arena) noexcept nogil:
+    return (<const trainer*>arena).steps
+
+
+cdef void set_steps(void* arena, int64_t steps) noexcept nogil:
+    """So many batches have been; the powers as that many multiplications give them, for the same bits."""
+    cdef trainer* t = <trainer*>arena
+    cdef int64_t i
+    t.steps = steps
+    t.powers[0] = 1
+    t.powers[1] = 1
+    for i in range(steps):
+        t.powers[0] *= t.how.beta_1
+        t.powers[1] *= t.how.beta_2
 
 
 cdef int weights_finite(const void* arena) noexcept nogil:
@@ -180,6 +277,6 @@ cdef int weights_finite(const void* arena) noexcept nogil:
     for k in range(t.n_layers):
         if not all_finite_array(t.layers[k].W, t.layers[k].n_out*round_up(t.layers[k].n_in, PW)):
             return 0
-        if not all_finite_array(t.layers[k].b, t.layers[k].n_out*VW):
+        if not all_finite_array(t.layers[k].b, t.layers[k].n_out):
             return 0
     return 1

@@ -1,12 +1,12 @@
-# Whole calls outside training: prediction in strips, one layer backwards, and elementwise losses.
+# Whole calls outside training: prediction in strips, one layer backwards, losses, elementwise arithmetic.
 
 cdef size_t predict_size(const layer_arrays* arrays, int n_layers, Py_ssize_t n, int threads) noexcept nogil:
-    return lay_out(NULL, arrays, n_layers, n, threads, False)
+    return lay_out(NULL, arrays, n_layers, n, threads, NULL)
 
 
 cdef void predict_prepare(void* arena, const layer_arrays* arrays, int n_layers, Py_ssize_t n,
                           int threads) noexcept nogil:
-    lay_out(<char*>arena, arrays, n_layers, n, threads, False)
+    lay_out(<char*>arena, arrays, n_layers, n, threads, NULL)
     load_weights(<trainer*>arena, arrays)
 
 
@@ -28,34 +28,41 @@ cdef void predict(const void* arena, matrix X, Py_ssize_t n, matrix out, const t
     while first < end:
         m = smaller(t.strip, end - first)
         gather_X(t, w, &data, first, 0, m, NULL)
-        forward(t, w, thread*strip, m, False)
+        forward(t, w, thread*strip, m, PREDICTING, 0, 0)
         scatter(last.A + thread*strip*last.n_out, last.n_out, last.n_out, m, out, first)
         first += m
 
 
 cdef size_t dense_backward_size(Py_ssize_t n_in, Py_ssize_t n_out, Py_ssize_t n) noexcept nogil:
     cdef layer_arrays arrays
+    cdef method how
     arrays.n_in = n_in
     arrays.n_out = n_out
-    arrays.activation = ACTIVATION_IDENTITY
-    return lay_out(NULL, &arrays, 1, n, 1, True) + (n_in*round_up(smaller(n, BLOCK), PW) + 16)*sizeof(real)
+    arrays.activation = ACTIVATION_identity
+    arrays.dropout = 0
+    memset(&how, 0, sizeof(method))
+    return lay_out(NULL, &arrays, 1, n, 1, &how) + (n_in*round_up(smaller(n, BLOCK), PW) + 16)*sizeof(real)
 
 
 cdef void dense_backward(void* arena, const layer_arrays* arrays, matrix A, matrix dZ, Py_ssize_t n,
-                         matrix dA, void* dW, void* db) noexcept nogil:
+                         matrix dA, matrix dW, void* db) noexcept nogil:
     """dA = W' dZ, dW = dZ A', db = sum of dZ: the layer alone, by the blocks and the tree of a batch of n."""
     cdef trainer* t = <trainer*>arena
-    cdef size_t used = lay_out(<char*>arena, arrays, 1, n, 1, True)
+    cdef method how
+    cdef size_t used
     cdef team alone = new_team(1)
     cdef worker* w
-    cdef layer* l = &t.layers[0]
+    cdef layer* l
     cdef layer below
     cdef examples data
     cdef Py_ssize_t first = 0, m, s, k, blocks = 0, top = 0
+    memset(&how, 0, sizeof(method))
+    used = lay_out(<char*>arena, arrays, 1, n, 1, &how)
+    l = &t.layers[0]
     w = &t.workers[0]
     load_weights(t, arrays)
     below.n_out = l.n_in
-    below.activation = ACTIVATION_IDENTITY
+    below.end = END_STORE
     below.dZ = take(<char*>arena, &used, l.n_in*round_up(t.block, PW))
     below.A = below.dZ
     data.X = A
@@ -70,47 +77,33 @@ cdef void dense_backward(void* arena, const layer_arrays* arrays, matrix A, matr
             backward_layer(w, l, &below, s, k)
             s += k
         scatter(below.dZ, l.n_in, l.n_in, m, dA, first)
-        block_gradients(t, m, False, 0, t.gradient + top*t.gradient_size, &alone, 0)
+        block_gradients(t, m, NULL, t.gradient + top*t.gradient_size, &alone, 0)
         blocks += 1
         top = merge_twins(t, top + 1, blocks, &alone, 0)
         first += m
     merge_rest(t, top, &alone, 0)
-    unpack_weights(l.dW, l.n_out, l.n_in, <real*>dW)
+    unpack_weights(l.dW, l.n_out, l.n_in, dW)
     memcpy(db, l.db, l.n_out*sizeof(real))
 
 
-cdef void bce_cost(const void* Z, const void* T, Py_ssize_t n, int from_logits, void* sums) noexcept nogil:
-    """The summed cost of each BLOCK of n contiguous numbers, in 16 virtual lanes.
-
-    From a, not z: by the C library's log.
-    """
-    cdef const real* z = <const real*>Z
+cdef void bce_cost_of_a(const void* A, const void* T, Py_ssize_t n, void* sums) noexcept nogil:
+    """The summed cost of each BLOCK of n contiguous outputs, in 16 virtual lanes, by the C library's log."""
+    cdef const real* a = <const real*>A
     cdef const real* t = <const real*>T
     cdef real* out = <real*>sums
     cdef real[16*VW] cost
     cdef real[VW] folded
-    cdef Py_ssize_t left, i
-    cdef int v, m
+    cdef Py_ssize_t i
     while n > 0:
         memset(cost, 0, sizeof(cost))
-        left = smaller(n, BLOCK)
-        n -= left
-        v = 0
-        while left > 0:
-            m = <int>smaller(left, VW)
-            if from_logits:
-                v_store(cost + v*VW, v_add(v_load(cost + v*VW),
-                                           v_keep_first(bce_of(v_load_first(z, m), v_load_first(t, m)), m)))
-            else:
-                for i in range(m):
-                    cost[v*VW + i] += bce_of_a(z[i], t[i])
-            v = (v + 1) % LV
-            z += m
-            t += m
-            left -= m
+        for i in range(smaller(n, BLOCK)):
+            cost[i % 16] += bce_of_a(a[i], t[i])
         fold_rows(cost, 1, folded)
         out[0] = folded[0]
         out += 1
+        a += BLOCK
+        t += BLOCK
+        n -= BLOCK
 
 
 cdef inline real bce_of_a(real a, real t) noexcept nogil:
@@ -123,23 +116,78 @@ cdef inline real bce_of_a(real a, real t) noexcept nogil:
     return J
 
 
-cdef void bce_backward(const void* Z, const void* T, void* out, Py_ssize_t n, int from_logits) noexcept nogil:
-    """dZ = a - t"""
-    cdef const real* z = <const real*>Z
-    cdef const real* t = <const real*>T
-    cdef real* dz = <real*>out
-    cdef lanes a
+cdef size_t loss_size(Py_ssize_t rows) noexcept nogil:
+    return 3*rows*PW*sizeof(real)
+
+
+cdef void loss_of_logits(int loss, int activation, const double* constants, matrix Z, matrix T,
+                         const void* weights, Py_ssize_t rows, Py_ssize_t n, void* scratch, void* costs,
+                         matrix dZ) noexcept nogil:
+    """The cost of n columns, a number a BLOCK, and dZ unless that is nowhere."""
+    cdef real* z = <real*>scratch
+    cdef real* t = z + rows*PW
+    cdef real* slopes = t + rows*PW
+    cdef real* out = <real*>costs
+    cdef real[16*VW] cost
+    cdef real[VW] folded
+    cdef real[PW] w
+    cdef real[3] numbers
+    cdef Py_ssize_t first = 0, m, i
+    cdef bint logits = LOSS_OF_LOGITS[loss] >= 0
+    for i in range(3):
+        numbers[i] = <real>constants[i]
+    for i in range(PW):
+        w[i] = ONE
+    memset(cost, 0, sizeof(cost))
+    while first < n:
+        m = smaller(PW, n - first)
+        gather_elements(Z, rows, NULL, first, m, z, rows)
+        gather_elements(T, rows, NULL, first, m, t, rows)
+        if weights != NULL:
+            memcpy(w, <const real*>weights + first, m*sizeof(real))
+        if not logits:
+            activate_panel(activation, z, slopes, rows, vectors_in_panel(n - first, 0))
+        loss_panel(loss, z, t, w, NULL if logits else slopes, numbers, rows, m, cost)
+        if dZ.start != NULL:
+            scatter(z, rows, rows, m, dZ, first)
+        first += m
+        if first % BLOCK == 0 or first == n:
+            fold_rows(cost, 1, folded)
+            out[0] = folded[0]
+            out += 1
+            memset(cost, 0, sizeof(cost))
+
+
+cdef void softmax_backward(const void* A, const void* dA, void* out, Py_ssize_t rows,
+                           Py_ssize_t n) noexcept nogil:
+    """dZ_r = a_r (dA_r - sum_k a_k dA_k) in each column of C-contiguous (rows, n)."""
+    cdef const real* a = <const real*>A
+    cdef const real* d = <const real*>dA
+    cdef real* z = <real*>out
+    cdef lanes inside
+    cdef Py_ssize_t i = 0, r
     cdef int m
-    while n > 0:
-        m = <int>smaller(n, VW)
-        a = v_load_first(z, m)
-        if from_logits:
-            a = sigmoid_of(a)
-        v_store_first(dz, v_sub(a, v_load_first(t, m)), m)
-        z += m
-        t += m
-        dz += m
-        n -= m
+    while i < n:
+        m = <int>smaller(VW, n - i)
+        inside = v_zero()
+        for r in range(rows):
+            inside = v_fma(v_load_first(a + r*n + i, m), v_load_first(d + r*n + i, m), inside)
+        for r in range(rows):
+            v_store_first(z + r*n + i, v_mul(v_load_first(a + r*n + i, m),
+                                             v_sub(v_load_first(d + r*n + i, m), inside)), m)
+        i += m
+
+
+cdef void multiply_arrays(const void* a, const void* b, void* out, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        (<real*>out)[i] = (<const real*>a)[i]*(<const real*>b)[i]
+
+
+cdef void subtract_arrays(const void* a, const void* b, void* out, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        (<real*>out)[i] = (<const real*>a)[i] - (<const real*>b)[i]
 
 
 cdef double fma_flops(Py_ssize_t iterations) noexcept nogil:

@@ -14,6 +14,13 @@ static const real ROUND = IF_DOUBLE(6755399441055744.0, 12582912.0f);          /
 static const real BIAS = IF_DOUBLE(512.0, 64.0f);
 static const real UNBIAS = IF_DOUBLE(7.458340731200207e-155, 5.421010862427522e-20f);
 static const real BIAS_UP = IF_DOUBLE(1.3407807929942597e+154, 18446744073709551616.0f);       /* 2^BIAS */
+static const real EXPM1_LEAST = IF_DOUBLE(-40.0, -20.0f);      /* below: e^x - 1 rounds to -1 */
+static const real LEAST_NORMAL = IF_DOUBLE(2.2250738585072014e-308, 1.17549435e-38f);
+static const real ONE = 1;
+static const real SQRT2 = IF_DOUBLE(1.4142135623730951, 1.4142135f);
+/* Klambauer, Unterthiner, Mayr, Hochreiter 2017: lambda, and lambda alpha */
+static const real SELU_SCALE = IF_DOUBLE(1.0507009873554805, 1.05070099f);
+static const real SELU_LOW = IF_DOUBLE(1.7580993408473769, 1.75809934f);
 
 enum { EXP_TERMS = IF_DOUBLE(11, 5), LOG_TERMS = IF_DOUBLE(11, 5) };
 static const real EXP_Q[EXP_TERMS] = {

@@ -26,6 +26,10 @@ typedef int32_t bits;
 #  define IF_DOUBLE(d, f) f
 #endif
 #define MANTISSA_BITS IF_DOUBLE(52, 23)
+/* v_exponent(x) is floor(log2 x) of a positive normal x. As integers are added to the bits of 2^52 (2^23), they
+ * become whole numbers beyond it. */
+#define EXPONENT_MAGIC IF_DOUBLE(4503599627370496.0, 8388608.0f)
+#define EXPONENT_BIAS IF_DOUBLE(1023.0, 127.0f)
 
 #if defined(FASTNET_PORTABLE)
 #  include "lanes_portable.h"
@@ -44,6 +48,7 @@ typedef int32_t bits;
 
 #define real_log IF_DOUBLE(log, logf)
 #define real_log1p IF_DOUBLE(log1p, log1pf)
+#define real_sqrt IF_DOUBLE(sqrt, sqrtf)
 #define LINE (64 / (int)sizeof(real))               /* numbers in a cache line */
 
 static const real ZEROS[16] = {0};

@@ -20,6 +20,7 @@ static inline lanes v_add(lanes a, lanes b) { return NEON(addq)(a, b); }
 static inline lanes v_sub(lanes a, lanes b) { return NEON(subq)(a, b); }
 static inline lanes v_mul(lanes a, lanes b) { return NEON(mulq)(a, b); }
 static inline lanes v_div(lanes a, lanes b) { return NEON(divq)(a, b); }
+static inline lanes v_sqrt(lanes a) { return NEON(sqrtq)(a); }
 /* a > b ? a : b, as x86 */
 static inline lanes v_max(lanes a, lanes b) { return NEON(bslq)(NEON(cgtq)(a, b), a, b); }
 /* a < b ? a : b */
@@ -62,6 +63,18 @@ static inline lanes v_scale(lanes p, lanes n, lanes t, lanes unbias)
 #else
     ilanes e = vshlq_n_s32(vreinterpretq_s32_f32(t), MANTISSA_BITS);
     return v_mul(vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(p), e)), unbias);
+#endif
+}
+static inline lanes v_exponent(lanes x)
+{
+#if FASTNET_REAL_IS_DOUBLE
+    uint64x2_t e = vshrq_n_u64(vreinterpretq_u64_f64(x), MANTISSA_BITS);
+    e = vaddq_u64(e, vreinterpretq_u64_f64(v_set(EXPONENT_MAGIC)));
+    return v_sub(vreinterpretq_f64_u64(e), v_set(EXPONENT_MAGIC + EXPONENT_BIAS));
+#else
+    uint32x4_t e = vshrq_n_u32(vreinterpretq_u32_f32(x), MANTISSA_BITS);
+    e = vaddq_u32(e, vreinterpretq_u32_f32(v_set(EXPONENT_MAGIC)));
+    return v_sub(vreinterpretq_f32_u32(e), v_set(EXPONENT_MAGIC + EXPONENT_BIAS));
 #endif
 }
 static inline void v_transpose(lanes r[VW])

@@ -15,6 +15,7 @@ static inline lanes v_add(lanes a, lanes b) { return a + b; }
 static inline lanes v_sub(lanes a, lanes b) { return a - b; }
 static inline lanes v_mul(lanes a, lanes b) { return a * b; }
 static inline lanes v_div(lanes a, lanes b) { return a / b; }
+static inline lanes v_sqrt(lanes a) { return IF_DOUBLE(sqrt, sqrtf)(a); }
 static inline lanes v_max(lanes a, lanes b) { return a > b ? a : b; }
 static inline lanes v_min(lanes a, lanes b) { return a < b ? a : b; }
 #if (FASTNET_REAL_IS_DOUBLE && defined(FP_FAST_FMA)) || (!FASTNET_REAL_IS_DOUBLE && defined(FP_FAST_FMAF))
@@ -32,6 +33,12 @@ static inline lanes v_keep_first(lanes a, int n) { return n > 0 ? a : 0; }
 static inline void v_prefetch(const real *p) { (void)p; }
 static inline void v_prefetch_l2(const real *p) { (void)p; }
 static inline void v_transpose(lanes *r) { (void)r; }
+static inline lanes v_exponent(lanes x)
+{
+    bits b;
+    memcpy(&b, &x, sizeof b);
+    return (real)(b >> MANTISSA_BITS) - EXPONENT_BIAS;
+}
 /* p 2^n, rounded once: see lanes_x86.h */
 static inline lanes v_scale(lanes p, lanes n, lanes t, lanes unbias)
 {

@@ -47,6 +47,7 @@ static inline lanes v_add(lanes a, lanes b) { return X86(add)(a, b); }
 static inline lanes v_sub(lanes a, lanes b) { return X86(sub)(a, b); }
 static inline lanes v_mul(lanes a, lanes b) { return X86(mul)(a, b); }
 static inline lanes v_div(lanes a, lanes b) { return X86(div)(a, b); }
+static inline lanes v_sqrt(lanes a) { return X86(sqrt)(a); }
 /* a > b ? a : b, so b where one is NaN */
 static inline lanes v_max(lanes a, lanes b) { return X86(max)(a, b); }
 static inline lanes v_min(lanes a, lanes b) { return X86(min)(a, b); }      /* a < b ? a : b */
@@ -84,6 +85,7 @@ static inline lanes v_scale(lanes p, lanes n, lanes t, lanes unbias)
     (void)t; (void)unbias;
     return X86(scalef)(p, n);
 }
+static inline lanes v_exponent(lanes x) { return X86(getexp)(x); }
 #else
 static const real lane_number_[8] = {0, 1, 2, 3, 4, 5, 6, 7};
 #  if VBYTES == 32
@@ -125,6 +127,16 @@ static inline lanes v_scale(lanes p, lanes n, lanes t, lanes unbias)
     ilanes e = X86_INT_(slli_epi32)(as_int_(t), MANTISSA_BITS);
     return v_mul(as_real_(X86_INT_(add_epi32)(as_int_(p), e)), unbias);
 #  endif
+}
+static inline lanes v_exponent(lanes x)
+{
+    ilanes magic = as_int_(v_set(EXPONENT_MAGIC));
+#  if FASTNET_REAL_IS_DOUBLE
+    ilanes e = X86_INT_(add_epi64)(X86_INT_(srli_epi64)(as_int_(x), MANTISSA_BITS), magic);
+#  else
+    ilanes e = X86_INT_(add_epi32)(X86_INT_(srli_epi32)(as_int_(x), MANTISSA_BITS), magic);
+#  endif
+    return v_sub(as_real_(e), v_set(EXPONENT_MAGIC + EXPONENT_BIAS));
 }
 #endif
 

@@ -21,11 +21,13 @@ typedef struct {
     ptrdiff_t P_panel;
     ptrdiff_t K;
     ptrdiff_t init_row, init_vector;   /* steps of init: (PW, VW) continues C, (VW, 0) a bias, (0, 0) zero */
-    int end;                    /* END_STORE | END_SLOPE | END_UPDATE */
-    real scale;                 /* of END_UPDATE: C += scale (P Q) */
+    int end;
+    real scale, decay;          /* of END_UPDATE */
 } span;
 
-enum { END_STORE, END_SLOPE, END_UPDATE };
+/* What becomes of a sum: stored; times the slope of an activation, from its value a or as it was kept;
+ * or C = decay C + scale sum, a step of gradient descent. */
+enum { END_STORE, END_SIGMOID, END_TANH, END_KEPT, END_UPDATE };
 
 typedef const real *(*tile_function)(const span *s, ptrdiff_t count, const real *P, real *C,
                                      const real *init, const real *A, const real *next);

@@ -1,0 +1,238 @@
+# One step of an optimiser on the weights of a layer, from the gradient summed over a batch.
+#
+#     g = (sum dW + l2 W) / sum of the examples' weights            (no l2 on biases)
+#
+#     sgd       W -= rate g
+#     momentum  v = momentum v - rate g; W += v, or with Nesterov W += momentum v - rate g
+#     adam      m = beta_1 m + (1 - beta_1) g; v = beta_2 v + (1 - beta_2) g^2
+#               W -= rate sqrt(1 - beta_2^t)/(1 - beta_1^t) m/(sqrt v + epsilon)       (Kingma and Ba 2015, sec. 2)
+#     adamw     the same after W -= rate weight_decay W                                (Loshchilov, Hutter 2019)
+#     rmsprop   v = beta_2 v + (1 - beta_2) g^2; u = g/(sqrt v + epsilon)              (Tieleman, Hinton 2012)
+#               W -= rate u, or with momentum m = momentum m + u; W -= rate m
+#
+# Plain gradient descent on a batch of one block needs none of this: the tiles of the gradient's product update W.
+
+cdef struct step:               # what is the same for all weights in a batch
+    real inverse                # 1/sum of the examples' weights
+    real scale, decay           # of plain descent: W = decay W + scale sum dW
+    real l2, rate, momentum, beta_1, rest_1, beta_2, rest_2, epsilon, keep
+    bint nothing                # the weights of the examples sum to 0: no step
+
+
+cdef void plan_step(const trainer* t, double rate, real weight, Py_ssize_t n, bint weighted,
+                    double power_1, double power_2, step* s) noexcept nogil:
+    """The constants of a batch of n examples whose weights sum to `weight`; powers: of the betas, this one in."""
+    cdef const method* how = &t.how
+    cdef real one = 1
+    s.nothing = weighted and not weight > 0
+    if s.nothing:
+        s.inverse, s.scale, s.decay = 0, 0, one
+    elif weighted:
+        s.inverse = one/weight
+        s.scale = -<real>rate*s.inverse
+        s.decay = one - <real>(rate*how.l2)*s.inverse
+    else:
+        s.inverse = <real>(1.0/n)
+        s.scale = <real>(-rate/n)
+        s.decay = <real>(1 - rate*how.l2/n)
+    if how.optimizer == OPTIMIZER_adam or how.optimizer == OPTIMIZER_adamw:
+        s.keep = <real>(1 - rate*how.weight_decay)
+        rate *= sqrt(1 - power_2)/(1 - power_1)
+    s.rate = <real>rate
+    s.l2 = <real>how.l2
+    s.momentum = <real>how.momentum
+    s.beta_1 = <real>how.beta_1
+    s.rest_1 = <real>(1 - how.beta_1)
+    s.beta_2 = <real>how.beta_2
+    s.rest_2 = <real>(1 - how.beta_2)
+    s.epsilon = <real>how.epsilon
+    if s.epsilon < LEAST_NORMAL:                   # padding has g = v = 0: never 0/0
+        s.epsilon = LEAST_NORMAL
+
+
+cdef inline void step_vector(const int optimizer, const trainer* t, const step* s, bint bias, int m,
+                             real* W, const real* dW, real* first, real* second) noexcept nogil:
+    """m <= VW weights. `optimizer` is a literal."""
+    cdef lanes w = v_load_first(W, m) if m < VW else v_load(W)
+    cdef lanes d = v_load_first(dW, m) if m < VW else v_load(dW)
+    cdef lanes g, a, v
+    if optimizer == OPTIMIZER_sgd:
+        w = v_fma(v_set(s.scale), d, w if bias else v_mul(v_set(s.decay), w))
+    else:
+        g = v_mul(v_set(s.inverse), d if bias else v_fma(v_set(s.l2), w, d))
+        a = v_load_first(first, m) if m < VW else v_load(first)
+        if optimizer == OPTIMIZER_momentum:
+            g = v_mul(v_set(s.rate), g)
+            a = v_sub(v_mul(v_set(s.momentum), a), g)
+            w = v_add(w, v_sub(v_mul(v_set(s.momentum), a), g) if t.how.nesterov else a)
+        else:
+            v = v_load_first(second, m) if m < VW else v_load(second)
+            v = v_fma(v_set(s.rest_2), v_mul(g, g), v_mul(v_set(s.beta_2), v))
+            if m < VW:
+                v_store_first(second, v, m)
+            else:
+                v_store(second, v)
+            v = v_add(v_sqrt(v), v_set(s.epsilon))
+            if optimizer == OPTIMIZER_rmsprop:
+                g = v_div(g, v)
+                a = v_fma(v_set(s.momentum), a, g)
+                w = v_fnma(v_set(s.rate), a, w)
+            else:
+                a = v_fma(v_set(s.rest_1), g, v_mul(v_set(s.beta_1), a))
+                if optimizer == OPTIMIZER_adamw and not bias:
+                    w = v_mul(v_set(s.keep), w)
+                w = v_fnma(v_set(s.rate), v_div(a, v), w)
+        if m < VW:
+            v_store_first(first, a, m)
+        else:
+            v_store(first, a)
+    if m < VW:
+        v_store_first(W, w, m)
+    else:
+        v_store(W, w)
+
+
+cdef inline void step_all(const int optimizer, const trainer* t, const step* s, bint bias, Py_ssize_t n,
+                          real* W, const real* dW, real* first, real* second) noexcept nogil:
+    cdef Py_ssize_t i = 0
+    while i + VW <= n:
+        step_vector(optimizer, t, s, bias, VW, W + i, dW + i, first + i, second + i)
+        i += VW
+    if i < n:
+        step_vector(optimizer, t, s, bias, <int>(n - i), W + i, dW + i, first + i, second + i)
+
+
+cdef void step_numbers(const trainer* t, const step* s, const layer* l, bint bias, Py_ssize_t at, Py_ssize_t n,
+                       const real* gradient) noexcept nogil:
+    """n contiguous numbers of W or of b, from number `at` on; gradient: dW or db itself."""
+    cdef real* W = part(l, 0, bias) + at
+    cdef real* first = part(l, 1, bias) + at if l.state[0] != NULL else NULL
+    cdef real* second = part(l, 2, bias) + at if l.state[1] != NULL else NULL
+    gradient += at
+    if t.how.optimizer == OPTIMIZER_adam:
+        step_all(OPTIMIZER_adam, t, s, bias, n, W, gradient, first, second)
+    elif t.how.optimizer == OPTIMIZER_adamw:
+        step_all(OPTIMIZER_adamw, t, s, bias, n, W, gradient, first, second)
+    elif t.how.optimizer == OPTIMIZER_rmsprop:
+        step_all(OPTIMIZER_rmsprop, t, s, bias, n, W, gradient, first, second)
+    elif t.how.optimizer == OPTIMIZER_momentum:
+        step_all(OPTIMIZER_momentum, t, s, bias, n, W, gradient, first, second)
+    else:
+        step_all(OPTIMIZER_sgd, t, s, bias, n, W, gradient, first, second)
+
+
+cdef void step_rows(const trainer* t, const step* s, layer* l, Py_ssize_t r0, Py_ssize_t r1,
+                    const real* dW, const real* db) noexcept nogil:
+    """Rows [r0, r1) of a layer: W and b."""
+    cdef Py_ssize_t p, r, width, panels = ceil_div(l.n_in, PW)
+    if s.nothing or r1 <= r0:
+        return
+    for p in range(panels):
+        width = row_width(l.n_in, p)
+        if width == PW:
+            step_numbers(t, s, l, False, (p*l.n_out + r0)*PW, (r1 - r0)*PW, dW)
+        else:
+            for r in range(r0, r1):
+                step_numbers(t, s, l, False, (p*l.n_out + r)*PW, width, dW)
+    step_bias(t, s, l, r0, r1, db)
+
+
+cdef inline void step_bias(const trainer* t, const step* s, layer* l, Py_ssize_t r0, Py_ssize_t r1,
+                           const real* db) noexcept nogil:
+    """Units [r0, r1) of b; db: all of them."""
+    if s.nothing or r1 <= r0:
+        return
+    step_numbers(t, s, l, True, r0, r1 - r0, db)
+    spread_bias(l, r0, r1)
+
+
+# ---- sums of squares: of W for the cost, of the gradient for clipping
+
+cdef void row_squares(const real* W, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t r0, Py_ssize_t r1,
+                      real* sums, real* out) noexcept nogil:
+    """out[r] = sum of the squares of row r of W (rows, columns), for rows [r0, r1). In 16 virtual lanes.
+
+    sums: SCRATCH for one vector of rows.
+    """
+    cdef lanes[LV] s
+    cdef real[VW] folded
+    cdef lanes w
+    cdef Py_ssize_t r, p, m, i
+    cdef int v
+    r = r0
+    while r < r1:
+        m = smaller(VW, r1 - r)
+        for i in range(m):
+            for v in range(LV):
+                s[v] = v_zero()
+            for p in range(ceil_div(columns, PW)):
+                for v in range(PV):                # what lies past the last column is zero
+                    w = v_load(W + (p*rows + r + i)*PW + v*VW)
+                    s[v % LV] = v_fma(w, w, s[v % LV])
+            for v in range(LV):
+                v_store(sums + i*16 + v*VW, s[v])
+        fold_rows(sums, m, folded)
+        memcpy(out + r, folded, m*sizeof(real))
+        r += m
+
+
+cdef real sum_of_squares(const real* squares, Py_ssize_t n) noexcept nogil:
+    """In order: few numbers."""
+    cdef real total = 0
+    cdef Py_ssize_t i
+    for i in range(n):
+        total += squares[i]
+    return total
+
+
+cdef void weight_squares(const trainer* t, const team* together, int thread) noexcept nogil:
+    """This thread's rows of W of every layer, squared and summed, into t.squares."""
+    cdef real* out = t.squares
+    cdef layer* l
+    cdef int k
+    for k in range(t.n_layers):
+        l = &t.layers[k]
+        row_squares(l.W, l.n_out, l.n_in, share(l.n_out, thread, together.size),
+                    share(l.n_out, thread + 1, together.size), t.workers[thread].sums, out)
+        out += l.n_out
+
+
+cdef Py_ssize_t units_of(const trainer* t) noexcept nogil:
+    cdef Py_ssize_t units = 0
+    cdef int k
+    for k in range(t.n_layers):
+        units += t.layers[k].n_out
+    return units
+
+
+cdef void clip_gradient(const trainer* t, step* s, team* together, int thread) noexcept nogil:
+    """The summed gradient at t.gradient becomes g, scaled down to clip_norm where its norm is larger.
+
+    s then leaves it as it is.
+    """
+    cdef Py_ssize_t units = units_of(t), r, r0, r1, p
+    cdef real* squares = t.squares + units
+    cdef layer* l
+    cdef real norm, limit = <real>t.how.clip_norm, one = 1
+    cdef int k, v
+    cdef real* d
+    cdef const real* w
+    for k in range(t.n_layers):
+        l = &t.layers[k]
+        r0 = share(l.n_out, thread, together.size)
+        r1 = share(l.n_out, thread + 1, together.size)
+        for p in range(ceil_div(l.n_in, PW)):
+            d = l.dW + (p*l.n_out + r0)*PW
+            w = l.W + (p*l.n_out + r0)*PW
+            for r in range((r1 - r0)*PV):
+                v_store(d + r*VW, v_mul(v_set(s.inverse), v_fma(v_set(s.l2), v_load(w + r*VW), v_load(d + r*VW))))
+        row_squares(l.dW, l.n_out, l.n_in, r0, r1, t.workers[thread].sums, squares)
+        for r in range(r0, r1):
+            l.db[r] *= s.inverse
+            squares[units + r] = l.db[r]*l.db[r]
+        squares += l.n_out
+    team_wait(together)
+    norm = real_sqrt(sum_of_squares(t.squares + units, 2*units))
+    s.inverse = limit/norm if norm > limit else one
+    s.scale = -s.rate*s.inverse
+    s.l2, s.decay = 0, one
