@@ -36,6 +36,7 @@ cdef extern from "tiles.h" nogil:
     lanes v_if_negative(lanes x, lanes a, lanes b)
     lanes v_scale(lanes p, lanes n, lanes t, lanes unbias)
     lanes v_exponent(lanes x)
+    lanes v_square_rest(lanes x, lanes square)
     void v_transpose(lanes* r)
     void v_prefetch(const real* p)
     void v_prefetch_l2(const real* p)

@@ -17,6 +17,7 @@
     ROW(elu, END_KEPT) \
     ROW(selu, END_KEPT) \
     ROW(silu, END_KEPT) \
+    ROW(gelu, END_KEPT) \
     ROW(softplus, END_KEPT) \
     ROW(mish, END_KEPT) \
     ROW(exp, END_KEPT)

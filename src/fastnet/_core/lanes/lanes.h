@@ -54,4 +54,17 @@ typedef int32_t bits;
 static const real ZEROS[16] = {0};
 static inline lanes v_zero(void) { return v_set((real)0); }
 
+/* square - x x, exactly, for square = x x rounded. Without fma by parts of half the digits: Dekker 1971. */
+static inline lanes v_square_rest(lanes x, lanes square)
+{
+#ifdef V_FUSED
+    return v_fnma(x, x, square);
+#else
+    lanes far = v_mul(v_set(IF_DOUBLE(134217729.0, 4097.0f)), x);      /* 2^27 + 1, 2^12 + 1 */
+    lanes high = v_sub(far, v_sub(far, x)), low = v_sub(x, high), cross = v_mul(high, low);
+    lanes rest = v_add(v_sub(v_mul(high, high), square), v_add(cross, cross));
+    return v_sub(v_zero(), v_add(rest, v_mul(low, low)));
+#endif
+}
+
 #endif

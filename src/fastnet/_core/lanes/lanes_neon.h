@@ -7,6 +7,7 @@ typedef IF_DOUBLE(int64x2_t, int32x4_t) ilanes;
 #define NEON__(op, type) NEON_(op, type)
 #define NEON(op) NEON__(op, IF_DOUBLE(f64, f32))   /* NEON(addq) is vaddq_f32 or vaddq_f64 */
 #define VW (16 / (int)sizeof(real))
+#define V_FUSED                                    /* v_fma rounds once */
 
 #define TILE_ROWS_1 14
 #define TILE_ROWS_2 12

@@ -19,6 +19,7 @@ static inline lanes v_sqrt(lanes a) { return IF_DOUBLE(sqrt, sqrtf)(a); }
 static inline lanes v_max(lanes a, lanes b) { return a > b ? a : b; }
 static inline lanes v_min(lanes a, lanes b) { return a < b ? a : b; }
 #if (FASTNET_REAL_IS_DOUBLE && defined(FP_FAST_FMA)) || (!FASTNET_REAL_IS_DOUBLE && defined(FP_FAST_FMAF))
+#  define V_FUSED
 static inline lanes v_fma(lanes a, lanes b, lanes c) { return IF_DOUBLE(fma, fmaf)(a, b, c); }
 static inline lanes v_fnma(lanes a, lanes b, lanes c) { return IF_DOUBLE(fma, fmaf)(-a, b, c); }
 #else

@@ -52,6 +52,7 @@ static inline lanes v_sqrt(lanes a) { return X86(sqrt)(a); }
 static inline lanes v_max(lanes a, lanes b) { return X86(max)(a, b); }
 static inline lanes v_min(lanes a, lanes b) { return X86(min)(a, b); }      /* a < b ? a : b */
 #if defined(__FMA__)
+#  define V_FUSED
 static inline lanes v_fma(lanes a, lanes b, lanes c) { return X86(fmadd)(a, b, c); }     /* a b + c */
 static inline lanes v_fnma(lanes a, lanes b, lanes c) { return X86(fnmadd)(a, b, c); }   /* c - a b */
 #else
