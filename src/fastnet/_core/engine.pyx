@@ -18,6 +18,8 @@ from libc.math cimport log, log1p
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 
+from numpy.random cimport bitgen_t
+
 from fastnet._core.table cimport *
 
 cnp.import_array()

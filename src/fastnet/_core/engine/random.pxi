@@ -36,3 +36,31 @@ def permutation(Py_ssize_t n, uint64_t seed, uint64_t epoch):
             j = <Py_ssize_t>(m >> 32)
             order[i], order[j] = order[j], order[i]
     return out
+
+
+cdef inline uint64_t below(bitgen_t* g, uint64_t most) noexcept nogil:
+    """A draw in 0..most as NumPy's RandomState makes it: bits under a mask, drawn again while too large."""
+    cdef uint64_t mask = most, value
+    cdef int shift = 1
+    while shift < 64:
+        mask |= mask >> shift
+        shift *= 2
+    while True:
+        value = (g.next_uint32(g.state) if most <= <uint64_t>0xFFFFFFFF else g.next_uint64(g.state)) & mask
+        if value <= most:
+            return value
+
+
+def shuffle(bit_generator, cnp.ndarray order):
+    """What numpy.random.RandomState.shuffle does to `order`, in place and with the same draws, but faster."""
+    if (cnp.PyArray_TYPE(order) != cnp.NPY_INTP or not cnp.PyArray_ISCARRAY(order)
+            or cnp.PyArray_NDIM(order) != 1):
+        raise ValueError("order: expected a writable vector of dtype intp in C order, "
+                         f"got {order.dtype} {np.shape(order)}")
+    cdef bitgen_t* g = <bitgen_t*>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
+    cdef Py_ssize_t* p = <Py_ssize_t*>cnp.PyArray_DATA(order)
+    cdef Py_ssize_t i, j
+    with bit_generator.lock, nogil:
+        for i in range(cnp.PyArray_SIZE(order) - 1, 0, -1):
+            j = <Py_ssize_t>below(g, i)
+            p[i], p[j] = p[j], p[i]
