@@ -94,6 +94,9 @@ cdef class Trainer:
         self.how.loss_parameter = loss_parameter
         self.how.least_cost = -log1p(-cost_clip) if cost_clip > 0 else 0.0
         self.how.most_cost = -log(cost_clip) if cost_clip > 0 else np.inf
+        if cost_clip > 0 and loss == "bce":
+            self.how.loss = code_of("clipped_bce", LOSSES, "loss")
+            self.how.loss_parameter = cost_clip
         self.how.optimizer = code_of(optimizer, OPTIMIZERS, "optimizer")
         if self.how.optimizer == OPTIMIZER_sgd and momentum != 0:
             self.how.optimizer = OPTIMIZER_momentum

@@ -13,6 +13,19 @@ cdef inline lanes bce "fastnet_loss_bce"(lanes z, lanes t, lanes parameter, lane
     return v_add(v_fnma(z, t, v_max(z, v_zero())), log1p_of_fraction(exp_of_negative(v_negabs(z))))
 
 
+cdef inline lanes clipped_bce "fastnet_loss_clipped_bce"(lanes z, lanes t, lanes least, lanes* dz) noexcept nogil:
+    """bce whose J is that of a cut to [least, 1 - least], from a itself and 1 - a as they are rounded.
+
+    What scikit-learn tells of a fit, and stops by; dJ/dz is that of bce.
+    """
+    cdef lanes e = exp_of_negative(v_negabs(z))
+    cdef lanes a = v_div(v_if_negative(z, e, v_set(1)), v_add(v_set(1), e))
+    a = v_max(least, v_min(v_sub(v_set(1), least), a))
+    dz[0] = v_sub(sigmoid_of(z), t)
+    a = v_fma(v_sub(v_set(1), t), log_of(v_sub(v_set(1), a)), v_mul(t, log_of(a)))
+    return v_sub(v_zero(), a)
+
+
 cdef inline lanes poisson "fastnet_loss_poisson"(lanes z, lanes t, lanes parameter, lanes* dz) noexcept nogil:
     """J = t log(t/a) - t + a, a = e^z: half the deviance, as t (log t - z) + (a - t); dJ/dz = a - t."""
     cdef lanes log_t = if_positive(t, log_of(v_max(t, v_set(LEAST_NORMAL))), z)       # 0 log 0 = 0

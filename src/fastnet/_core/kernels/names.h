@@ -26,6 +26,7 @@
 /* Elementwise losses: name, and the activation it is worked out from the logits of, or -1: from a */
 #define LOSSES(ROW) \
     ROW(bce, ACTIVATION_sigmoid) \
+    ROW(clipped_bce, ACTIVATION_sigmoid) \
     ROW(poisson, ACTIVATION_exp) \
     ROW(squared_error, -1) \
     ROW(absolute_error, -1) \
