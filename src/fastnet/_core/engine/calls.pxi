@@ -15,14 +15,20 @@ cdef void run_predict(void* arguments, int thread) noexcept nogil:
     fp_leave(mode)
 
 
-def forward(list W, list b, list activations, cnp.ndarray X, int n_threads=1):
-    """A (n_out, n) of the last layer for X (n_in, n), any strides."""
+def forward(list W, list b, list activations, cnp.ndarray X, int n_threads=1, cnp.ndarray out=None):
+    """A (n_out, n) of the last layer for X (n_in, n), any strides; into `out`, any strides, if that is given."""
     cdef Layers layers = Layers(W, b, activations)
     cdef const kernel_table* table = layers.table
     cdef Py_ssize_t n = X.shape[1]
     same_kind(X, table, "X")
     shape_is(X, layers.arrays[0].n_in, n, "X")
-    cdef cnp.ndarray out = np.empty((layers.arrays[layers.count - 1].n_out, n), X.dtype.newbyteorder("="))
+    cdef Py_ssize_t n_out = layers.arrays[layers.count - 1].n_out
+    if out is None:
+        out = np.empty((n_out, n), X.dtype.newbyteorder("="))
+    same_kind(out, table, "out")
+    shape_is(out, n_out, n, "out")
+    if not cnp.PyArray_ISWRITEABLE(out):
+        raise ValueError("out: expected a writable array")
     if n == 0:
         return out
     cdef Arena arena = Arena(table.predict_size(layers.arrays, layers.count, n, n_threads))

@@ -261,11 +261,11 @@ cdef class Trainer:
         """The summed cost of any number of examples, without l2 and dropout, by the weights as they are now."""
         return self.sums(X, T, weights, NULL)
 
-    def predict(self, cnp.ndarray X):
-        """A of the last layer, (n_out, n), by the weights as they are now."""
+    def predict(self, cnp.ndarray X, cnp.ndarray out=None):
+        """A of the last layer, (n_out, n), by the weights as they are now; see `forward`."""
         W, b = self.weights()
         names = [ACTIVATIONS[self.layers.arrays[k].activation] for k in range(self.layers.count)]
-        return forward(W, b, names, X, self.threads)
+        return forward(W, b, names, X, self.threads, out)
 
     cdef tuple read(self, int which):
         cdef Layers out
