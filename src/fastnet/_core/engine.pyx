@@ -109,6 +109,7 @@ include "kernels/random.pxi"
 include "engine/random.pxi"
 include "engine/calls.pxi"
 include "engine/fit.pxi"
+include "engine/predictor.pxi"
 
 
 def choose(str wanted):

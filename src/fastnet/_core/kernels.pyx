@@ -25,6 +25,7 @@ include "kernels/passes.pxi"
 include "kernels/optimizers.pxi"
 include "kernels/epoch.pxi"
 include "kernels/whole.pxi"
+include "kernels/rows.pxi"
 
 cdef kernel_table kernels
 kernels.isa = FASTNET_ISA_NAME
@@ -44,6 +45,10 @@ kernels.weights_finite = weights_finite
 kernels.predict_size = predict_size
 kernels.predict_prepare = predict_prepare
 kernels.predict = predict
+kernels.rows_size = rows_size
+kernels.rows_prepare = rows_prepare
+kernels.rows_scratch = rows_scratch
+kernels.rows_predict = rows_predict
 kernels.dense_backward_size = dense_backward_size
 kernels.dense_backward = dense_backward
 kernels.activate = activate_array

@@ -2,7 +2,7 @@
 from libc.stdint cimport int64_t, uint64_t
 
 cdef extern from "table.h" nogil:
-    enum: BLOCK
+    enum: BLOCK, FEW_ROWS
     enum: MOST_THREADS
     ctypedef struct team:
         int size
@@ -27,6 +27,8 @@ cdef extern from "table.h" nogil:
         double dropout
         matrix W
         void* b
+        const void* mean
+        const void* scale
 
     ctypedef struct examples:
         matrix X, T
@@ -59,9 +61,13 @@ cdef extern from "table.h" nogil:
         int64_t (*steps)(const void*) noexcept nogil
         void (*set_steps)(void*, int64_t) noexcept nogil
         int (*weights_finite)(const void*) noexcept nogil
-        size_t (*predict_size)(const layer_arrays*, int, Py_ssize_t, int) noexcept nogil
-        void (*predict_prepare)(void*, const layer_arrays*, int, Py_ssize_t, int) noexcept nogil
+        size_t (*predict_size)(const layer_arrays*, int, Py_ssize_t, int, const void*) noexcept nogil
+        void (*predict_prepare)(void*, const layer_arrays*, int, Py_ssize_t, int, const void*) noexcept nogil
         void (*predict)(const void*, matrix, Py_ssize_t, matrix, const team*, int) noexcept nogil
+        size_t (*rows_size)(const layer_arrays*, int) noexcept nogil
+        void (*rows_prepare)(void*, const layer_arrays*, int) noexcept nogil
+        size_t (*rows_scratch)(const void*) noexcept nogil
+        void (*rows_predict)(const void*, void*, matrix, Py_ssize_t, matrix) noexcept nogil
         size_t (*dense_backward_size)(Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
         void (*dense_backward)(void*, const layer_arrays*, matrix, matrix, Py_ssize_t,
                                matrix, matrix, void*) noexcept nogil

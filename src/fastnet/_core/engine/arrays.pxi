@@ -65,7 +65,7 @@ cdef class Layers:
     cdef const kernel_table* table
     cdef object kept
 
-    def __cinit__(self, list W, list b, list activations, list dropout=None):
+    def __cinit__(self, list W, list b, list activations, list dropout=None, standardize=None):
         cdef Py_ssize_t n_in, n_out
         cdef int k
         if not 0 < len(W) == len(b) == len(activations):
@@ -84,6 +84,7 @@ cdef class Layers:
             self.arrays[k].n_in = n_in
             self.arrays[k].n_out = n_out
             self.arrays[k].activation = code_of(activations[k], ACTIVATIONS, "activation")
+            self.arrays[k].mean = self.arrays[k].scale = NULL
             self.arrays[k].dropout = 0.0 if dropout is None else dropout[k]
             if not 0 <= self.arrays[k].dropout < 1:
                 raise ValueError(f"dropout: expected numbers in [0, 1), got {dropout[k]}")
@@ -94,6 +95,13 @@ cdef class Layers:
                 raise ValueError(f"layer {k}: softmax is for the last layer only")
             if k > 0 and n_in != self.arrays[k - 1].n_out:
                 raise ValueError(f"layer {k}: expected {self.arrays[k - 1].n_out} inputs, got {n_in}")
+
+        if standardize is not None:
+            mean, scale = standardize
+            n_in = self.arrays[0].n_in
+            self.arrays[0].mean = contiguous(mean, self.table, n_in, "mean")
+            self.arrays[0].scale = contiguous(scale, self.table, n_in, "scale")
+            self.kept += (mean, scale)
 
     def __dealloc__(self):
         free(self.arrays)

@@ -15,9 +15,13 @@ cdef void run_predict(void* arguments, int thread) noexcept nogil:
     fp_leave(mode)
 
 
-def forward(list W, list b, list activations, cnp.ndarray X, int n_threads=1, cnp.ndarray out=None):
-    """A (n_out, n) of the last layer for X (n_in, n), any strides; into `out`, any strides, if that is given."""
-    cdef Layers layers = Layers(W, b, activations)
+def forward(list W, list b, list activations, cnp.ndarray X, int n_threads=1, cnp.ndarray out=None,
+            standardize=None):
+    """A (n_out, n) of the last layer for X (n_in, n), any strides; into `out`, any strides, if that is given.
+
+    standardize: see `Trainer`.
+    """
+    cdef Layers layers = Layers(W, b, activations, None, standardize)
     cdef const kernel_table* table = layers.table
     cdef Py_ssize_t n = X.shape[1]
     same_kind(X, table, "X")
@@ -31,7 +35,7 @@ def forward(list W, list b, list activations, cnp.ndarray X, int n_threads=1, cn
         raise ValueError("out: expected a writable array")
     if n == 0:
         return out
-    cdef Arena arena = Arena(table.predict_size(layers.arrays, layers.count, n, n_threads))
+    cdef Arena arena = Arena(table.predict_size(layers.arrays, layers.count, n, n_threads, NULL))
     cdef predict_call call
     call.table = table
     call.arena = arena.m.start
@@ -39,7 +43,7 @@ def forward(list W, list b, list activations, cnp.ndarray X, int n_threads=1, cn
     call.out = as_matrix(out)
     call.n = n
     with nogil:
-        table.predict_prepare(arena.m.start, layers.arrays, layers.count, n, n_threads)
+        table.predict_prepare(arena.m.start, layers.arrays, layers.count, n, n_threads, NULL)
         call.together = new_team(pool_enter(n_threads))
         pool_run(run_predict, &call, call.together.size)
     return out

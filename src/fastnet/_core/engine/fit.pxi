@@ -65,6 +65,8 @@ cdef class Trainer:
     cost_clip, cost_scale : float
         Change what is told of the cost, not the training: outputs of bce and cross_entropy count as in
         [cost_clip, 1 - cost_clip], and the cost of the examples, without l2, is scaled.
+    standardize : (mean, scale), optional
+        Vectors (n_in): the first layer's input is (x - mean)/scale, worked out as the examples are gathered.
     """
     cdef Layers layers
     cdef Arena arena
@@ -74,18 +76,20 @@ cdef class Trainer:
     cdef const kernel_table* table
     cdef method how
     cdef double cost_scale
+    cdef object standardize
     cdef readonly Py_ssize_t examples_done
 
     def __init__(self, list W, list b, list activations, Py_ssize_t batch_size, int n_threads=1, *,
                  str loss="bce", double loss_parameter=1.0, str optimizer="sgd", double momentum=0.0,
                  bint nesterov=False, double beta_1=0.9, double beta_2=0.999, double epsilon=1e-8, double l2=0.0,
                  double weight_decay=0.0, double clip_norm=0.0, list dropout=None, uint64_t seed=0,
-                 double cost_clip=0.0, double cost_scale=1.0):
+                 double cost_clip=0.0, double cost_scale=1.0, standardize=None):
         if batch_size < 1:
             raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
         if not 1 <= n_threads <= MOST_THREADS:
             raise ValueError(f"n_threads: expected 1 to {MOST_THREADS}, got {n_threads}")
-        self.layers = Layers(W, b, activations, dropout)
+        self.layers = Layers(W, b, activations, dropout, standardize)
+        self.standardize = standardize
         self.table = self.layers.table
         self.batch = batch_size
         self.threads = n_threads
@@ -265,7 +269,7 @@ cdef class Trainer:
         """A of the last layer, (n_out, n), by the weights as they are now; see `forward`."""
         W, b = self.weights()
         names = [ACTIVATIONS[self.layers.arrays[k].activation] for k in range(self.layers.count)]
-        return forward(W, b, names, X, self.threads, out)
+        return forward(W, b, names, X, self.threads, out, self.standardize)
 
     cdef tuple read(self, int which):
         cdef Layers out

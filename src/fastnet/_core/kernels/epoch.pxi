@@ -200,7 +200,7 @@ cdef void train(void* arena, const examples* data, Py_ssize_t batch, Py_ssize_t 
         weight = batch_weight(data, first, n)
         power_1 *= t.how.beta_1
         power_2 *= t.how.beta_2
-        plan_step(t, rates[done*rates_step], weight, n, data.weights != NULL, power_1, power_2, &s)
+        plan_step(t, rates[done*rates_step], weight, data.weights != NULL, power_1, power_2, &s)
         if t.how.l2 > 0:
             weight_squares(t, together, thread)
         if n <= t.block:

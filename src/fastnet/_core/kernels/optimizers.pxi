@@ -19,27 +19,21 @@ cdef struct step:               # what is the same for all weights in a batch
     bint nothing                # the weights of the examples sum to 0: no step
 
 
-cdef void plan_step(const trainer* t, double rate, real weight, Py_ssize_t n, bint weighted,
-                    double power_1, double power_2, step* s) noexcept nogil:
-    """The constants of a batch of n examples whose weights sum to `weight`; powers: of the betas, this one in."""
+cdef void plan_step(const trainer* t, double rate, real weight, bint weighted, double power_1, double power_2,
+                    step* s) noexcept nogil:
+    """The constants of a batch whose examples' weights sum to `weight`; powers: of the betas, this one in."""
     cdef const method* how = &t.how
-    cdef real one = 1
     s.nothing = weighted and not weight > 0
-    if s.nothing:
-        s.inverse, s.scale, s.decay = 0, 0, one
-    elif weighted:
-        s.inverse = one/weight
-        s.scale = -<real>rate*s.inverse
-        s.decay = one - <real>(rate*how.l2)*s.inverse
-    else:
-        s.inverse = <real>(1.0/n)
-        s.scale = <real>(-rate/n)
-        s.decay = <real>(1 - rate*how.l2/n)
+    s.inverse = ONE/weight if not s.nothing else 0
+    s.scale = -<real>rate*s.inverse
+    s.l2 = <real>how.l2
+    s.decay = ONE + s.scale*s.l2
+    if how.optimizer == OPTIMIZER_sgd and how.clip_norm <= 0:
+        return
+    s.rate = <real>rate
     if how.optimizer == OPTIMIZER_adam or how.optimizer == OPTIMIZER_adamw:
         s.keep = <real>(1 - rate*how.weight_decay)
-        rate *= sqrt(1 - power_2)/(1 - power_1)
-    s.rate = <real>rate
-    s.l2 = <real>how.l2
+        s.rate = <real>(rate*sqrt(1 - power_2)/(1 - power_1))
     s.momentum = <real>how.momentum
     s.beta_1 = <real>how.beta_1
     s.rest_1 = <real>(1 - how.beta_1)

@@ -69,16 +69,27 @@ cdef void unpack_weights(const real* panels, Py_ssize_t n_out, Py_ssize_t n_in, 
 
 # ---- examples: n of them, at positions 0..n-1 of a strip
 
+cdef struct standard:           # what is made of a feature: (x - mean)/scale; padded with 0 and 1
+    const real* mean            # NULL: x as it is
+    const real* scale
+
+
+cdef standard AS_IT_IS
+AS_IT_IS.mean = NULL
+AS_IT_IS.scale = NULL
+
+
 cdef inline const char* column(matrix X, const Py_ssize_t* order, Py_ssize_t first,
                                Py_ssize_t i) noexcept nogil:
     """Where example first + i of the order starts."""
     return X.start + (order[first + i] if order != NULL else first + i)*X.column_step
 
 
-cdef inline void turn(const real** rows, int m, Py_ssize_t f, real* AT, Py_ssize_t AT_row,
+cdef inline void turn(const real** rows, int m, Py_ssize_t f, const standard* by, real* AT, Py_ssize_t AT_row,
                       real* A) noexcept nogil:
     """VW examples x m <= VW features: as they are into A', transposed into A. Past m: zeros."""
     cdef lanes[VW] t
+    cdef lanes mean, scale
     cdef int i
     if m == VW:
         for i in range(VW):
@@ -86,6 +97,11 @@ cdef inline void turn(const real** rows, int m, Py_ssize_t f, real* AT, Py_ssize
     else:
         for i in range(VW):
             t[i] = v_load_first(rows[i] + f, m)
+    if by.mean != NULL:
+        mean = v_load(by.mean + f)
+        scale = v_load(by.scale + f)
+        for i in range(VW):
+            t[i] = v_div(v_sub(t[i], mean), scale)
     if AT != NULL:
         for i in range(VW):
             v_store(AT + i*AT_row, t[i])
@@ -94,8 +110,8 @@ cdef inline void turn(const real** rows, int m, Py_ssize_t f, real* AT, Py_ssize
         v_store(A + i*PW, t[i])
 
 
-cdef void gather_rows(matrix X, Py_ssize_t F, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t n,
-                      const real* zeros, real* A, real* AT, Py_ssize_t AT_panel,
+cdef void gather_rows(matrix X, Py_ssize_t F, const standard* by, const Py_ssize_t* order, Py_ssize_t first,
+                      Py_ssize_t n, const real* zeros, real* A, real* AT, Py_ssize_t AT_panel,
                       Py_ssize_t AT_first) noexcept nogil:
     """Examples whose features are contiguous, into A (features x examples) and, if wanted, A'.
 
@@ -120,13 +136,13 @@ cdef void gather_rows(matrix X, Py_ssize_t F, const Py_ssize_t* order, Py_ssize_
             p = f//PW
             w = row_width(F, p)
             at = AT + p*AT_panel + (AT_first + j)*w + f%PW if AT != NULL else NULL
-            turn(rows, <int>smaller(VW, F - f), f, at, w, a + f*PW)
+            turn(rows, <int>smaller(VW, F - f), f, by, at, w, a + f*PW)
             f += VW
         j += VW
 
 
-cdef void gather_elements(matrix X, Py_ssize_t F, const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t n,
-                          real* A, Py_ssize_t height) noexcept nogil:
+cdef void gather_elements(matrix X, Py_ssize_t F, const standard* by, const Py_ssize_t* order,
+                          Py_ssize_t first, Py_ssize_t n, real* A, Py_ssize_t height) noexcept nogil:
     """Examples in any other order of memory, number by number, into panels of `height` rows.
 
     Lanes past n become zero.
@@ -144,6 +160,9 @@ cdef void gather_elements(matrix X, Py_ssize_t F, const Py_ssize_t* order, Py_ss
             else:
                 for i in range(m):
                     a[i] = element(column(X, order, first, j*PW + i) + f*X.row_step)
+            if by.mean != NULL:
+                for i in range(m):
+                    a[i] = (a[i] - by.mean[f])/by.scale[f]
             for i in range(m, padded):
                 a[i] = 0
 

@@ -153,30 +153,32 @@ cdef void gather_X(const trainer* t, const worker* w, const examples* data, Py_s
     """n examples from `position` of the order on into w.X and, from row `first` of the block on, into AT."""
     cdef Py_ssize_t j, F = t.layers[0].n_in
     if rows_are_contiguous(data.X):
-        gather_rows(data.X, F, data.order, position, n, t.zeros, w.X, AT, t.AT_panel_rows*PW, first)
+        gather_rows(data.X, F, &t.by, data.order, position, n, t.zeros, w.X, AT, t.AT_panel_rows*PW, first)
         return
-    gather_elements(data.X, F, data.order, position, n, w.X, t.X_height)
+    gather_elements(data.X, F, &t.by, data.order, position, n, w.X, t.X_height)
     if AT != NULL:
         for j in range(ceil_div(n, PW)):
             transpose_panel(w.X + j*t.X_height*PW, F, vectors_in_panel(n, j), AT,
                             t.AT_panel_rows*PW, first + j*PW)
 
 
-cdef void gather_T(const trainer* t, const worker* w, const examples* data, Py_ssize_t position,
+cdef void gather_T(const trainer* t, worker* w, const examples* data, Py_ssize_t position,
                    Py_ssize_t n) noexcept nogil:
     """The targets and the weights of n examples from `position` of the order on into w.T and w.weights."""
     cdef Py_ssize_t i, outputs = t.layers[t.n_layers - 1].n_out
     cdef const real* weights = <const real*>data.weights
-    cdef real one = 1
     if outputs >= FEW_OUTPUTS and rows_are_contiguous(data.T):
-        gather_rows(data.T, outputs, data.order, position, n, t.zeros, w.T, NULL, 0, 0)
+        gather_rows(data.T, outputs, &AS_IT_IS, data.order, position, n, t.zeros, w.T, NULL, 0, 0)
     else:
-        gather_elements(data.T, outputs, data.order, position, n, w.T, t.T_height)
-    for i in range(n):
-        if weights == NULL:
-            w.weights[i] = one
-        else:
+        gather_elements(data.T, outputs, &AS_IT_IS, data.order, position, n, w.T, t.T_height)
+    if weights != NULL:
+        w.plain = False
+        for i in range(n):
             w.weights[i] = weights[data.order[position + i] if data.order != NULL else position + i]
+    elif not w.plain:
+        w.plain = True
+        for i in range(t.strip):
+            w.weights[i] = ONE
 
 
 cdef inline Py_ssize_t share(Py_ssize_t count, int thread, int threads) noexcept nogil:
@@ -195,7 +197,7 @@ cdef void block_passes(const trainer* t, const examples* data, Py_ssize_t positi
     Leaves dZ and A' of every layer, the costs of leaves and the sums of the output unit; with the purpose of
     COSTING, the costs only. in_batch: where in the batch the block starts.
     """
-    cdef const worker* w = &t.workers[thread]
+    cdef worker* w = &t.workers[thread]
     cdef Py_ssize_t leaves = ceil_div(n, LEAF), first, end, m
     cdef bint alone = together.size == 1
     cdef int k

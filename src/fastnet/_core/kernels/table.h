@@ -11,6 +11,7 @@
 #include "team.h"
 
 enum { BLOCK = 1024 };          /* examples whose sums form one chain; see epoch.pxi */
+enum { FEW_ROWS = 16 };         /* examples that are predicted one by one; see rows.pxi */
 
 /* a matrix of the user's, element (row, column) at start + row*row_step + column*column_step */
 typedef struct {
@@ -24,6 +25,8 @@ typedef struct {                /* one layer as Python holds it */
     double dropout;             /* share of its outputs that training sets to 0 */
     matrix W;                   /* (n_out, n_in): weights in, or out; or gradients out */
     void *b;                    /* (n_out) */
+    /* of the first layer, (n_in) each, or NULL: its input is (x - mean)/scale, worked out while x is gathered */
+    const void *mean, *scale;
 } layer_arrays;
 
 typedef struct {                /* examples to train on */
@@ -70,10 +73,18 @@ typedef struct {
     void (*set_steps)(void *arena, int64_t steps);
     int (*weights_finite)(const void *arena);
 
-    /* Prediction: A of the last layer, (n_out, n), for n examples */
-    size_t (*predict_size)(const layer_arrays *layers, int n_layers, ptrdiff_t n, int threads);
-    void (*predict_prepare)(void *arena, const layer_arrays *layers, int n_layers, ptrdiff_t n, int threads);
+    /* Prediction: A of the last layer, (n_out, n), for n examples. With `shared`, another arena of the same
+     * network, the weights are read there, and the new one holds buffers only. */
+    size_t (*predict_size)(const layer_arrays *layers, int n_layers, ptrdiff_t n, int threads, const void *shared);
+    void (*predict_prepare)(void *arena, const layer_arrays *layers, int n_layers, ptrdiff_t n, int threads,
+                            const void *shared);
     void (*predict)(const void *arena, matrix X, ptrdiff_t n, matrix out, const team *together, int thread);
+
+    /* The same for at most FEW_ROWS examples, the same bits, with nothing to prepare in a call: see rows.pxi */
+    size_t (*rows_size)(const layer_arrays *layers, int n_layers);
+    void (*rows_prepare)(void *arena, const layer_arrays *layers, int n_layers);
+    size_t (*rows_scratch)(const void *arena);
+    void (*rows_predict)(const void *arena, void *scratch, matrix X, ptrdiff_t n, matrix out);
 
     /* One layer backwards: dA = W' dZ, dW = dZ A', db = sum of dZ over the examples */
     size_t (*dense_backward_size)(ptrdiff_t n_in, ptrdiff_t n_out, ptrdiff_t n);

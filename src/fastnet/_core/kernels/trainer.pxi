@@ -28,6 +28,7 @@ cdef struct worker:             # what a thread has for itself
     real* X                     # (features, strip)
     real* T                     # (outputs, strip)
     real* weights               # (strip), of the examples
+    bint plain                  # whether these are all 1
     real* sums                  # SCRATCH (widest layer, 16)
     real* leaf_dW               # SCRATCH (widest layer, 16)
     real* leaf_db               # SCRATCH (widest layer, 16)
@@ -51,6 +52,7 @@ cdef struct trainer:
     Py_ssize_t strip            # examples that go through all layers together
     Py_ssize_t X_height         # rows of X: features rounded up to whole vectors
     Py_ssize_t T_height         # rows of T
+    standard by
     Py_ssize_t AT_panel_rows    # rows of an AT
     real* gradient              # dW and db of all layers, `levels` times
     Py_ssize_t gradient_size
@@ -88,14 +90,15 @@ cdef inline int states_of(const method* how) noexcept nogil:
 
 
 cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssize_t batch, int threads,
-                    const method* how) noexcept nogil:
+                    const method* how, const trainer* shared) noexcept nogil:
     """Bytes of the arena, and with base, the arena: a trainer, its layers, its buffers.
 
     About, in numbers, with n_k units in layer k, B = min(batch, 1024) and S = B or 64 (narrow networks):
     sum n_k n_k-1 (1 + levels + states) for weights, gradients and what the optimiser keeps, 2 B sum n_k for
     activations and their transposes (3 B where slopes are kept), and for each thread S (n_0 + n_last) for
     examples, 48 max n_k for sums and, in wide networks, 1 MB for packed blocks; with more than one, B/2 max n_k
-    for the sums of leaves. When predicting (how is NULL): S for each thread instead of 2 B.
+    for the sums of leaves. When predicting (how is NULL): S for each thread instead of 2 B, and no weights if they
+    are shared with another arena.
     """
     cdef bint training = how != NULL
     cdef trainer counted
@@ -130,6 +133,11 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
     t.T_height = outputs if outputs < FEW_OUTPUTS else round_up(outputs, VW)
     t.AT_panel_rows = round_up(t.block, PW)
     t.zeros = take(base, &used, larger(t.X_height, t.T_height))
+    if arrays[0].mean != NULL and shared == NULL:
+        t.by.mean = take(base, &used, t.X_height)
+        t.by.scale = take(base, &used, t.X_height)
+    elif shared != NULL:
+        t.by = shared.by
     t.sums_size = round_up(widest, VW)*16
     for i in range(threads):
         w = &t.workers[i] if base != NULL else &counted_worker
@@ -151,9 +159,12 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
         l.n_out = arrays[k].n_out
         l.activation = arrays[k].activation
         l.wide = l.n_in*l.n_out > PACKED
-        l.W = take(base, &used, l.n_out*round_up(l.n_in, PW))
-        l.b = take(base, &used, round_up(l.n_out, VW))
-        l.b_lanes = take(base, &used, l.n_out*VW)
+        if shared == NULL:
+            l.W = take(base, &used, l.n_out*round_up(l.n_in, PW))
+            l.b = take(base, &used, round_up(l.n_out, VW))
+            l.b_lanes = take(base, &used, l.n_out*VW)
+        else:
+            l.W, l.b, l.b_lanes = shared.layers[k].W, shared.layers[k].b, shared.layers[k].b_lanes
         l.A = take(base, &used, l.n_out*examples)
         if training:
             l.dropout = <unsigned int>(65536*arrays[k].dropout + 0.5)
@@ -197,9 +208,21 @@ cdef inline void spread_bias(const layer* l, Py_ssize_t r0, Py_ssize_t r1) noexc
         v_store(l.b_lanes + j*VW, v_set(l.b[j]))
 
 
+cdef void load_standard(const standard* by, const layer_arrays* first, Py_ssize_t height) noexcept nogil:
+    """mean and scale of the features, with 0 and 1 up to a whole vector: padding stays 0."""
+    cdef Py_ssize_t f
+    if by.mean == NULL or first.mean == NULL:
+        return
+    memcpy(<void*>by.mean, first.mean, first.n_in*sizeof(real))
+    memcpy(<void*>by.scale, first.scale, first.n_in*sizeof(real))
+    for f in range(first.n_in, height):
+        (<real*>by.scale)[f] = ONE
+
+
 cdef void load_weights(trainer* t, const layer_arrays* arrays) noexcept nogil:
     cdef int k
     cdef layer* l
+    load_standard(&t.by, arrays, t.X_height)
     for k in range(t.n_layers):
         l = &t.layers[k]
         pack_weights(arrays[k].W, l.n_out, l.n_in, l.W)
@@ -209,13 +232,13 @@ cdef void load_weights(trainer* t, const layer_arrays* arrays) noexcept nogil:
 
 cdef size_t arena_size(const layer_arrays* arrays, int n_layers, Py_ssize_t batch, int threads,
                        const method* how) noexcept nogil:
-    return lay_out(NULL, arrays, n_layers, batch, threads, how)
+    return lay_out(NULL, arrays, n_layers, batch, threads, how, NULL)
 
 
 cdef void prepare(void* arena, const layer_arrays* arrays, int n_layers, Py_ssize_t batch, int threads,
                   const method* how) noexcept nogil:
     cdef trainer* t = <trainer*>arena
-    lay_out(<char*>arena, arrays, n_layers, batch, threads, how)
+    lay_out(<char*>arena, arrays, n_layers, batch, threads, how, NULL)
     t.how = how[0]
     t.loss_constants[0] = <real>how.loss_parameter
     t.loss_constants[1] = <real>how.least_cost

@@ -1,13 +1,15 @@
 # Whole calls outside training: prediction in strips, one layer backwards, losses, elementwise arithmetic.
 
-cdef size_t predict_size(const layer_arrays* arrays, int n_layers, Py_ssize_t n, int threads) noexcept nogil:
-    return lay_out(NULL, arrays, n_layers, n, threads, NULL)
+cdef size_t predict_size(const layer_arrays* arrays, int n_layers, Py_ssize_t n, int threads,
+                         const void* shared) noexcept nogil:
+    return lay_out(NULL, arrays, n_layers, n, threads, NULL, <const trainer*>shared)
 
 
-cdef void predict_prepare(void* arena, const layer_arrays* arrays, int n_layers, Py_ssize_t n,
-                          int threads) noexcept nogil:
-    lay_out(<char*>arena, arrays, n_layers, n, threads, NULL)
-    load_weights(<trainer*>arena, arrays)
+cdef void predict_prepare(void* arena, const layer_arrays* arrays, int n_layers, Py_ssize_t n, int threads,
+                          const void* shared) noexcept nogil:
+    lay_out(<char*>arena, arrays, n_layers, n, threads, NULL, <const trainer*>shared)
+    if shared == NULL:
+        load_weights(<trainer*>arena, arrays)
 
 
 cdef void predict(const void* arena, matrix X, Py_ssize_t n, matrix out, const team* together,
@@ -36,12 +38,11 @@ cdef void predict(const void* arena, matrix X, Py_ssize_t n, matrix out, const t
 cdef size_t dense_backward_size(Py_ssize_t n_in, Py_ssize_t n_out, Py_ssize_t n) noexcept nogil:
     cdef layer_arrays arrays
     cdef method how
+    memset(&arrays, 0, sizeof(layer_arrays))
+    memset(&how, 0, sizeof(method))
     arrays.n_in = n_in
     arrays.n_out = n_out
-    arrays.activation = ACTIVATION_identity
-    arrays.dropout = 0
-    memset(&how, 0, sizeof(method))
-    return lay_out(NULL, &arrays, 1, n, 1, &how) + (n_in*round_up(smaller(n, BLOCK), PW) + 16)*sizeof(real)
+    return lay_out(NULL, &arrays, 1, n, 1, &how, NULL) + (n_in*round_up(smaller(n, BLOCK), PW) + 16)*sizeof(real)
 
 
 cdef void dense_backward(void* arena, const layer_arrays* arrays, matrix A, matrix dZ, Py_ssize_t n,
@@ -57,7 +58,7 @@ cdef void dense_backward(void* arena, const layer_arrays* arrays, matrix A, matr
     cdef examples data
     cdef Py_ssize_t first = 0, m, s, k, blocks = 0, top = 0
     memset(&how, 0, sizeof(method))
-    used = lay_out(<char*>arena, arrays, 1, n, 1, &how)
+    used = lay_out(<char*>arena, arrays, 1, n, 1, &how, NULL)
     l = &t.layers[0]
     w = &t.workers[0]
     load_weights(t, arrays)
@@ -69,7 +70,7 @@ cdef void dense_backward(void* arena, const layer_arrays* arrays, matrix A, matr
     data.order = NULL
     while first < n:
         m = smaller(t.block, n - first)
-        gather_elements(dZ, l.n_out, NULL, first, m, l.dZ, l.n_out)
+        gather_elements(dZ, l.n_out, &AS_IT_IS, NULL, first, m, l.dZ, l.n_out)
         s = 0
         while s < m:
             k = smaller(t.strip, m - s)
@@ -141,8 +142,8 @@ cdef void loss_of_logits(int loss, int activation, const double* constants, matr
     memset(cost, 0, sizeof(cost))
     while first < n:
         m = smaller(PW, n - first)
-        gather_elements(Z, rows, NULL, first, m, z, rows)
-        gather_elements(T, rows, NULL, first, m, t, rows)
+        gather_elements(Z, rows, &AS_IT_IS, NULL, first, m, z, rows)
+        gather_elements(T, rows, &AS_IT_IS, NULL, first, m, t, rows)
         if weights != NULL:
             memcpy(w, <const real*>weights + first, m*sizeof(real))
         if not logits:

@@ -1,0 +1,112 @@
+# Serving: a network frozen for predicting, with its weights laid out once.
+
+cdef class Predictor:
+    """A network that only predicts; the same bits as `forward`.
+
+    Calls from several threads do not disturb one another: each takes a scratch of its own, and the weights are only
+    read. Up to FEW_ROWS examples are predicted one by one, more of them in blocks.
+
+    Parameters
+    ----------
+    W, b, activations, standardize
+        As in `Trainer`; copied.
+    """
+    cdef Layers layers
+    cdef const kernel_table* table
+    cdef Arena rows, blocks
+    cdef Arena spare_rows, spare_blocks            # scratch that no call is using
+    cdef readonly Py_ssize_t n_in, n_out
+    cdef readonly object dtype
+    cdef double products
+
+    def __init__(self, list W, list b, list activations, standardize=None):
+        cdef int k
+        self.layers = Layers(W, b, activations, None, standardize)
+        self.table = self.layers.table
+        self.dtype = W[0].dtype.newbyteorder("=")
+        self.n_in = self.layers.arrays[0].n_in
+        self.n_out = self.layers.arrays[self.layers.count - 1].n_out
+        for k in range(self.layers.count):
+            self.products += <double>self.layers.arrays[k].n_in*self.layers.arrays[k].n_out
+        self.rows = Arena(self.table.rows_size(self.layers.arrays, self.layers.count))
+        self.table.rows_prepare(self.rows.m.start, self.layers.arrays, self.layers.count)
+        self.blocks = self.block_scratch(1, NULL)
+
+    cdef Arena block_scratch(self, int threads, const void* shared):
+        cdef Arena arena = Arena(self.table.predict_size(self.layers.arrays, self.layers.count, BLOCK, threads, shared))
+        self.table.predict_prepare(arena.m.start, self.layers.arrays, self.layers.count, BLOCK, threads, shared)
+        return arena
+
+    def one(self, cnp.ndarray x, cnp.ndarray out=None):
+        """The outputs (n_out) for one example x (n_in), or into `out`."""
+        cdef matrix X, A
+        if table_for(x) is not self.table or cnp.PyArray_NDIM(x) != 1 or cnp.PyArray_DIM(x, 0) != self.n_in:
+            raise ValueError(f"x: expected {self.n_in} numbers of dtype {self.dtype}, "
+                             f"got {x.dtype} of shape {np.shape(x)}")
+        if out is None:
+            out = cnp.PyArray_EMPTY(1, <cnp.npy_intp*>&self.n_out, cnp.PyArray_TYPE(x), 0)
+        elif (table_for(out) is not self.table or cnp.PyArray_NDIM(out) != 1
+              or cnp.PyArray_DIM(out, 0) != self.n_out or not cnp.PyArray_ISWRITEABLE(out)):
+            raise ValueError(f"out: expected {self.n_out} writable numbers of dtype {self.dtype}, "
+                             f"got {out.dtype} of shape {np.shape(out)}")
+        X.start = <char*>cnp.PyArray_DATA(x)
+        X.row_step = cnp.PyArray_STRIDE(x, 0)
+        X.column_step = 0
+        A.start = <char*>cnp.PyArray_DATA(out)
+        A.row_step = cnp.PyArray_STRIDE(out, 0)
+        A.column_step = 0
+        self.few(X, 1, A)
+        return out
+
+    cdef int few(self, matrix X, Py_ssize_t n, matrix out) except -1:
+        cdef Arena scratch = self.spare_rows
+        cdef fp_mode mode
+        self.spare_rows = None
+        if scratch is None:
+            scratch = Arena(self.table.rows_scratch(self.rows.m.start))
+        if n*self.products < 1e5:                  # some microseconds: letting go of the GIL would cost more
+            mode = fp_enter()
+            self.table.rows_predict(self.rows.m.start, scratch.m.start, X, n, out)
+            fp_leave(mode)
+        else:
+            with nogil:
+                mode = fp_enter()
+                self.table.rows_predict(self.rows.m.start, scratch.m.start, X, n, out)
+                fp_leave(mode)
+        self.spare_rows = scratch
+        return 0
+
+    def many(self, cnp.ndarray X, cnp.ndarray out=None, int n_threads=1):
+        """The outputs (n_out, n) for X (n_in, n), any strides, or into `out`."""
+        cdef Py_ssize_t n = X.shape[1]
+        cdef predict_call call
+        cdef Arena scratch
+        if out is None:
+            out = np.empty((self.n_out, n), self.dtype)
+        same_kind(X, self.table, "X")
+        shape_is(X, self.n_in, n, "X")
+        same_kind(out, self.table, "out")
+        shape_is(out, self.n_out, n, "out")
+        if not cnp.PyArray_ISWRITEABLE(out):
+            raise ValueError("out: expected a writable array")
+        call.X = as_matrix(X)
+        call.out = as_matrix(out)
+        if n == 0:
+            return out
+        if n <= FEW_ROWS:
+            self.few(call.X, n, call.out)
+            return out
+        scratch = self.spare_blocks if n_threads == 1 else None
+        if n_threads == 1:
+            self.spare_blocks = None
+        if scratch is None:
+            scratch = self.block_scratch(n_threads, self.blocks.m.start)
+        call.table = self.table
+        call.arena = scratch.m.start
+        call.n = n
+        with nogil:
+            call.together = new_team(pool_enter(n_threads))
+            pool_run(run_predict, &call, call.together.size)
+        if n_threads == 1:
+            self.spare_blocks = scratch
+        return out
