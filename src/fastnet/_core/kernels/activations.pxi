@@ -18,8 +18,8 @@ cdef extern from "choose.h" nogil:
     lanes activation_of(int code, lanes z, lanes* slope)
     lanes loss_of(int code, lanes z, lanes t, lanes parameter, lanes* dz)
     const int* SLOPE_END
-    void (*ACTIVATE_PANEL[13])(real*, real*, Py_ssize_t, int) noexcept nogil
-    void (*ACTIVATE_ARRAY[13])(const real*, real*, real*, Py_ssize_t) noexcept nogil
+    void (*ACTIVATE_PANEL[14])(real*, real*, Py_ssize_t, int) noexcept nogil
+    void (*ACTIVATE_ARRAY[14])(const real*, real*, real*, Py_ssize_t) noexcept nogil
     void (*LOSS_PANEL[13])(real*, const real*, const real*, const real*, const real*, Py_ssize_t,
                            Py_ssize_t, real*) noexcept nogil
 
@@ -127,6 +127,17 @@ cdef inline lanes sigmoid_of(lanes z) noexcept nogil:
 cdef inline lanes sigmoid "fastnet_sigmoid"(lanes z, lanes* slope) noexcept nogil:
     """a = 1/(1 + e^-z), within 2 ULP; a' = a (1 - a), rounded as a - a^2 with one fma."""
     cdef lanes a = sigmoid_of(z)
+    slope[0] = v_fnma(a, a, a)
+    return a
+
+
+cdef inline lanes logistic "fastnet_logistic"(lanes z, lanes* slope) noexcept nogil:
+    """The sigmoid as scikit-learn rounds it: a = 1/(1 + e) or e/(1 + e), e = e^-|z|, within 2.5 ULP; a' = a - a^2.
+
+    On data that saturates it, a' lives on how a rounds near 1, and so does how like scikit-learn's a fit goes.
+    """
+    cdef lanes e = exp_of_negative(v_negabs(z))
+    cdef lanes a = v_div(v_if_negative(z, e, v_set(1)), v_add(v_set(1), e))
     slope[0] = v_fnma(a, a, a)
     return a
 

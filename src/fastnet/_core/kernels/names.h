@@ -11,6 +11,7 @@
 #define ACTIVATIONS(ROW) \
     ROW(identity, END_STORE) \
     ROW(sigmoid, END_SIGMOID) \
+    ROW(logistic, END_SIGMOID) \
     ROW(tanh, END_TANH) \
     ROW(relu, END_KEPT) \
     ROW(leaky_relu, END_KEPT) \
