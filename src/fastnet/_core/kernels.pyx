@@ -1,8 +1,8 @@
 """The kernels of one build: all arithmetic of fastnet, compiled once for each instruction set and dtype.
 
 Nothing here touches Python or allocates; engine.pyx calls through the table that this module hands out in a
-capsule. Read product.pxi for the matrix products, passes.pxi for the forward and backward pass, optimizers.pxi
-for a step, epoch.pxi for batches and epochs.
+capsule. Read product.pxi for the matrix products, passes.pxi for the forward and backward pass,
+optimizers.pxi for a step, epoch.pxi for batches and epochs.
 """
 from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport sqrt
@@ -16,6 +16,7 @@ cdef extern from *:
     const char* FASTNET_ISA_NAME
 
 include "kernels/panels.pxi"
+include "kernels/elementary.pxi"
 include "kernels/activations.pxi"
 include "kernels/product.pxi"
 include "kernels/losses.pxi"

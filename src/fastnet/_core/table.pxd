@@ -11,7 +11,8 @@ cdef extern from "table.h" nogil:
 
     enum: ACTIVATION_identity, ACTIVATION_softmax, ACTIVATION_exp, ACTIVATION_COUNT
     enum: LOSS_cross_entropy, LOSS_COUNT
-    enum: OPTIMIZER_sgd, OPTIMIZER_momentum, OPTIMIZER_adam, OPTIMIZER_adamw, OPTIMIZER_rmsprop, OPTIMIZER_COUNT
+    enum: OPTIMIZER_sgd, OPTIMIZER_momentum, OPTIMIZER_adam, OPTIMIZER_adamw, OPTIMIZER_rmsprop
+    enum: OPTIMIZER_COUNT
     const char** ACTIVATION_NAMES
     const char** LOSS_NAMES
     const char** OPTIMIZER_NAMES
@@ -78,7 +79,7 @@ cdef extern from "table.h" nogil:
         void (*bce_cost_of_a)(const void*, const void*, Py_ssize_t, void*) noexcept nogil
         void (*softmax_backward)(const void*, const void*, void*, Py_ssize_t, Py_ssize_t) noexcept nogil
         size_t (*loss_size)(Py_ssize_t) noexcept nogil
-        void (*loss)(int, int, const double*, matrix, matrix, const void*, Py_ssize_t, Py_ssize_t, void*, void*,
-                     matrix) noexcept nogil
+        void (*loss)(int, int, const double*, matrix, matrix, const void*, Py_ssize_t, Py_ssize_t, void*,
+                     void*, matrix) noexcept nogil
         int (*all_finite)(const void*, Py_ssize_t) noexcept nogil
         double (*fma_flops)(Py_ssize_t) noexcept nogil

@@ -14,8 +14,8 @@ cdef struct train_call:
 cdef void run_train(void* arguments, int thread) noexcept nogil:
     cdef train_call* c = <train_call*>arguments
     cdef fp_mode mode = fp_enter()
-    c.table.train(c.arena, &c.data, c.batch, c.first, c.last, c.rates, c.rates_step, &c.told, &c.together, thread)
-    fp_leave(mode)
+    c.table.train(c.arena, &c.data, c.batch, c.first, c.last, c.rates, c.rates_step, &c.told, &c.together,
+    thread) fp_leave(mode)
 
 
 cdef struct gradients_call:
@@ -55,7 +55,8 @@ cdef class Trainer:
     momentum, nesterov, beta_1, beta_2, epsilon, weight_decay : float, bool
         Of the optimiser; beta_2 is the rho of rmsprop.
     l2 : float
-        The cost of a batch gains l2/2 times the sum of the squares of all W, over the sum of the examples' weights.
+        The cost of a batch gains l2/2 times the sum of the squares of all W, over the sum of the examples'
+        weights.
     clip_norm : float
         The most that the norm of the gradient may be; 0: no limit.
     dropout : list of float, optional
@@ -81,8 +82,8 @@ cdef class Trainer:
 
     def __init__(self, list W, list b, list activations, Py_ssize_t batch_size, int n_threads=1, *,
                  str loss="bce", double loss_parameter=1.0, str optimizer="sgd", double momentum=0.0,
-                 bint nesterov=False, double beta_1=0.9, double beta_2=0.999, double epsilon=1e-8, double l2=0.0,
-                 double weight_decay=0.0, double clip_norm=0.0, list dropout=None, uint64_t seed=0,
+                 bint nesterov=False, double beta_1=0.9, double beta_2=0.999, double epsilon=1e-8, double
+                 l2=0.0, double weight_decay=0.0, double clip_norm=0.0, list dropout=None, uint64_t seed=0,
                  double cost_clip=0.0, double cost_scale=1.0, standardize=None):
         if batch_size < 1:
             raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
@@ -174,7 +175,7 @@ cdef class Trainer:
         cdef Py_ssize_t n = X.shape[1], batches = (n + self.batch - 1)//self.batch, piece, done
         cdef cnp.ndarray rates = np.asarray(learning_rate, np.float64)
         cdef double total = 0, started, spent
-        if cnp.PyArray_NDIM(rates) != 0 and (cnp.PyArray_NDIM(rates) != 1 or cnp.PyArray_SIZE(rates) != batches):
+        if cnp.PyArray_NDIM(rates) > 1 or cnp.PyArray_NDIM(rates) == 1 and cnp.PyArray_SIZE(rates) != batches:
             raise ValueError(f"learning_rate: expected a number or {batches}, got shape {np.shape(rates)}")
         rates = np.ascontiguousarray(rates)
         self.examples_done = 0
@@ -226,7 +227,7 @@ cdef class Trainer:
         return total
 
     cdef Py_ssize_t first_piece(self, Py_ssize_t n):
-        """Batches that take about 10 ms at 30 GFLOP/s, 6 flops for each weight and example; or all, if few more."""
+        """Batches that take about 10 ms at 30 GFLOP/s, 6 flops for a weight and example; or all, if few more."""
         cdef double flops = 0
         cdef Py_ssize_t piece
         cdef int k
@@ -250,7 +251,7 @@ cdef class Trainer:
         return self.cost_scale*sum_in_double(self.costs, blocks)
 
     def gradients(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray weights=None):
-        """The gradients summed over all examples, without l2 and dropout: lists of dW and db, and the summed cost.
+        """Sums over all examples, without l2 and dropout: lists of dW and db, and the cost.
 
         The trainer's batch must be n.
         """
@@ -262,7 +263,7 @@ cdef class Trainer:
         return dW, db, cost
 
     def loss(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray weights=None):
-        """The summed cost of any number of examples, without l2 and dropout, by the weights as they are now."""
+        """The summed cost of any number of examples by the weights as they are now, without l2 and dropout."""
         return self.sums(X, T, weights, NULL)
 
     def predict(self, cnp.ndarray X, cnp.ndarray out=None):
@@ -309,7 +310,8 @@ cdef class Trainer:
         for name in self.moment_names():
             wanted = [[f"{name}.{k}.{letter}" for k in range(self.layers.count)] for letter in "Wb"]
             if missing := [key for keys in wanted for key in keys if key not in moments]:
-                raise ValueError(f"moments: expected {', '.join(missing)}, got {', '.join(moments) or 'none'}")
+                raise ValueError(f"moments: expected {', '.join(missing)}, got "
+                                 f"{', '.join(moments) or 'none'}")
             W, b = [[moments[key] for key in keys] for keys in wanted]
             parts.append(self.layers.like(W, b))
         for which, part in enumerate(parts, 1):

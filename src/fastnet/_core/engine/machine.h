@@ -1,5 +1,5 @@
-/* machine: what the engine asks of the machine: memory for an arena, the time, and a known floating-point mode. */
-#ifndef FASTNET_MACHINE_H
+/* machine: what the engine asks of the machine: memory for an arena, the time, and a known floating-point
+mode. */ #ifndef FASTNET_MACHINE_H
 #define FASTNET_MACHINE_H
 #include <stdint.h>
 #include <stdlib.h>

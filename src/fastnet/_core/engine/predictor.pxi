@@ -3,8 +3,8 @@
 cdef class Predictor:
     """A network that only predicts; the same bits as `forward`.
 
-    Calls from several threads do not disturb one another: each takes a scratch of its own, and the weights are only
-    read. Up to FEW_ROWS examples are predicted one by one, more of them in blocks.
+    Calls from several threads do not disturb one another: each takes a scratch of its own, and the weights
+    are only read. Up to FEW_ROWS examples are predicted one by one, more of them in blocks.
 
     Parameters
     ----------
@@ -33,8 +33,10 @@ cdef class Predictor:
         self.blocks = self.block_scratch(1, NULL)
 
     cdef Arena block_scratch(self, int threads, const void* shared):
-        cdef Arena arena = Arena(self.table.predict_size(self.layers.arrays, self.layers.count, BLOCK, threads, shared))
-        self.table.predict_prepare(arena.m.start, self.layers.arrays, self.layers.count, BLOCK, threads, shared)
+        cdef const layer_arrays* layers = self.layers.arrays
+        cdef int count = self.layers.count
+        cdef Arena arena = Arena(self.table.predict_size(layers, count, BLOCK, threads, shared))
+        self.table.predict_prepare(arena.m.start, layers, count, BLOCK, threads, shared)
         return arena
 
     def one(self, cnp.ndarray x, cnp.ndarray out=None):

@@ -1,19 +1,21 @@
 # The losses, on vectors and on panels; and the output layer of one unit.
 #
-# A loss is a function of one vector, `name`(z, t, parameter, &dz) -> J, with a row in names.h: from the logits
-# z where that says so, and dz is then dJ/dz; else from the outputs a, and dz is dJ/da. So nothing is divided by a
-# rounded zero and no logarithm is taken of one.
+# A loss is a function of one vector, `name`(z, t, parameter, &dz) -> J, with a row in names.h: from the
+# logits z where that says so, and dz is then dJ/dz; else from the outputs a, and dz is dJ/da. So nothing is
+# divided by a rounded zero and no logarithm is taken of one.
 
 cdef inline lanes bce "fastnet_loss_bce"(lanes z, lanes t, lanes parameter, lanes* dz) noexcept nogil:
     """J = -t log a - (1 - t) log(1 - a), a = sigmoid z, as max(z, 0) - z t + log(1 + e^-|z|); dJ/dz = a - t.
 
-    dJ/dz = dJ/da da/dz = (a - t)/(a (1 - a)) a (1 - a) = a - t: nothing is divided. Finite for every finite z.
+    dJ/dz = dJ/da da/dz = (a - t)/(a (1 - a)) a (1 - a) = a - t: nothing is divided. Finite for every finite
+    z.
     """
     dz[0] = v_sub(sigmoid_of(z), t)
     return v_add(v_fnma(z, t, v_max(z, v_zero())), log1p_of_fraction(exp_of_negative(v_negabs(z))))
 
 
-cdef inline lanes clipped_bce "fastnet_loss_clipped_bce"(lanes z, lanes t, lanes least, lanes* dz) noexcept nogil:
+cdef inline lanes clipped_bce "fastnet_loss_clipped_bce"(lanes z, lanes t, lanes least,
+                                                         lanes* dz) noexcept nogil:
     """bce whose J is that of a cut to [least, 1 - least], from a itself and 1 - a as they are rounded.
 
     What scikit-learn tells of a fit, and stops by; dJ/dz is that of bce.
@@ -59,7 +61,7 @@ cdef inline lanes huber "fastnet_loss_huber"(lanes a, lanes t, lanes delta, lane
 
 
 cdef inline lanes quantile "fastnet_loss_quantile"(lanes a, lanes t, lanes q, lanes* da) noexcept nogil:
-    """J = q (t - a) for a < t, else (1 - q)(a - t) (Koenker and Bassett 1978); dJ/da = -q, 1 - q, or 0 at 0."""
+    """J = q (t - a) for a < t, else (1 - q)(a - t); dJ/da = -q, 1 - q, or 0 at 0 (Koenker, Bassett 1978)."""
     cdef lanes r = v_sub(a, t)
     da[0] = if_positive(r, v_sub(v_set(1), q), v_if_negative(r, v_sub(v_zero(), q), v_zero()))
     return v_mul(da[0], r)
@@ -74,14 +76,15 @@ cdef inline void add_cost(real* cost, int v, lanes J, Py_ssize_t left) noexcept 
     v_store(cost + v % LV*VW, v_add(v_load(cost + v % LV*VW), J))
 
 
-cdef inline void loss_vectors "fastnet_loss_vectors"(const int code, real* Z, const real* T, const real* weights,
-                                                     const real* S, const real* constants, Py_ssize_t rows,
-                                                     Py_ssize_t n, real* cost) noexcept nogil:
+cdef inline void loss_vectors "fastnet_loss_vectors"(const int code, real* Z, const real* T,
+                                                     const real* weights, const real* S,
+                                                     const real* constants, Py_ssize_t rows, Py_ssize_t n,
+                                                     real* cost) noexcept nogil:
     """Z -> dZ in place for rows x n examples of one panel, and their cost added to 16 lanes.
 
     Both times the examples' weights. With S, Z holds A, and S the slopes of its activation. Lanes past n get
-    dZ = 0. constants: the loss's parameter, and the least and the most that a cost counts. `code` is a literal:
-    see choose.h.
+    dZ = 0. constants: the loss's parameter, and the least and the most that a cost counts. `code` is a
+    literal: see choose.h.
     """
     cdef lanes J, dz, w, p = v_set(constants[0])
     cdef lanes least = v_set(constants[1]), most = v_set(constants[2])
@@ -165,11 +168,12 @@ cdef struct output_unit:
     int end                     # how the slope of the layer below comes: END_... of tiles.h
 
 
-cdef inline void output_vectors(const int V, const int end, const output_unit* u, int v0, bint first, bint last,
-                                const real* dz, real* A, const real* S) noexcept nogil:
+cdef inline void output_vectors(const int V, const int end, const output_unit* u, int v0, bint first,
+                                bint last, const real* dz, real* A, const real* S) noexcept nogil:
     """V vectors of a panel from vector v0 on. V is a literal: LV groups of lanes at once, or one vector.
 
-    So is end; S is where slopes are, those of END_KEPT or A itself. first, last: whether these are the first and the last of the leaf that fall into their lanes.
+    So is end; S is where slopes are, those of END_KEPT or A itself. first, last: whether these are the first
+    and the last of the leaf that fall into their lanes.
     """
     cdef int groups = LV if V > 1 else 1
     cdef lanes[LV] dW

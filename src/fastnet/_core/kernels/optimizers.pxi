@@ -5,12 +5,15 @@
 #     sgd       W -= rate g
 #     momentum  v = momentum v - rate g; W += v, or with Nesterov W += momentum v - rate g
 #     adam      m = beta_1 m + (1 - beta_1) g; v = beta_2 v + (1 - beta_2) g^2
-#               W -= rate sqrt(1 - beta_2^t)/(1 - beta_1^t) m/(sqrt v + epsilon)       (Kingma and Ba 2015, sec. 2)
-#     adamw     the same after W -= rate weight_decay W                                (Loshchilov, Hutter 2019)
+#               W -= rate sqrt(1 - beta_2^t)/(1 - beta_1^t) m/(sqrt v + epsilon)       (Kingma and Ba 2015,
+# sec. 2)
+#     adamw     the same after W -= rate weight_decay W                                (Loshchilov, Hutter
+# 2019)
 #     rmsprop   v = beta_2 v + (1 - beta_2) g^2; u = g/(sqrt v + epsilon)              (Tieleman, Hinton 2012)
 #               W -= rate u, or with momentum m = momentum m + u; W -= rate m
 #
-# Plain gradient descent on a batch of one block needs none of this: the tiles of the gradient's product update W.
+# Plain gradient descent on a batch of one block needs none of this: the tiles of the gradient's product
+# update W.
 
 cdef struct step:               # what is the same for all weights in a batch
     real inverse                # 1/sum of the examples' weights
@@ -96,8 +99,8 @@ cdef inline void step_all(const int optimizer, const trainer* t, const step* s, 
         step_vector(optimizer, t, s, bias, <int>(n - i), W + i, dW + i, first + i, second + i)
 
 
-cdef void step_numbers(const trainer* t, const step* s, const layer* l, bint bias, Py_ssize_t at, Py_ssize_t n,
-                       const real* gradient) noexcept nogil:
+cdef void step_numbers(const trainer* t, const step* s, const layer* l, bint bias, Py_ssize_t at,
+                       Py_ssize_t n, const real* gradient) noexcept nogil:
     """n contiguous numbers of W or of b, from number `at` on; gradient: dW or db itself."""
     cdef real* W = part(l, 0, bias) + at
     cdef real* first = part(l, 1, bias) + at if l.state[0] != NULL else NULL
@@ -208,7 +211,8 @@ cdef void clip_gradient(const trainer* t, step* s, team* together, int thread) n
     cdef real* squares = t.squares + units
     cdef layer* l
     cdef real norm, limit = <real>t.how.clip_norm, one = 1
-    cdef int k, v
+    cdef lanes g
+    cdef int k
     cdef real* d
     cdef const real* w
     for k in range(t.n_layers):
@@ -219,7 +223,8 @@ cdef void clip_gradient(const trainer* t, step* s, team* together, int thread) n
             d = l.dW + (p*l.n_out + r0)*PW
             w = l.W + (p*l.n_out + r0)*PW
             for r in range((r1 - r0)*PV):
-                v_store(d + r*VW, v_mul(v_set(s.inverse), v_fma(v_set(s.l2), v_load(w + r*VW), v_load(d + r*VW))))
+                g = v_fma(v_set(s.l2), v_load(w + r*VW), v_load(d + r*VW))
+                v_store(d + r*VW, v_mul(v_set(s.inverse), g))
         row_squares(l.dW, l.n_out, l.n_in, r0, r1, t.workers[thread].sums, squares)
         for r in range(r0, r1):
             l.db[r] *= s.inverse

@@ -30,17 +30,17 @@ cdef void forward_layer(const worker* w, const layer* l, int activation, bint ke
     x.end = END_STORE
     product_rows(&x, 0, l.n_out, 0, panels)
     for j in range(panels):
-        activate_panel(activation, x.C + j*l.n_out*PW, l.S + (first + j*PW)*l.n_out if keep else NULL, l.n_out,
-                       vectors_in_panel(n, j))
+        activate_panel(activation, x.C + j*l.n_out*PW, l.S + (first + j*PW)*l.n_out if keep else NULL,
+                       l.n_out, vectors_in_panel(n, j))
 
 
 cdef void drop(const trainer* t, const layer* l, uint64_t key, Py_ssize_t in_batch, Py_ssize_t first,
                Py_ssize_t n) noexcept nogil:
-    """Each output of a layer and its slope become 0, with the layer's probability, or are scaled up to make good.
+    """Each output of a layer and its slope become 0, with the layer's probability, or are scaled up for it.
 
-    (Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov 2014.) Unit r and example m of the batch have the
-    16 bits number m % 4 of draw r*ceil(batch/4) + m//4, whatever the strip and the thread. in_batch: where in
-    the batch the n examples start, first: where in the block.
+    (Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov 2014.) Unit r and example m of the batch have
+    the 16 bits number m % 4 of draw r*ceil(batch/4) + m//4, whatever the strip and the thread. in_batch:
+    where in the batch the n examples start, first: where in the block.
     """
     cdef Py_ssize_t j, r, m, i, at, V, draws = ceil_div(t.batch, 4)
     cdef real keep = <real>(65536.0/(65536 - l.dropout))
@@ -67,8 +67,8 @@ cdef void forward(const trainer* t, const worker* w, Py_ssize_t first, Py_ssize_
                   Py_ssize_t in_batch, uint64_t step_number) noexcept nogil:
     """All layers on the n examples in w.X, which start at `first` of the block and at in_batch of the batch.
 
-    Unless predicting, the last layer stops at its logits Z where the loss starts from them; for a backward pass,
-    the layers' inputs are kept transposed.
+    Unless predicting, the last layer stops at its logits Z where the loss starts from them; for a backward
+    pass, the layers' inputs are kept transposed.
     """
     cdef const real* A_in = w.X
     cdef Py_ssize_t height = t.X_height, j
@@ -114,8 +114,8 @@ cdef void loss_and_output(const trainer* t, const worker* w, Py_ssize_t first, P
                           bint alone) noexcept nogil:
     """Z of the last layer becomes dZ; the cost of each leaf goes to its 16 lanes.
 
-    With one output unit, and unless the cost is all that is wanted, also dZ of the layer below and the sums of
-    both gradients: alone, one total; in a team, a total for each leaf, added up later.
+    With one output unit, and unless the cost is all that is wanted, also dZ of the layer below and the sums
+    of both gradients: alone, one total; in a team, a total for each leaf, added up later.
     """
     cdef layer* last = &t.layers[t.n_layers - 1]
     cdef layer* below = last - 1 if t.one_unit else last

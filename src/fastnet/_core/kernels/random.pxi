@@ -1,8 +1,9 @@
 # SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014), used as a
-# counter: draw i of a key is mix(key + (i + 1) G). Fixed for ever: the same seed gives the same draws in every
-# version. fastnet.reference has it in NumPy.
+# counter: draw i of a key is mix(key + (i + 1) G). Fixed for ever: the same seed gives the same draws in
+# every version. fastnet.reference has it in NumPy.
 #
-# Streams of a seed: 0, 1, ... are the epochs of a shuffle, 2^62 + k the dropout of layer k, 2^63 + k its weights.
+# Streams of a seed: 0, 1, ... are the epochs of a shuffle, 2^62 + k the dropout of layer k, 2^63 + k its
+# weights.
 
 cdef uint64_t G = 0x9E3779B97F4A7C15
 

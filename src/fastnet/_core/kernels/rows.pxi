@@ -2,8 +2,8 @@
 #
 #     A (n, n_out) = f(b' + A_in (n, n_in) W')
 #
-# The tile is that of product.pxi with examples as rows of P, and W' as Q. Each sum is the same chain over the inputs
-# that starts from the bias, so the bits are those of any batch.
+# The tile is that of product.pxi with examples as rows of P, and W' as Q. Each sum is the same chain over
+# the inputs that starts from the bias, so the bits are those of any batch.
 
 cdef struct row_layer:
     Py_ssize_t n_in, n_out
@@ -68,7 +68,8 @@ cdef size_t rows_scratch(const void* arena) noexcept nogil:
     return 2*FEW_ROWS*(<const row_network*>arena).widest*sizeof(real)
 
 
-cdef inline void gather_few(const row_network* t, matrix X, Py_ssize_t n, Py_ssize_t F, real* A) noexcept nogil:
+cdef inline void gather_few(const row_network* t, matrix X, Py_ssize_t n, Py_ssize_t F,
+                            real* A) noexcept nogil:
     """n examples as the rows of a panel matrix, standardised."""
     cdef Py_ssize_t i, f, p, m
     cdef const char* x

@@ -25,8 +25,8 @@ typedef struct {                /* one layer as Python holds it */
     double dropout;             /* share of its outputs that training sets to 0 */
     matrix W;                   /* (n_out, n_in): weights in, or out; or gradients out */
     void *b;                    /* (n_out) */
-    /* of the first layer, (n_in) each, or NULL: its input is (x - mean)/scale, worked out while x is gathered */
-    const void *mean, *scale;
+    /* of the first layer, (n_in) each, or NULL: its input is (x - mean)/scale, worked out while x is
+    gathered */ const void *mean, *scale;
 } layer_arrays;
 
 typedef struct {                /* examples to train on */
@@ -35,14 +35,16 @@ typedef struct {                /* examples to train on */
     const ptrdiff_t *order;     /* example at position p is column order[p]; NULL: column p */
 } examples;
 
-typedef struct {                /* how to train: codes of names.h, formulas in losses.pxi and optimizers.pxi */
+typedef struct {                /* how to train: codes of names.h, formulas in losses.pxi and optimizers.pxi
+*/
     int loss, optimizer, nesterov;
     double loss_parameter, least_cost, most_cost;
     double momentum, beta_1, beta_2, epsilon, l2, weight_decay, clip_norm;
     uint64_t seed;              /* of the dropout */
 } method;
 
-/* What a call of `train` or `gradients` tells: sums over the examples of each block, the sum of the weights of
+/* What a call of `train` or `gradients` tells: sums over the examples of each block, the sum of the weights
+of
  * each batch, and the sum of W^2 as the batch found it (only with l2). */
 typedef struct { void *block_costs, *batch_weights, *batch_squares; } report;
 
@@ -54,11 +56,12 @@ typedef struct {
 
     /* Training. The arena is zeroed memory of arena_size bytes, aligned to 64, and holds everything a trainer
      * needs for teams of up to `threads`. */
-    size_t (*arena_size)(const layer_arrays *layers, int n_layers, ptrdiff_t batch, int threads, const method *how);
+    size_t (*arena_size)(const layer_arrays *layers, int n_layers, ptrdiff_t batch, int threads,
+                         const method *how);
     void (*prepare)(void *arena, const layer_arrays *layers, int n_layers, ptrdiff_t batch, int threads,
                     const method *how);
-    /* batches of `batch` examples from position `first` up to `last` of the order; rates: one for each batch */
-    void (*train)(void *arena, const examples *data, ptrdiff_t batch, ptrdiff_t first, ptrdiff_t last,
+    /* batches of `batch` examples from position `first` up to `last` of the order; rates: one for each batch
+    */ void (*train)(void *arena, const examples *data, ptrdiff_t batch, ptrdiff_t first, ptrdiff_t last,
                   const double *rates, ptrdiff_t rates_step, const report *told, team *together, int thread);
     /* sums over n examples, without l2 and dropout */
     void (*gradients)(void *arena, const examples *data, ptrdiff_t n, const layer_arrays *out,
@@ -75,13 +78,14 @@ typedef struct {
 
     /* Prediction: A of the last layer, (n_out, n), for n examples. With `shared`, another arena of the same
      * network, the weights are read there, and the new one holds buffers only. */
-    size_t (*predict_size)(const layer_arrays *layers, int n_layers, ptrdiff_t n, int threads, const void *shared);
+    size_t (*predict_size)(const layer_arrays *layers, int n_layers, ptrdiff_t n, int threads,
+                           const void *shared);
     void (*predict_prepare)(void *arena, const layer_arrays *layers, int n_layers, ptrdiff_t n, int threads,
                             const void *shared);
     void (*predict)(const void *arena, matrix X, ptrdiff_t n, matrix out, const team *together, int thread);
 
-    /* The same for at most FEW_ROWS examples, the same bits, with nothing to prepare in a call: see rows.pxi */
-    size_t (*rows_size)(const layer_arrays *layers, int n_layers);
+    /* The same for at most FEW_ROWS examples, the same bits, with nothing to prepare in a call: see rows.pxi
+    */ size_t (*rows_size)(const layer_arrays *layers, int n_layers);
     void (*rows_prepare)(void *arena, const layer_arrays *layers, int n_layers);
     size_t (*rows_scratch)(const void *arena);
     void (*rows_predict)(const void *arena, void *scratch, matrix X, ptrdiff_t n, matrix out);
@@ -96,11 +100,11 @@ typedef struct {
     void (*multiply)(const void *a, const void *b, void *out, ptrdiff_t n);
     void (*subtract)(const void *a, const void *b, void *out, ptrdiff_t n);
     void (*sigmoid_backward)(const void *dA, const void *A, void *out, ptrdiff_t n);
-    void (*bce_cost_of_a)(const void *A, const void *T, ptrdiff_t n, void *sums);           /* one number a BLOCK */
+    void (*bce_cost_of_a)(const void *A, const void *T, ptrdiff_t n, void *sums);   /* one number a BLOCK */
     /* softmax backwards: dZ (rows, n) of C-contiguous A and dA */
     void (*softmax_backward)(const void *A, const void *dA, void *out, ptrdiff_t rows, ptrdiff_t n);
-    /* the loss of logits Z (rows, n): one number a BLOCK, and dZ unless that is NULL; scratch: loss_size bytes */
-    size_t (*loss_size)(ptrdiff_t rows);
+    /* the loss of logits Z (rows, n): one number a BLOCK, and dZ unless that is NULL; scratch: loss_size
+    bytes */ size_t (*loss_size)(ptrdiff_t rows);
     void (*loss)(int loss, int activation, const double *constants, matrix Z, matrix T, const void *weights,
                  ptrdiff_t rows, ptrdiff_t n, void *scratch, void *costs, matrix dZ);
     int (*all_finite)(const void *x, ptrdiff_t n);

@@ -2,7 +2,7 @@
 # laid out in one arena.
 
 cdef enum:
-    FEW_OUTPUTS = 4             # below, targets are gathered number by number; else as rows, through registers
+    FEW_OUTPUTS = 4             # fewer targets are gathered number by number, more through registers
 
 
 cdef struct layer:
@@ -96,9 +96,9 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
     About, in numbers, with n_k units in layer k, B = min(batch, 1024) and S = B or 64 (narrow networks):
     sum n_k n_k-1 (1 + levels + states) for weights, gradients and what the optimiser keeps, 2 B sum n_k for
     activations and their transposes (3 B where slopes are kept), and for each thread S (n_0 + n_last) for
-    examples, 48 max n_k for sums and, in wide networks, 1 MB for packed blocks; with more than one, B/2 max n_k
-    for the sums of leaves. When predicting (how is NULL): S for each thread instead of 2 B, and no weights if they
-    are shared with another arena.
+    examples, 48 max n_k for sums and, in wide networks, 1 MB for packed blocks; with more than one, B/2 max
+    n_k for the sums of leaves. When predicting (how is NULL): S for each thread instead of 2 B, and no
+    weights if they are shared with another arena.
     """
     cdef bint training = how != NULL
     cdef trainer counted
@@ -108,7 +108,8 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
     cdef layer* l
     cdef worker* w
     cdef size_t used = round_up(sizeof(trainer), 64)
-    cdef Py_ssize_t weights = 0, widest = 0, units = 0, examples, levels, g, outputs = arrays[n_layers - 1].n_out
+    cdef Py_ssize_t weights = 0, widest = 0, units = 0, examples, levels, g
+    cdef Py_ssize_t outputs = arrays[n_layers - 1].n_out
     cdef int k, i
     cdef bint wide = False
     if base != NULL:

@@ -42,7 +42,8 @@ cdef size_t dense_backward_size(Py_ssize_t n_in, Py_ssize_t n_out, Py_ssize_t n)
     memset(&how, 0, sizeof(method))
     arrays.n_in = n_in
     arrays.n_out = n_out
-    return lay_out(NULL, &arrays, 1, n, 1, &how, NULL) + (n_in*round_up(smaller(n, BLOCK), PW) + 16)*sizeof(real)
+    return (lay_out(NULL, &arrays, 1, n, 1, &how, NULL)
+            + (n_in*round_up(smaller(n, BLOCK), PW) + 16)*sizeof(real))
 
 
 cdef void dense_backward(void* arena, const layer_arrays* arrays, matrix A, matrix dZ, Py_ssize_t n,

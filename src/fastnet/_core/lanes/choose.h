@@ -1,8 +1,8 @@
 /* choose: from a code to the function of an activation or a loss, with rows of names.h.
  *
  * The functions stand in activations.pxi and losses.pxi, one for a vector each; so do the loops over panels,
- * whose `code` is a literal in each function written here. Cython has no templates, so the preprocessor writes
- * them, as it writes the tiles.
+ * whose `code` is a literal in each function written here. Cython has no templates, so the preprocessor
+ writes * them, as it writes the tiles.
  */
 #ifndef FASTNET_CHOOSE_H
 #define FASTNET_CHOOSE_H
@@ -51,7 +51,8 @@ LOSSES(LOSS_FUNCTION)
 #define ARRAY_FUNCTION(name, _) activate_array_##name,
 #define LOSS_PANEL_FUNCTION(name, _) loss_panel_##name,
 static void (*const ACTIVATE_PANEL[])(real *, real *, ptrdiff_t, int) = {ACTIVATIONS(PANEL_FUNCTION)};
-static void (*const ACTIVATE_ARRAY[])(const real *, real *, real *, ptrdiff_t) = {ACTIVATIONS(ARRAY_FUNCTION)};
+static void (*const ACTIVATE_ARRAY[])(const real *, real *, real *, ptrdiff_t) = {
+    ACTIVATIONS(ARRAY_FUNCTION)};
 static void (*const LOSS_PANEL[])(real *, const real *, const real *, const real *, const real *, ptrdiff_t,
                                   ptrdiff_t, real *) = {LOSSES(LOSS_PANEL_FUNCTION)};
 

@@ -26,7 +26,8 @@ typedef int32_t bits;
 #  define IF_DOUBLE(d, f) f
 #endif
 #define MANTISSA_BITS IF_DOUBLE(52, 23)
-/* v_exponent(x) is floor(log2 x) of a positive normal x. As integers are added to the bits of 2^52 (2^23), they
+/* v_exponent(x) is floor(log2 x) of a positive normal x. As integers are added to the bits of 2^52 (2^23),
+they
  * become whole numbers beyond it. */
 #define EXPONENT_MAGIC IF_DOUBLE(4503599627370496.0, 8388608.0f)
 #define EXPONENT_BIAS IF_DOUBLE(1023.0, 127.0f)
