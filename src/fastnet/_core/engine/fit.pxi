@@ -15,7 +15,8 @@ cdef void run_train(void* arguments, int thread) noexcept nogil:
     cdef train_call* c = <train_call*>arguments
     cdef fp_mode mode = fp_enter()
     c.table.train(c.arena, &c.data, c.batch, c.first, c.last, c.rates, c.rates_step, &c.told, &c.together,
-    thread) fp_leave(mode)
+                  thread)
+    fp_leave(mode)
 
 
 cdef struct gradients_call:
@@ -227,7 +228,7 @@ cdef class Trainer:
         return total
 
     cdef Py_ssize_t first_piece(self, Py_ssize_t n):
-        """Batches that take about 10 ms at 30 GFLOP/s, 6 flops for a weight and example; or all, if few more."""
+        """Batches that take about 10 ms at 30 GFLOP/s, 6 flops for a weight and example; all, if few more."""
         cdef double flops = 0
         cdef Py_ssize_t piece
         cdef int k
@@ -263,7 +264,7 @@ cdef class Trainer:
         return dW, db, cost
 
     def loss(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray weights=None):
-        """The summed cost of any number of examples by the weights as they are now, without l2 and dropout."""
+        """The summed cost of any number of examples by the weights of now, without l2 and dropout."""
         return self.sums(X, T, weights, NULL)
 
     def predict(self, cnp.ndarray X, cnp.ndarray out=None):

@@ -102,8 +102,9 @@ cdef inline lanes silu "fastnet_silu"(lanes z, lanes* slope) noexcept nogil:
 cdef inline lanes gelu "fastnet_gelu"(lanes z, lanes* slope) noexcept nogil:
     """a = z Phi(z), within 5 ULP, Phi the normal distribution; a' = Phi(z) + z phi(z).
 
-    (Hendrycks, Gimpel 2016.)     With x = |z|, Phi(-x) = e^(-x^2/2) q d, q a polynomial, d = 1/(x + c): see
-    constants.h. a = max(z, 0) - x Phi(-x). What x^2 is rounded by goes into the exponent: without it the far tail is off by hundreds of ULP.
+    (Hendrycks, Gimpel 2016.) With x = |z|, Phi(-x) = e^(-x^2/2) q d, q a polynomial, d = 1/(x + c): see
+    constants.h. a = max(z, 0) - x Phi(-x). What x^2 is rounded by goes into the exponent: without it the far
+    tail is off by hundreds of ULP.
     """
     cdef lanes x = v_min(v_set(PHI_MOST), v_sub(v_zero(), v_negabs(z)))
     cdef lanes d = v_div(v_set(1), v_add(x, v_set(PHI_C)))
