@@ -33,6 +33,7 @@ kernels.isa = FASTNET_ISA_NAME
 kernels.itemsize = sizeof(real)
 kernels.width = VW
 kernels.panel = PW
+kernels.set_caches = set_caches
 kernels.arena_size = arena_size
 kernels.prepare = prepare
 kernels.train = train

@@ -28,6 +28,8 @@ cdef extern from "tiles.h" nogil:
     lanes v_mul(lanes a, lanes b)
     lanes v_div(lanes a, lanes b)
     lanes v_sqrt(lanes a)
+    void v_accumulate(lanes* c, lanes a, lanes b)
+    enum: FEW_REGISTERS
     lanes v_max(lanes a, lanes b)
     lanes v_min(lanes a, lanes b)
     lanes v_fma(lanes a, lanes b, lanes c)

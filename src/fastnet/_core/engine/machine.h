@@ -1,11 +1,14 @@
-/* machine: what the engine asks of the machine: memory for an arena, the time, and a known floating-point
-mode. */ #ifndef FASTNET_MACHINE_H
+/* machine: what the engine asks of the machine: memory for an arena, the size of L2, the time, and a known
+ * floating-point mode. */
+#ifndef FASTNET_MACHINE_H
 #define FASTNET_MACHINE_H
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <time.h>
 #if defined(__linux__)
 #  include <sys/mman.h>
+#  include <unistd.h>
 #endif
 #if defined(__SSE2__) || defined(_M_X64)
 #  include <immintrin.h>
@@ -50,6 +53,16 @@ static inline void memory_give_back(memory *m)
 #endif
     free(m->block);
     m->block = NULL;
+}
+
+static inline ptrdiff_t L2_bytes(void)          /* 0: the system does not tell */
+{
+#if defined(_SC_LEVEL2_CACHE_SIZE)
+    long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+    return bytes > 0 ? (ptrdiff_t)bytes : 0;
+#else
+    return 0;
+#endif
 }
 
 static inline double now(void)              /* seconds of wall time */

@@ -93,7 +93,7 @@ cdef void block_gradients(const trainer* t, Py_ssize_t n, const step* update, re
             x.C = l.W if fused else dW
             x.init = NULL
             x.A = NULL
-            x.packed = w.packed if l.n_out*n > PACKED else NULL
+            x.packed = w.packed if l.n_out*n > packed_from else NULL
             x.M = l.n_out
             x.N = l.n_in
             x.K = n

@@ -120,15 +120,15 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
         weights += arrays[k].n_in*arrays[k].n_out
         widest = larger(widest, larger(arrays[k].n_in, arrays[k].n_out))
         units += arrays[k].n_out
-        wide = (wide or arrays[k].n_in*arrays[k].n_out > PACKED
-                or arrays[k].n_out*smaller(batch, BLOCK) > PACKED)
+        wide = (wide or arrays[k].n_in*arrays[k].n_out > packed_from
+                or arrays[k].n_out*smaller(batch, BLOCK) > packed_from)
     t.n_layers = n_layers
     t.one_unit = n_layers > 1 and outputs == 1
     t.batch = batch
     t.block = smaller(batch, BLOCK)
     # Weights that fit L2 are read again for each 64 examples, which then stay in L1 and L2 from the first
     # layer to the last and back; larger ones are read once for the whole block.
-    t.strip = LEAF if weights <= PACKED else BLOCK
+    t.strip = LEAF if weights <= packed_from else BLOCK
     t.strip = smaller(round_up(t.block, PW), t.strip)
     t.X_height = round_up(arrays[0].n_in, VW)
     t.T_height = outputs if outputs < FEW_OUTPUTS else round_up(outputs, VW)
@@ -143,7 +143,9 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
     for i in range(threads):
         w = &t.workers[i] if base != NULL else &counted_worker
         w.X = take(base, &used, t.X_height*round_up(t.strip, PW))
-        w.packed = take(base, &used, BLOCK_BYTES//<Py_ssize_t>sizeof(real) + MC*PW) if wide else NULL
+        w.packed = NULL
+        if wide:
+            w.packed = take(base, &used, block_bytes//<Py_ssize_t>sizeof(real) + block_rows_most*PW)
         if training:
             w.T = take(base, &used, t.T_height*round_up(t.strip, PW))
             w.weights = take(base, &used, round_up(t.strip, PW))
@@ -159,7 +161,7 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
         l.n_in = arrays[k].n_in
         l.n_out = arrays[k].n_out
         l.activation = arrays[k].activation
-        l.wide = l.n_in*l.n_out > PACKED
+        l.wide = l.n_in*l.n_out > packed_from
         if shared == NULL:
             l.W = take(base, &used, l.n_out*round_up(l.n_in, PW))
             l.b = take(base, &used, round_up(l.n_out, VW))
@@ -176,7 +178,7 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
             if l.end == END_KEPT:
                 l.S = take(base, &used, l.n_out*examples)
             l.dZ = l.A
-            if k + 1 < n_layers and arrays[k + 1].n_out > KC:
+            if k + 1 < n_layers and arrays[k + 1].n_out > block_k:
                 l.dZ = take(base, &used, l.n_out*examples)
             if k + 1 < n_layers or not t.one_unit:
                 l.AT = take(base, &used, examples*round_up(l.n_in, VW))

@@ -52,6 +52,11 @@ they
 #define real_sqrt IF_DOUBLE(sqrt, sqrtf)
 #define LINE (64 / (int)sizeof(real))               /* numbers in a cache line */
 
+#ifndef FEW_REGISTERS
+#  define FEW_REGISTERS 0                           /* 1: tiles take what keeps a product in 16 registers */
+#  define v_accumulate(c, a, b) (*(c) = v_fma(a, b, *(c)))
+#endif
+
 static const real ZEROS[16] = {0};
 static inline lanes v_zero(void) { return v_set((real)0); }
 
