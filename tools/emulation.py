@@ -1,7 +1,8 @@
 """The vector functions as the kernels compute them, operation by operation, and their largest errors.
 
 The float32 functions run in NumPy with every operation rounded to float32 (a fused multiply-add is done in
-float64, whose product of two float32 is exact, and rounded once more), the float64 ones in mpmath with 53 bits.
+float64, whose product of two float32 is exact, and rounded once more), the float64 ones in mpmath with 53
+bits.
 """
 
 from __future__ import annotations
@@ -23,10 +24,8 @@ Mad64 = Callable[[Real, Real, Real], Real]
 
 # "gelu -" is z Phi(z) for z < 0, "gelu +" for z > 0. The slope of gelu, Phi(z) + z phi(z), is a difference
 # for z < 0 and has a zero there: its unit is the last place of Phi(-|z|) + |z| phi(z).
-BOUNDS = {
-    **{"exp": 1.1, "expm1": 2.0, "sigmoid": 2.0, "log1p": 2.0, "log": 2.0},
-    **{"Phi": 6.0, "gelu -": 5.0, "gelu +": 5.0, "slope": 6.0},
-}
+BOUNDS = {"exp": 1.1, "expm1": 1.5, "sigmoid": 2.0, "log1p": 2.0, "log": 2.0, "Phi": 5.0, "slope": 6.0}
+BOUNDS |= {"gelu -": 5.0, "gelu +": 5.0}
 
 
 # ---- float32
@@ -237,7 +236,8 @@ def verify32(table: Table) -> bool:
     e = e.astype(np.float32)
     positive = np.concatenate([rng.uniform(0.5, 2.5, 2_000_000), np.exp(rng.uniform(-87, 88, 1_000_000))])
     positive = positive.astype(np.float32)
-    deviates = np.abs(np.concatenate([rng.uniform(0, 14.5, 400_000), near[:400_000], tiny])).astype(np.float32)
+    deviates = np.abs(np.concatenate([rng.uniform(0, 14.5, 400_000), near[:400_000], tiny]))
+    deviates = deviates.astype(np.float32)
     exact = exact_normal32(deviates)
     ok = True
     for label, mad in (("mul+add", muladd32), ("fma", fma32)):
@@ -246,7 +246,7 @@ def verify32(table: Table) -> bool:
         below = x[x <= 0]
         normal = normal32(deviates, table, mad)
         gelu = deviates - normal["product"]
-        error_of_slope = np.abs(normal["slope"] - exact["slope"]) / np.spacing(exact["scale"], dtype=np.float32)
+        slopes = np.abs(normal["slope"] - exact["slope"]) / np.spacing(exact["scale"])
         found = {
             "exp": ulps32(exp32(x, table, mad), wanted),
             "expm1": ulps32(expm1_32(below, table, mad), np.expm1(below.astype(np.float64))),
@@ -256,7 +256,7 @@ def verify32(table: Table) -> bool:
             "Phi": ulps32(normal["Phi"], exact["Phi"]),
             "gelu -": ulps32(normal["product"], exact["product"]),
             "gelu +": ulps32(gelu, deviates - exact["product"]),
-            "slope": float(error_of_slope.max()),
+            "slope": float(slopes.max()),
         }
         ok = report("float32", label, found) and ok
     return ok
@@ -286,19 +286,21 @@ def verify64(table: Table, count: int = 3000) -> bool:
     for label, fused in (("mul+add", False), ("fma", True)):
         mad = mad64(fused=fused)
         found = {
-            "exp": worst64(x, mp.exp, lambda v: exp64(v, table, mad)),
-            "expm1": worst64(-np.abs(x), mp.expm1, lambda v: expm1_64(v, table, mad)),
-            "log1p": worst64(e, mp.log1p, lambda v: log1p64(v, table, mad)),
-            "log": worst64(positive, mp.log, lambda v: log64(v, table, mad)),
+            "exp": worst64(x, mp.exp, exp64, table, mad),
+            "expm1": worst64(-np.abs(x), mp.expm1, expm1_64, table, mad),
+            "log1p": worst64(e, mp.log1p, log1p64, table, mad),
+            "log": worst64(positive, mp.log, log64, table, mad),
         }
         found |= worst_normal64(deviates, table, mad)
         ok = report("float64", label, found) and ok
     return ok
 
 
-def worst64(x: Wide, exact: Callable[[Real], Real], kernel: Callable[[Real], Real]) -> float:
+def worst64(
+    x: Wide, exact: Callable[[Real], Real], kernel: Callable[..., Real], table: Table, mad: Mad64
+) -> float:
     """Return the largest error of a float64 function over the samples x."""
-    return max(ulps64(kernel(mp.mpf(v)), exact(mp.mpf(v))) for v in x.tolist())
+    return max(ulps64(kernel(v, table, mad), exact(v)) for v in map(mp.mpf, x.tolist()))
 
 
 def worst_normal64(deviates: Wide, table: Table, mad: Mad64) -> dict[str, float]:

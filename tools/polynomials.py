@@ -11,12 +11,13 @@ What is derived, once for float32 and once for float64:
   interval of r, ``[-ln2/2, ln2/2]`` widened for the rounding of n, ``exp(r) = 1 + r + r^2 q(r)``.
 * ``log1p(e)``, e in [0, 1]: with ``s = e/(2 + e)`` in [0, 1/3] and ``m = s^2``, ``log1p(e) = 2 atanh(s) =
   2 s (1 + m q(m))``. The same q serves ``log(f)`` for f in [sqrt(1/2), sqrt(2)], whose s is below 0.172.
-* ``Phi(-x)``, x >= 0, the normal distribution: ``Phi(-x) = exp(-x^2/2) q(t) / (x + c)`` with ``t = (x - c)/(x +
-  c)`` in [-1, 1), which makes the Mills ratio smooth to infinity (Shepherd & Laframboise 1981, whose factor 1 +
-  2x became x + c here, so that one division serves both). The c are those for which the fewest terms do.
+* ``Phi(-x)``, x >= 0, the normal distribution: ``Phi(-x) = exp(-x^2/2) q(t) / (x + c)`` with ``t = (x - c)/
+  (x + c)`` in [-1, 1), which makes the Mills ratio smooth to infinity (Shepherd & Laframboise 1981, whose
+  factor 1 + 2x became x + c here, so that one division serves both). The c are those for which the fewest
+  terms do.
 
-How q is found is in `minimax.py`, how the functions are checked in `emulation.py`. Each constant is looked up in
-``_core/lanes/constants.h``, where the kernels read them.
+How q is found is in `minimax.py`, how the functions are checked in `emulation.py`. Each constant is looked up
+in ``_core/lanes/constants.h``, where the kernels read them.
 
 Sources: W. J. Cody and W. Waite, "Software Manual for the Elementary Functions" (1980); J.-M. Muller,
 "Elementary Functions", 3rd ed. (2016), on range reduction; M. M. Shepherd and J. G. Laframboise, "Chebyshev
