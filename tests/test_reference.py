@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from mpmath import mp, mpf
 
 from fastnet import reference as ref
+from fastnet.reference.activations import ACTIVATIONS
 
 EPS = np.finfo(np.float64).eps
 
@@ -379,16 +380,24 @@ def test_what_does_not_fit() -> None:
         "shapes of W, A and dZ": lambda: ref.dense_backward(W1, X, T),
         r"\(1, 1\) and \(1, 3\)": lambda: ref.bce_loss(Z2, T),
         "at least one example": lambda: ref.bce_loss(one[:, :0], one[:, :0]),
+        "least one example .* got none": lambda: ref.loss(one[:, :0], one[:, :0]),
         r"\(2, n\), \(1, n\), n > 0": lambda: net.loss(X, T[:, :2]),
         "n > 0, got": lambda: net.fit(X[:, :0], T[:, :0]),
         r"below 2\*\*64, got -1": lambda: ref.uniform(-1, 0, 1),
         r"below 2\*\*32, got -2": lambda: ref.permutation(-2, 0, 0),
-        "'sigmoid' or 'identity', got 'relu'": lambda: ref.Layer(1, 1, "relu"),
+        "one of identity, sigmoid, .* got 'swish'": lambda: ref.Layer(1, 1, "swish"),
+        "one of identity, .* got 'id'": lambda: ref.activate(one, "id"),
+        "no slope element by element": lambda: ACTIVATIONS["softmax"].slope(one, one),
         "give W, or": lambda: ref.Layer(1, 1, b=one),
         r"W must be \(3, 2\)": lambda: ref.Layer(2, 3, W=np.ones((2, 3))),
         "n_out 3 below n_in 4": lambda: ref.Network([ref.Layer(2, 3), ref.Layer(4, 1)]),
         "at least one Layer": lambda: ref.Network([]),
-        "'sigmoid' as the activation": lambda: ref.Network([ref.Layer(2, 1, "identity")]).loss(X, T),
+        "'softmax' must be in the last": lambda: ref.Network([ref.Layer(2, 3, "softmax"), ref.Layer(3, 1)]),
+        "'bce' needs 'sigmoid', got 'tanh'": lambda: ref.loss(one, one, loss="bce", activation="tanh"),
+        "'huber' with 'exp' is not": lambda: ref.loss(one, one, loss="huber", activation="exp"),
+        "'l1' with 'tanh' is not": lambda: ref.loss(one, one, loss="l1", activation="tanh"),
+        "one of glorot_uniform, .*, got 'glorot'": lambda: ref.Layer(1, 1, init="glorot"),
+        r"sample_weight must be \(3,\), got \(2,\)": lambda: net.fit(X, T, sample_weight=[1.0, 2.0]),
     }
     for message, call in wrong.items():
         with pytest.raises(ValueError, match=message):

@@ -1,0 +1,130 @@
+"""The optimisers: how a weight w and its moments change by the gradient g of the batch's cost.
+
+    SGD        w ← w − η g;  with momentum  v ← μ v − η g,  w ← w + v, or with nesterov  w ← w + μ v − η g
+    Adam       m ← β₁ m + (1 − β₁) g,  v ← β₂ v + (1 − β₂) g²,
+               w ← w − η √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√v + ε)            t = 1, 2, ...: the batch
+    AdamW      first w ← w − η λ w (not for a bias), then Adam
+    RMSProp    v ← ρ v + (1 − ρ) g²,  w ← w − η g / (√v + ε);
+               with momentum  m ← μ m + g / (√v + ε),  w ← w − η m
+
+η is the learning rate. `first` is the velocity or m, `second` is v; both begin with zeros.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastnet.reference.functions import Array
+
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSProp"]
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Stochastic gradient descent.
+
+    >>> w = np.array([1.0])
+    >>> SGD().step(w, np.array([0.5]), {}, rate=0.1, t=1)
+    >>> w
+    array([0.95])
+    """
+
+    learning_rate: float = 0.1
+    momentum: float = 0.0
+    nesterov: bool = False
+
+    @property
+    def moments(self) -> tuple[str, ...]:
+        """What is kept of each weight from batch to batch."""
+        return ("first",) if self.momentum else ()
+
+    def step(self, w: Array, g: Array, kept: dict[str, Array], rate: float, t: int) -> None:
+        """Change w, and the moments kept of it, in place."""
+        if not self.momentum:
+            w -= rate * g
+            return
+        v = kept["first"]
+        v[...] = self.momentum * v - rate * g
+        w += self.momentum * v - rate * g if self.nesterov else v
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma and Ba 2015), ε where scikit-learn has it.
+
+    >>> w, kept = np.array([1.0]), {"first": np.zeros(1), "second": np.zeros(1)}
+    >>> Adam().step(w, np.array([0.5]), kept, rate=0.1, t=1)
+    >>> w.round(6)
+    array([0.9])
+    """
+
+    learning_rate: float = 0.001
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+
+    @property
+    def moments(self) -> tuple[str, ...]:
+        """What is kept of each weight from batch to batch."""
+        return ("first", "second")
+
+    def step(self, w: Array, g: Array, kept: dict[str, Array], rate: float, t: int) -> None:
+        """Change w, and the moments kept of it, in place."""
+        m, v = kept["first"], kept["second"]
+        m[...] = self.beta_1 * m + (1 - self.beta_1) * g
+        v[...] = self.beta_2 * v + (1 - self.beta_2) * g * g
+        w -= rate * math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t) * m / (np.sqrt(v) + self.epsilon)
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam after a decay of the weights by themselves (Loshchilov and Hutter 2019).
+
+    >>> AdamW().weight_decay
+    0.01
+    """
+
+    weight_decay: float = 0.01
+
+    def decay(self, W: Array, rate: float) -> None:
+        """Shrink W in place; not for biases."""
+        W -= rate * self.weight_decay * W
+
+
+@dataclass(frozen=True)
+class RMSProp:
+    """RMSProp (Hinton 2012).
+
+    >>> w, kept = np.array([1.0]), {"second": np.zeros(1)}
+    >>> RMSProp().step(w, np.array([0.5]), kept, rate=0.1, t=1)
+    >>> w.round(6)
+    array([0.683772])
+    """
+
+    learning_rate: float = 0.001
+    rho: float = 0.9
+    epsilon: float = 1e-8
+    momentum: float = 0.0
+
+    @property
+    def moments(self) -> tuple[str, ...]:
+        """What is kept of each weight from batch to batch."""
+        return ("first", "second") if self.momentum else ("second",)
+
+    def step(self, w: Array, g: Array, kept: dict[str, Array], rate: float, t: int) -> None:
+        """Change w, and the moments kept of it, in place."""
+        v = kept["second"]
+        v[...] = self.rho * v + (1 - self.rho) * g * g
+        scaled = g / (np.sqrt(v) + self.epsilon)
+        if not self.momentum:
+            w -= rate * scaled
+            return
+        m = kept["first"]
+        m[...] = self.momentum * m + scaled
+        w -= rate * m
+
+
+Optimizer = SGD | Adam | AdamW | RMSProp

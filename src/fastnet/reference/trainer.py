@@ -1,0 +1,222 @@
+"""The twin of the core's trainer: the same arguments, the same batches, in plain NumPy.
+
+A batch is the next `batch_size` columns in the order given. With Jₙ the cost of its example n, whose weight
+is wₙ (1 unless given), and W all weights without the biases,
+
+    cost of the batch    C = (Σ wₙ Jₙ + λ/2 Σ W²) / Σ wₙ                         λ is l2
+    gradient             g = ∂C/∂W, and times min(1, clip_norm / √Σ g²) over all weights and biases
+    cost of the epoch    Σ C · (examples in the batch), over the batches
+
+A batch whose weights sum to 0 changes nothing and costs nothing, but it is counted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastnet.reference.activations import activate, activation_backward
+from fastnet.reference.functions import Array, dense_backward, dense_forward
+from fastnet.reference.losses import cost_and_dZ
+from fastnet.reference.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
+from fastnet.reference.random import dropout_mask
+
+__all__ = ["Trainer"]
+
+
+class Trainer:
+    """Weights, the moments kept of them, and the number of batches they have seen.
+
+    The arguments are those of the core's trainer: `optimizer` is a name, which `momentum`, `nesterov`,
+    `beta_1`, `beta_2` (ρ of rmsprop), `epsilon` and `weight_decay` belong to, or one of `optimizers`;
+    `clip_norm` 0 means none; `dropout` has a number for each layer.
+
+    >>> trainer = Trainer([[[0.5, -1.0]]], [[[0.25]]], ["sigmoid"], batch_size=2, optimizer="adam")
+    >>> round(trainer.epoch([[1.0, -1.0, 0.0], [0.5, 0.0, 1.0]], [[1.0, 0.0, 0.0]], None, 0.01), 6)
+    1.541969
+    >>> trainer.step
+    2
+    """
+
+    def __init__(
+        self,
+        W: Sequence[ArrayLike],
+        b: Sequence[ArrayLike],
+        activations: Sequence[str],
+        batch_size: int,
+        n_threads: int = 1,
+        *,
+        loss: str = "bce",
+        loss_parameter: float = 1.0,
+        optimizer: str | Optimizer = "sgd",
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        l2: float = 0.0,
+        weight_decay: float = 0.0,
+        clip_norm: float = 0.0,
+        dropout: Sequence[float] | None = None,
+        seed: int = 0,
+    ) -> None:
+        named: dict[str, Optimizer] = {
+            "sgd": SGD(momentum=momentum, nesterov=nesterov),
+            "adam": Adam(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon),
+            "adamw": AdamW(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, weight_decay=weight_decay),
+            "rmsprop": RMSProp(rho=beta_2, epsilon=epsilon, momentum=momentum),
+        }
+        self.optimizer = named[optimizer] if isinstance(optimizer, str) else optimizer
+        self.activations = list(activations)
+        self.batch_size, self.seed = batch_size, seed
+        self.loss_name, self.loss_parameter = loss, loss_parameter
+        self.l2, self.clip_norm = l2, clip_norm
+        self.dropout = list(dropout) if dropout is not None else [0.0] * len(self.activations)
+        self.load_weights(W, b)
+        zeros = {f"{k}.{name}": np.zeros_like(w) for k, name, w in self._parameters()}
+        self._kept = {
+            key: {moment: zero.copy() for moment in self.optimizer.moments} for key, zero in zeros.items()
+        }
+        self.step = 0
+        self.examples_done = 0
+
+    def epoch(
+        self,
+        X: ArrayLike,
+        T: ArrayLike,
+        order: NDArray[np.intp] | None,
+        learning_rate: float | Array,
+        weights: ArrayLike | None = None,
+    ) -> float:
+        """Train on X (n_in, n) and T (n_out, n), batch after batch, and return Σ C · (examples in the batch).
+
+        `learning_rate` is one number, or one for each batch.
+        """
+        X, T, w = self._arrays(X, T, weights)
+        order = np.arange(X.shape[1]) if order is None else order
+        firsts = range(0, len(order), self.batch_size)
+        rates = np.broadcast_to(np.asarray(learning_rate, dtype=np.float64), (len(firsts),)).tolist()
+        total, self.examples_done = 0.0, 0
+        for first, rate in zip(firsts, rates, strict=True):
+            batch = order[first : first + self.batch_size]
+            total += self._batch(X[:, batch], T[:, batch], w[batch], rate) * len(batch)
+            self.examples_done += len(batch)
+        return total
+
+    def gradients(
+        self, X: ArrayLike, T: ArrayLike, weights: ArrayLike | None = None
+    ) -> tuple[list[Array], list[Array], float]:
+        """Return dW and db of each layer and the cost, all summed over the examples; l2 is not in them."""
+        return self._sums(*self._arrays(X, T, weights), drop=False)
+
+    def loss(self, X: ArrayLike, T: ArrayLike, weights: ArrayLike | None = None) -> float:
+        """Return Σ wₙ Jₙ; nothing is dropped."""
+        X, T, w = self._arrays(X, T, weights)
+        Z = self._forward(X, drop=False)[-1][0]
+        J, _ = cost_and_dZ(self.loss_name, self.loss_parameter, self.activations[-1], Z, T)
+        return float((w * J).sum())
+
+    def predict(self, X: ArrayLike) -> Array:
+        """Return the outputs (n_out, n); nothing is dropped."""
+        X = np.asarray(X, dtype=self.W[0].dtype)
+        return activate(self._forward(X, drop=False)[-1][0], self.activations[-1])
+
+    def weights(self) -> tuple[list[Array], list[Array]]:
+        """Return copies of W and b of each layer."""
+        return [W.copy() for W in self.W], [b.copy() for b in self.b]
+
+    def load_weights(self, W: Sequence[ArrayLike], b: Sequence[ArrayLike]) -> None:
+        """Take copies of these weights for one's own."""
+        self.W: list[Array] = [np.array(array) for array in W]
+        self.b: list[Array] = [np.array(array) for array in b]
+
+    def finite(self) -> bool:
+        """Return whether no weight is infinite or NaN."""
+        return all(bool(np.isfinite(w).all()) for _, _, w in self._parameters())
+
+    def moments(self) -> dict[str, Array]:
+        """Return copies of the moments, as "first.0.W", "second.1.b" and so on."""
+        return {
+            f"{moment}.{key}": array.copy()
+            for key, kept in self._kept.items()
+            for moment, array in kept.items()
+        }
+
+    def load_moments(self, moments: dict[str, Array]) -> None:
+        """Take copies of these moments for one's own."""
+        for name, array in moments.items():
+            moment, _, key = name.partition(".")
+            self._kept[key][moment][...] = array
+
+    # ---- one batch
+
+    def _batch(self, X: Array, T: Array, w: Array, rate: float) -> float:
+        """Change the weights by one batch, and return its cost."""
+        dW, db, summed = self._sums(X, T, w, drop=True)
+        self.step += 1
+        total = float(w.sum())
+        if total == 0:
+            return 0.0
+        squares = sum(float((W * W).sum()) for W in self.W)
+        cost = (summed + self.l2 / 2 * squares) / total
+        gradients = {f"{k}.W": (dW[k] + self.l2 * W) / total for k, W in enumerate(self.W)}
+        gradients |= {f"{k}.b": db[k] / total for k in range(len(self.b))}
+        if self.clip_norm:
+            norm = math.sqrt(sum(float((g * g).sum()) for g in gradients.values()))
+            if norm > self.clip_norm:
+                gradients = {key: g * (self.clip_norm / norm) for key, g in gradients.items()}
+        for k, name, array in self._parameters():
+            if isinstance(self.optimizer, AdamW) and name == "W":
+                self.optimizer.decay(array, rate)
+            self.optimizer.step(array, gradients[f"{k}.{name}"], self._kept[f"{k}.{name}"], rate, self.step)
+        return cost
+
+    def _forward(self, X: Array, *, drop: bool) -> list[tuple[Array, Array, Array]]:
+        """Return for each layer Z = W A + b, its input A, and what f(Z) is multiplied by in dropout."""
+        layers, A = [], X
+        for k, (W, b, activation) in enumerate(zip(self.W, self.b, self.activations, strict=True)):
+            Z = dense_forward(W, b, A)
+            mask = self._mask(k, Z) if drop and self.dropout[k] else np.ones_like(Z)
+            layers.append((Z, A, mask))
+            A = activate(Z, activation) * mask
+        return layers
+
+    def _mask(self, k: int, Z: Array) -> Array:
+        rows, n = Z.shape
+        mask = dropout_mask(
+            rows, n, self.dropout[k], batch_size=self.batch_size, seed=self.seed, layer=k, step=self.step
+        )
+        return mask.astype(Z.dtype)
+
+    def _sums(self, X: Array, T: Array, w: Array, *, drop: bool) -> tuple[list[Array], list[Array], float]:
+        """Return dW, db and the cost of a batch, weighted and summed over its examples."""
+        layers = self._forward(X, drop=drop)
+        J, dZ = cost_and_dZ(self.loss_name, self.loss_parameter, self.activations[-1], layers[-1][0], T)
+        dZ = dZ * w
+        dWs, dbs = [], []
+        for k in reversed(range(len(layers))):
+            dA, dW, db = dense_backward(self.W[k], layers[k][1], dZ)
+            dWs.append(dW)
+            dbs.append(db)
+            if k > 0:  # A⁽ᵏ⁾ = f(Z⁽ᵏ⁾) ∘ mask: what was dropped passes nothing back
+                Z, _, mask = layers[k - 1]
+                dZ = activation_backward(Z, dA * mask, self.activations[k - 1])
+        return dWs[::-1], dbs[::-1], float((w * J).sum())
+
+    def _parameters(self) -> list[tuple[int, str, Array]]:
+        """Return (layer, "W" or "b", array) of all weights and biases."""
+        return [
+            (k, name, array)
+            for k, pair in enumerate(zip(self.W, self.b, strict=True))
+            for name, array in zip("Wb", pair, strict=True)
+        ]
+
+    def _arrays(self, X: Any, T: Any, weights: Any) -> tuple[Array, Array, Array]:
+        dtype = self.W[0].dtype
+        X, T = np.asarray(X, dtype=dtype), np.asarray(T, dtype=dtype)
+        w = np.ones(X.shape[1], dtype) if weights is None else np.asarray(weights, dtype=dtype)
+        return X, T, w
