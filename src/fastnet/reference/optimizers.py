@@ -4,8 +4,7 @@
     Adam       m ← β₁ m + (1 − β₁) g,  v ← β₂ v + (1 − β₂) g²,
                w ← w − η √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√v + ε)            t = 1, 2, ...: the batch
     AdamW      first w ← w − η λ w (not for a bias), then Adam
-    RMSProp    v ← ρ v + (1 − ρ) g²,  w ← w − η g / (√v + ε);
-               with momentum  m ← μ m + g / (√v + ε),  w ← w − η m
+    RMSProp    v ← ρ v + (1 − ρ) g²,  m ← μ m + g / (√v + ε),  w ← w − η m; plainly with μ = 0
 
 η is the learning rate. `first` is the velocity or m, `second` is v; both begin with zeros.
 """
@@ -98,7 +97,7 @@ class AdamW(Adam):
 class RMSProp:
     """RMSProp (Hinton 2012).
 
-    >>> w, kept = np.array([1.0]), {"second": np.zeros(1)}
+    >>> w, kept = np.array([1.0]), {"first": np.zeros(1), "second": np.zeros(1)}
     >>> RMSProp().step(w, np.array([0.5]), kept, rate=0.1, t=1)
     >>> w.round(6)
     array([0.683772])
@@ -112,18 +111,13 @@ class RMSProp:
     @property
     def moments(self) -> tuple[str, ...]:
         """What is kept of each weight from batch to batch."""
-        return ("first", "second") if self.momentum else ("second",)
+        return ("first", "second")
 
     def step(self, w: Array, g: Array, kept: dict[str, Array], rate: float, t: int) -> None:
         """Change w, and the moments kept of it, in place."""
-        v = kept["second"]
+        m, v = kept["first"], kept["second"]
         v[...] = self.rho * v + (1 - self.rho) * g * g
-        scaled = g / (np.sqrt(v) + self.epsilon)
-        if not self.momentum:
-            w -= rate * scaled
-            return
-        m = kept["first"]
-        m[...] = self.momentum * m + scaled
+        m[...] = self.momentum * m + g / (np.sqrt(v) + self.epsilon)
         w -= rate * m
 
 

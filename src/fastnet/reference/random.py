@@ -142,7 +142,7 @@ def dropout_mask(
 ) -> NDArray[np.float64]:
     """Return what the outputs (rows, n) of layer number `layer` are multiplied by in batch number `step`.
 
-    Each is dropped with the probability q / 2¹⁶, q = round(2¹⁶ dropout), and otherwise multiplied by what
+    Each is dropped with the probability q / 2¹⁶, q = ⌊2¹⁶ dropout + ½⌋, and otherwise multiplied by what
     keeps its mean, 2¹⁶ / (2¹⁶ − q). Unit r of the example at place n of the batch is dropped if u < q, where
     u is 16 bits of a draw, four examples a draw: piece n mod 4, from the low end, of draw number
     r ⌈batch_size / 4⌉ + ⌊n / 4⌋ of the stream `step` of the key of the stream 2⁶² + layer.
@@ -152,9 +152,9 @@ def dropout_mask(
     array([[0., 0., 0., 0., 0., 0.],
            [0., 2., 2., 2., 2., 0.]])
     """
-    q = round(2**16 * dropout)
+    q = math.floor(2**16 * dropout + 0.5)
     key = key_of(key_of(seed, DROPOUT + layer), step)
     r, place = np.arange(rows)[:, None], np.arange(n)[None, :]
     words = draws(key, r * -(-batch_size // 4) + place // 4)
     u = (words >> (16 * (place % 4)).astype(np.uint64)) & np.uint64(0xFFFF)
-    return np.where(u < q, 0.0, 2**16 / (2**16 - q))
+    return np.where(u < q, 0.0, 2**16 / max(2**16 - q, 1))

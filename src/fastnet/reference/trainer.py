@@ -33,7 +33,9 @@ class Trainer:
 
     The arguments are those of the core's trainer: `optimizer` is a name, which `momentum`, `nesterov`,
     `beta_1`, `beta_2` (ρ of rmsprop), `epsilon` and `weight_decay` belong to, or one of `optimizers`;
-    `clip_norm` 0 means none; `dropout` has a number for each layer.
+    `clip_norm` 0 means none; `dropout` has a number for each layer. `cost_clip` and `cost_scale` change what
+    is told, not what is learned: bce and cross_entropy are those of outputs cut to [cost_clip, 1 − cost_clip],
+    and every cost without l2 is multiplied by cost_scale.
 
     >>> trainer = Trainer([[[0.5, -1.0]]], [[[0.25]]], ["sigmoid"], batch_size=2, optimizer="adam")
     >>> round(trainer.epoch([[1.0, -1.0, 0.0], [0.5, 0.0, 1.0]], [[1.0, 0.0, 0.0]], None, 0.01), 6)
@@ -63,6 +65,8 @@ class Trainer:
         clip_norm: float = 0.0,
         dropout: Sequence[float] | None = None,
         seed: int = 0,
+        cost_clip: float = 0.0,
+        cost_scale: float = 1.0,
     ) -> None:
         named: dict[str, Optimizer] = {
             "sgd": SGD(momentum=momentum, nesterov=nesterov),
@@ -75,6 +79,7 @@ class Trainer:
         self.batch_size, self.seed = batch_size, seed
         self.loss_name, self.loss_parameter = loss, loss_parameter
         self.l2, self.clip_norm = l2, clip_norm
+        self.cost_clip, self.cost_scale = cost_clip, cost_scale
         self.dropout = list(dropout) if dropout is not None else [0.0] * len(self.activations)
         self.load_weights(W, b)
         zeros = {f"{k}.{name}": np.zeros_like(w) for k, name, w in self._parameters()}
@@ -114,11 +119,10 @@ class Trainer:
         return self._sums(*self._arrays(X, T, weights), drop=False)
 
     def loss(self, X: ArrayLike, T: ArrayLike, weights: ArrayLike | None = None) -> float:
-        """Return Σ wₙ Jₙ; nothing is dropped."""
+        """Return Σ wₙ Jₙ of any number of examples; nothing is dropped."""
         X, T, w = self._arrays(X, T, weights)
         Z = self._forward(X, drop=False)[-1][0]
-        J, _ = cost_and_dZ(self.loss_name, self.loss_parameter, self.activations[-1], Z, T)
-        return float((w * J).sum())
+        return self._cost_and_dZ(Z, T, w)[0]
 
     def predict(self, X: ArrayLike) -> Array:
         """Return the outputs (n_out, n); nothing is dropped."""
@@ -195,8 +199,7 @@ class Trainer:
     def _sums(self, X: Array, T: Array, w: Array, *, drop: bool) -> tuple[list[Array], list[Array], float]:
         """Return dW, db and the cost of a batch, weighted and summed over its examples."""
         layers = self._forward(X, drop=drop)
-        J, dZ = cost_and_dZ(self.loss_name, self.loss_parameter, self.activations[-1], layers[-1][0], T)
-        dZ = dZ * w
+        cost, dZ = self._cost_and_dZ(layers[-1][0], T, w)
         dWs, dbs = [], []
         for k in reversed(range(len(layers))):
             dA, dW, db = dense_backward(self.W[k], layers[k][1], dZ)
@@ -205,7 +208,18 @@ class Trainer:
             if k > 0:  # A⁽ᵏ⁾ = f(Z⁽ᵏ⁾) ∘ mask: what was dropped passes nothing back
                 Z, _, mask = layers[k - 1]
                 dZ = activation_backward(Z, dA * mask, self.activations[k - 1])
-        return dWs[::-1], dbs[::-1], float((w * J).sum())
+        return dWs[::-1], dbs[::-1], cost
+
+    def _cost_and_dZ(self, Z: Array, T: Array, w: Array) -> tuple[float, Array]:
+        """Return Σ wₙ Jₙ, and dZ with the weights in it."""
+        J, dZ = cost_and_dZ(self.loss_name, self.loss_parameter, self.activations[-1], Z, T)
+        least = self.cost_clip
+        if least and self.loss_name == "bce":
+            A = np.clip(activate(Z, "sigmoid"), least, 1 - least)
+            J = (-T * np.log(A) - (1 - T) * np.log1p(-A)).sum(axis=0)
+        elif least and self.loss_name == "cross_entropy":
+            J = np.clip(J, -math.log1p(-least), -math.log(least))
+        return self.cost_scale * float((w * J).sum()), dZ * w
 
     def _parameters(self) -> list[tuple[int, str, Array]]:
         """Return (layer, "W" or "b", array) of all weights and biases."""
