@@ -62,7 +62,7 @@ def parameters(of: Any) -> list[tuple[str, Any, Any]]:
 
 
 def test_the_reference_has_the_same_names_and_signatures() -> None:
-    """Parameters of both mean the same and stand in the same order; the reference may lack some, at the end."""
+    """Parameters of both are the same in the same order; the reference may lack some, at the end."""
     functions = ["dense_forward", "dense_backward", "exp", "sigmoid", "bce_loss", "bce_backward"]
     functions += [
         name for name in ("activate", "activation_backward", "loss", "loss_backward") if name in dir(fn)
