@@ -4,7 +4,7 @@ A slope is worked out from Z and A, whichever says it more plainly; where an act
 slope there is that below 0. With σ the sigmoid, Φ and φ the distribution and the density of the normal:
 
     identity     z                      1
-    sigmoid      σ(z)                   a (1 − a)
+    sigmoid      σ(z)                   a (1 − a)                     logistic is the same, rounded otherwise
     tanh         tanh z                 1 − a²
     relu         max(z, 0)              1 above 0, else 0
     leaky_relu   z, 0.01 z below 0      1 above 0, else 0.01
@@ -105,6 +105,7 @@ class Activation(NamedTuple):
 ACTIVATIONS = {
     "identity": Activation(lambda Z: Z, lambda Z, A: np.ones_like(Z)),
     "sigmoid": Activation(sigmoid, lambda Z, A: A * (1 - A)),
+    "logistic": Activation(sigmoid, lambda Z, A: A * (1 - A)),
     "tanh": Activation(np.tanh, lambda Z, A: 1 - A * A),
     "relu": Activation(_relu, lambda Z, A: np.where(Z > 0, np.ones_like(Z), 0)),
     "leaky_relu": Activation(_leaky_relu, lambda Z, A: np.where(Z > 0, np.ones_like(Z), LEAK)),

@@ -129,7 +129,7 @@ def initial_weights(
     if init.endswith("normal"):
         values = deviates(u) * math.sqrt(2 / fans)
     else:
-        factor = 2 if init == "glorot_uniform" and activation == "sigmoid" else 6
+        factor = 2 if init == "glorot_uniform" and activation in ("sigmoid", "logistic") else 6
         values = (2 * u - 1) * math.sqrt(factor / fans)
     if init != "glorot_uniform":
         values[n_out * n_in :] = 0

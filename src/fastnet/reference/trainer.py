@@ -34,8 +34,9 @@ class Trainer:
     The arguments are those of the core's trainer: `optimizer` is a name, which `momentum`, `nesterov`,
     `beta_1`, `beta_2` (ρ of rmsprop), `epsilon` and `weight_decay` belong to, or one of `optimizers`;
     `clip_norm` 0 means none; `dropout` has a number for each layer. `cost_clip` and `cost_scale` change what
-    is told, not what is learned: bce and cross_entropy are those of outputs cut to [cost_clip, 1 − cost_clip],
-    and every cost without l2 is multiplied by cost_scale.
+    is told, not what is learned: bce and cross_entropy are those of outputs cut to [cost_clip, 1 −
+    cost_clip], and every cost without l2 is multiplied by cost_scale. `standardize` is (mean, scale), two vectors (n_in):
+    the first layer sees (x − mean) / scale.
 
     >>> trainer = Trainer([[[0.5, -1.0]]], [[[0.25]]], ["sigmoid"], batch_size=2, optimizer="adam")
     >>> round(trainer.epoch([[1.0, -1.0, 0.0], [0.5, 0.0, 1.0]], [[1.0, 0.0, 0.0]], None, 0.01), 6)
@@ -67,6 +68,7 @@ class Trainer:
         seed: int = 0,
         cost_clip: float = 0.0,
         cost_scale: float = 1.0,
+        standardize: tuple[Array, Array] | None = None,
     ) -> None:
         named: dict[str, Optimizer] = {
             "sgd": SGD(momentum=momentum, nesterov=nesterov),
@@ -80,6 +82,7 @@ class Trainer:
         self.loss_name, self.loss_parameter = loss, loss_parameter
         self.l2, self.clip_norm = l2, clip_norm
         self.cost_clip, self.cost_scale = cost_clip, cost_scale
+        self.standardize = standardize
         self.dropout = list(dropout) if dropout is not None else [0.0] * len(self.activations)
         self.load_weights(W, b)
         zeros = {f"{k}.{name}": np.zeros_like(w) for k, name, w in self._parameters()}
@@ -182,6 +185,9 @@ class Trainer:
     def _forward(self, X: Array, *, drop: bool) -> list[tuple[Array, Array, Array]]:
         """Return for each layer Z = W A + b, its input A, and what f(Z) is multiplied by in dropout."""
         layers, A = [], X
+        if self.standardize is not None:
+            mean, scale = self.standardize
+            A = (X - mean[:, None]) / scale[:, None]
         for k, (W, b, activation) in enumerate(zip(self.W, self.b, self.activations, strict=True)):
             Z = dense_forward(W, b, A)
             mask = self._mask(k, Z) if drop and self.dropout[k] else np.ones_like(Z)
