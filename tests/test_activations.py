@@ -84,7 +84,7 @@ def test_within_the_stated_bound(isa: str, dtype: Any, name: str) -> None:
     a = engine.activate(name, z[None])[0]
     error = ulps(a, right)
     if name in ("silu", "mish"):  # z times a number that is rounded to a denormal
-        error = np.where(z < np.log(np.finfo(dtype).smallest_normal), error / np.maximum(abs(z), 1), error)
+        error -= np.where(z < np.log(np.finfo(dtype).smallest_normal), abs(z), 0)
     assert error.max() <= ULP[name], z[np.argmax(error)]
     slope = engine.activation_backward(name, z[None], np.ones_like(z)[None])[0]
     (wider,) = wide(z)

@@ -156,7 +156,7 @@ def test_the_reported_cost_may_be_that_of_cut_outputs(isa: str, dtype: Any, rng:
         # cut, and by nothing beyond; and by the rounding of z, a sum of four
         Z = abs(reference.dense_forward(Ww[0], bw[0], Xw))
         far = -np.log(c)
-        of_a = np.select([Z < 0.75 * far, Z < 1.3 * far], [c * np.exp(np.minimum(Z, far)), np.log(2)], 0)
+        of_a = np.select([0.75 * far > Z, 1.3 * far > Z], [c * np.exp(np.minimum(Z, far)), np.log(2)], 0)
         bound = 0.25 * (of_a.sum() * (loss == "bce") + c * (200 + 40 * Z.sum()))
         assert abs(cut.loss(X, T) - right) <= bound
 

@@ -113,7 +113,7 @@ def test_uniform() -> None:
     assert abs(np.corrcoef(many[:-1], many[1:])[0, 1]) < 4 / math.sqrt(20_000)
 
 
-@pytest.mark.parametrize(("activation", "factor"), [("sigmoid", 2), ("identity", 6)])
+@pytest.mark.parametrize(("activation", "factor"), [("sigmoid", 2), ("logistic", 2), ("identity", 6)])
 def test_initial_weights(activation: str, factor: int) -> None:
     bound = math.sqrt(factor / (30 + 20))
     draws = [(2 * u - 1) * bound for u in ref.uniform(5, 2**63 + 2, 30 * 20 + 20)]

@@ -14,18 +14,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnet.reference.activations import activate, activation_backward
+from fastnet.reference.activations import ACTIVATIONS, activate
 from fastnet.reference.functions import Array, dense_backward, dense_forward
 from fastnet.reference.losses import cost_and_dZ
 from fastnet.reference.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
 from fastnet.reference.random import dropout_mask
 
 __all__ = ["Trainer"]
+
+
+class _Pass(NamedTuple):
+    """A layer's way forward: its input, Z = W A_in + b, A = f(Z), and what dropout multiplies A by."""
+
+    A_in: Array
+    Z: Array
+    A: Array
+    mask: Array | None
 
 
 class Trainer:
@@ -35,8 +44,8 @@ class Trainer:
     `beta_1`, `beta_2` (ρ of rmsprop), `epsilon` and `weight_decay` belong to, or one of `optimizers`;
     `clip_norm` 0 means none; `dropout` has a number for each layer. `cost_clip` and `cost_scale` change what
     is told, not what is learned: bce and cross_entropy are those of outputs cut to [cost_clip, 1 −
-    cost_clip], and every cost without l2 is multiplied by cost_scale. `standardize` is (mean, scale), two vectors (n_in):
-    the first layer sees (x − mean) / scale.
+    cost_clip], and every cost without l2 is multiplied by cost_scale. `standardize` is (mean, scale), two
+    vectors (n_in): the first layer sees (x − mean) / scale.
 
     >>> trainer = Trainer([[[0.5, -1.0]]], [[[0.25]]], ["sigmoid"], batch_size=2, optimizer="adam")
     >>> round(trainer.epoch([[1.0, -1.0, 0.0], [0.5, 0.0, 1.0]], [[1.0, 0.0, 0.0]], None, 0.01), 6)
@@ -124,13 +133,12 @@ class Trainer:
     def loss(self, X: ArrayLike, T: ArrayLike, weights: ArrayLike | None = None) -> float:
         """Return Σ wₙ Jₙ of any number of examples; nothing is dropped."""
         X, T, w = self._arrays(X, T, weights)
-        Z = self._forward(X, drop=False)[-1][0]
-        return self._cost_and_dZ(Z, T, w)[0]
+        return self._cost_and_dZ(self._forward(X, drop=False)[-1].Z, T, w)[0]
 
     def predict(self, X: ArrayLike) -> Array:
         """Return the outputs (n_out, n); nothing is dropped."""
         X = np.asarray(X, dtype=self.W[0].dtype)
-        return activate(self._forward(X, drop=False)[-1][0], self.activations[-1])
+        return self._forward(X, drop=False)[-1].A
 
     def weights(self) -> tuple[list[Array], list[Array]]:
         """Return copies of W and b of each layer."""
@@ -168,7 +176,7 @@ class Trainer:
         total = float(w.sum())
         if total == 0:
             return 0.0
-        squares = sum(float((W * W).sum()) for W in self.W)
+        squares = sum(float((W * W).sum()) for W in self.W) if self.l2 else 0.0
         cost = (summed + self.l2 / 2 * squares) / total
         gradients = {f"{k}.W": (dW[k] + self.l2 * W) / total for k, W in enumerate(self.W)}
         gradients |= {f"{k}.b": db[k] / total for k in range(len(self.b))}
@@ -182,18 +190,18 @@ class Trainer:
             self.optimizer.step(array, gradients[f"{k}.{name}"], self._kept[f"{k}.{name}"], rate, self.step)
         return cost
 
-    def _forward(self, X: Array, *, drop: bool) -> list[tuple[Array, Array, Array]]:
-        """Return for each layer Z = W A + b, its input A, and what f(Z) is multiplied by in dropout."""
-        layers, A = [], X
+    def _forward(self, X: Array, *, drop: bool) -> list[_Pass]:
+        """Return what each layer did, and multiply the outputs of hidden ones by their masks if `drop`."""
+        passes, A = [], X
         if self.standardize is not None:
             mean, scale = self.standardize
             A = (X - mean[:, None]) / scale[:, None]
         for k, (W, b, activation) in enumerate(zip(self.W, self.b, self.activations, strict=True)):
             Z = dense_forward(W, b, A)
-            mask = self._mask(k, Z) if drop and self.dropout[k] else np.ones_like(Z)
-            layers.append((Z, A, mask))
-            A = activate(Z, activation) * mask
-        return layers
+            mask = self._mask(k, Z) if drop and self.dropout[k] else None
+            passes.append(_Pass(A, Z, activate(Z, activation), mask))
+            A = passes[-1].A if mask is None else passes[-1].A * mask
+        return passes
 
     def _mask(self, k: int, Z: Array) -> Array:
         rows, n = Z.shape
@@ -204,16 +212,19 @@ class Trainer:
 
     def _sums(self, X: Array, T: Array, w: Array, *, drop: bool) -> tuple[list[Array], list[Array], float]:
         """Return dW, db and the cost of a batch, weighted and summed over its examples."""
-        layers = self._forward(X, drop=drop)
-        cost, dZ = self._cost_and_dZ(layers[-1][0], T, w)
+        passes = self._forward(X, drop=drop)
+        cost, dZ = self._cost_and_dZ(passes[-1].Z, T, w)  # s = ∂J/∂Z of the last layer
         dWs, dbs = [], []
-        for k in reversed(range(len(layers))):
-            dA, dW, db = dense_backward(self.W[k], layers[k][1], dZ)
+        for k in reversed(range(len(passes))):  # passes[k] is what the notes call layer k + 1
+            dA, dW, db = dense_backward(
+                self.W[k], passes[k].A_in, dZ
+            )  # ∂J/∂W⁽²⁾ = s A⁽¹⁾ᵀ, ∂J/∂A⁽¹⁾ = W⁽²⁾ᵀ s
             dWs.append(dW)
             dbs.append(db)
-            if k > 0:  # A⁽ᵏ⁾ = f(Z⁽ᵏ⁾) ∘ mask: what was dropped passes nothing back
-                Z, _, mask = layers[k - 1]
-                dZ = activation_backward(Z, dA * mask, self.activations[k - 1])
+            if k > 0:
+                below = passes[k - 1]  # ∂J/∂Z⁽¹⁾ = ∂J/∂A⁽¹⁾ ∘ f'(Z⁽¹⁾); what was dropped passes nothing back
+                dA = dA if below.mask is None else dA * below.mask
+                dZ = dA * ACTIVATIONS[self.activations[k - 1]].slope(below.Z, below.A)
         return dWs[::-1], dbs[::-1], cost
 
     def _cost_and_dZ(self, Z: Array, T: Array, w: Array) -> tuple[float, Array]:
