@@ -96,7 +96,7 @@ def test_the_numbers_are_those_of_the_training_described() -> None:
 
 def test_a_difference_from_the_reference_would_show(monkeypatch: pytest.MonkeyPatch) -> None:
     forward, permutation = fn.reference.dense_forward, fn.reference.permutation
-    monkeypatch.setattr(fn.reference, "permutation", lambda *arguments: permutation(*arguments)[::-1])
+    monkeypatch.setattr(fn.reference.network, "permutation", lambda *arguments: permutation(*arguments)[::-1])
     results, _ = demo.breast_cancer(demo.Settings(epochs=2, batch_size=64, learning_rate=0.2))
     assert results["max_weight_difference"] > WEIGHTS["float32"]
     assert results["max_prediction_difference"] > PREDICTIONS["float32"]
