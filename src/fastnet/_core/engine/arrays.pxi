@@ -6,8 +6,11 @@ cdef tuple names_of(const char** names, int count):
 
 ACTIVATIONS = names_of(<const char**>ACTIVATION_NAMES, ACTIVATION_COUNT)
 ELEMENTWISE = names_of(<const char**>ACTIVATION_NAMES, ACTIVATION_COUNT - 1)          # all but softmax
-LOSSES = names_of(<const char**>LOSS_NAMES, LOSS_COUNT)
-OPTIMIZERS = names_of(<const char**>OPTIMIZER_NAMES, OPTIMIZER_COUNT)
+cdef tuple loss_names = names_of(<const char**>LOSS_NAMES, LOSS_COUNT)
+cdef tuple optimizer_names = names_of(<const char**>OPTIMIZER_NAMES, OPTIMIZER_COUNT)
+# for users: without what `cost_clip` and `momentum` of Trainer stand for
+LOSSES = tuple([name for name in loss_names if name != "clipped_bce"])
+OPTIMIZERS = tuple([name for name in optimizer_names if name != "momentum"])
 
 
 cdef int code_of(object name, tuple names, str what) except -1:

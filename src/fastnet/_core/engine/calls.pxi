@@ -126,7 +126,7 @@ def loss(str name, double parameter, str activation, cnp.ndarray Z, cnp.ndarray 
     """
     cdef const kernel_table* table = table_for(Z)
     cdef Py_ssize_t rows = Z.shape[0], n = Z.shape[1]
-    cdef int code = code_of(name, LOSSES, "loss"), of = code_of(activation, ACTIVATIONS, "activation")
+    cdef int code = code_of(name, loss_names, "loss"), of = code_of(activation, ACTIVATIONS, "activation")
     cdef double[3] constants = [parameter, 0, np.inf]
     cdef const void* w = NULL if weights is None else contiguous(weights, table, n, "weights")
     cdef cnp.ndarray dZ = np.empty((rows, n), Z.dtype.newbyteorder("="))
@@ -149,10 +149,10 @@ cdef int check_loss(int loss, int activation) except -1:
     """ValueError where a loss cannot be worked out after that activation."""
     wanted = LOSS_OF_LOGITS[loss]
     if wanted >= 0 and activation != wanted:
-        raise ValueError(f"loss {LOSSES[loss]} needs the last activation {ACTIVATIONS[wanted]}, "
+        raise ValueError(f"loss {loss_names[loss]} needs the last activation {ACTIVATIONS[wanted]}, "
                          f"got {ACTIVATIONS[activation]}")
     if wanted < 0 and activation == ACTIVATION_softmax:
-        raise ValueError(f"loss {LOSSES[loss]} needs an elementwise last activation, got softmax")
+        raise ValueError(f"loss {loss_names[loss]} needs an elementwise last activation, got softmax")
     return 0
 
 

@@ -83,8 +83,8 @@ cdef class Trainer:
 
     def __init__(self, list W, list b, list activations, Py_ssize_t batch_size, int n_threads=1, *,
                  str loss="bce", double loss_parameter=1.0, str optimizer="sgd", double momentum=0.0,
-                 bint nesterov=False, double beta_1=0.9, double beta_2=0.999, double epsilon=1e-8, double
-                 l2=0.0, double weight_decay=0.0, double clip_norm=0.0, list dropout=None, uint64_t seed=0,
+                 bint nesterov=False, double beta_1=0.9, double beta_2=0.999, double epsilon=1e-8,
+                 double l2=0.0, double weight_decay=0.0, double clip_norm=0.0, list dropout=None, uint64_t seed=0,
                  double cost_clip=0.0, double cost_scale=1.0, standardize=None):
         if batch_size < 1:
             raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
@@ -96,14 +96,14 @@ cdef class Trainer:
         self.batch = batch_size
         self.threads = n_threads
         self.cost_scale = cost_scale
-        self.how.loss = code_of(loss, LOSSES, "loss")
+        self.how.loss = code_of(loss, loss_names, "loss")
         self.how.loss_parameter = loss_parameter
         self.how.least_cost = -log1p(-cost_clip) if cost_clip > 0 else 0.0
         self.how.most_cost = -log(cost_clip) if cost_clip > 0 else np.inf
         if cost_clip > 0 and loss == "bce":
-            self.how.loss = code_of("clipped_bce", LOSSES, "loss")
+            self.how.loss = code_of("clipped_bce", loss_names, "loss")
             self.how.loss_parameter = cost_clip
-        self.how.optimizer = code_of(optimizer, OPTIMIZERS, "optimizer")
+        self.how.optimizer = code_of(optimizer, optimizer_names, "optimizer")
         if self.how.optimizer == OPTIMIZER_sgd and momentum != 0:
             self.how.optimizer = OPTIMIZER_momentum
         self.how.nesterov = nesterov
@@ -138,11 +138,11 @@ cdef class Trainer:
         d.weights = NULL if weights is None else contiguous(weights, self.table, n, "weights")
         if order is not None:
             if (cnp.PyArray_TYPE(order) != cnp.NPY_INTP or not cnp.PyArray_ISCARRAY_RO(order)
-                    or cnp.PyArray_SIZE(order) != n):
-                raise ValueError(f"order: expected {n} numbers of dtype intp in C order, "
+                    or cnp.PyArray_NDIM(order) != 1):
+                raise ValueError("order: expected a vector of dtype intp in C order, "
                                  f"got {order.dtype} {np.shape(order)}")
             d.order = <const Py_ssize_t*>cnp.PyArray_DATA(order)
-            for i in range(n):
+            for i in range(cnp.PyArray_SIZE(order)):
                 if not 0 <= d.order[i] < n:
                     raise ValueError(f"order: expected columns 0 to {n - 1}, got {d.order[i]}")
         return d
@@ -165,7 +165,7 @@ cdef class Trainer:
         return told
 
     def epoch(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray order, learning_rate, cnp.ndarray weights=None):
-        """One epoch in the given order of columns, with one learning rate or one for each batch.
+        """One epoch over the columns that `order` names, in its order, with one learning rate or one a batch.
 
         Returns the sum over the batches of a batch's cost times its examples.
 
@@ -173,7 +173,8 @@ cdef class Trainer:
         Ctrl-C works. It comes between whole batches; `examples_done` tells after how many examples.
         """
         cdef train_call call
-        cdef Py_ssize_t n = X.shape[1], batches = (n + self.batch - 1)//self.batch, piece, done
+        cdef Py_ssize_t n = X.shape[1] if order is None else cnp.PyArray_SIZE(order), piece, done
+        cdef Py_ssize_t batches = (n + self.batch - 1)//self.batch
         cdef cnp.ndarray rates = np.asarray(learning_rate, np.float64)
         cdef double total = 0, started, spent
         if cnp.PyArray_NDIM(rates) > 1 or cnp.PyArray_NDIM(rates) == 1 and cnp.PyArray_SIZE(rates) != batches:

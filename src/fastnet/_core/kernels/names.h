@@ -6,8 +6,7 @@
 #ifndef FASTNET_NAMES_H
 #define FASTNET_NAMES_H
 
-/* Elementwise: name, and how a backward pass gets the slope: from a itself in the tile of the product, or,
-with
+/* Elementwise: name, and how a backward pass gets the slope: from a itself in the tile of the product, or, with
  * END_KEPT, as the forward pass kept it. */
 #define ACTIVATIONS(ROW) \
     ROW(identity, END_STORE) \
