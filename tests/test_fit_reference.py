@@ -1,4 +1,4 @@
-"""A fit against the reference's, with all that enters a batch: optimiser, dropout, l2, clipping, weights, rates."""
+"""A fit against the reference: optimiser, dropout, l2, clipping, weights of the examples, rates of the batches."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ BAD_FIT: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"patience": -1}, ValueError, "patience must be at least 0, got -1"),
     ({"patience": 2.5}, TypeError, "patience must be an int, got 2.5"),
     ({"metrics": "accuracy"}, TypeError, "metrics must be a list of names or functions, got 'accuracy'"),
-    ({"metrics": ["accuray"]}, ValueError, "metrics[0] must be one of 'accuracy', 'binary_accuracy'"),
+    ({"metrics": ["acc"]}, ValueError, "metrics[0] must be one of 'accuracy', 'binary_accuracy'"),
     ({"metrics": [1]}, TypeError, "metrics[0] must be one of 'accuracy'"),
     ({"metrics": ["r2", "r2"]}, ValueError, "metrics[1] has the name 'r2' of one before it"),
     ({"metrics": [lambda T, A: "good"]}, TypeError, "the metric '<lambda>' must return a number, got 'good'"),

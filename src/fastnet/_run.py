@@ -71,7 +71,7 @@ class Run:
         self._trainer = trainer
         self._data = data
         self._held_out = held_out
-        self._begin = trainer.epochs_done
+        self._begin, self._steps = trainer.epochs_done, 0
         self._epochs = epochs
         self._one_by_one = one_by_one
         self._early_stopping = early_stopping
@@ -103,7 +103,7 @@ class Run:
 
     def all(self, core: engine.Trainer) -> None:
         """Do the epochs and give the network its new weights; an error comes out with nothing given."""
-        at = self._trainer._at
+        at, self._steps = self._trainer._at, core.step
         if self._early_stopping:
             at.stopping.begin(TRAINING if self._held_out is None else VALIDATION)
         if self._max_seconds is not None:
@@ -242,10 +242,16 @@ class Run:
         self.history.trim()
         if not core.finite():
             raise self._diverged("weights that an interrupt found so") from None
-        done = f"after {self._trainer.epochs_done - self._begin} of {self._epochs} epochs"
-        n = self._data.X.shape[1]
-        if self._trainer._lbfgs is None and 0 < core.examples_done < n:
-            done += f" and {core.examples_done} of the {n} examples of the next"
+        trainer, at, n, rest = self._trainer, self._trainer._at, self._data.X.shape[1], 0
+        if (
+            trainer._lbfgs is None
+        ):  # it may have come after the last batch of an epoch that is not counted yet
+            epochs, rest = divmod(core.step - self._steps, -(-n // trainer._batch))
+            at.examples_seen += (self._begin + epochs - at.epochs_done) * n
+            at.epochs_done = self._begin + epochs
+        done = f"after {at.epochs_done - self._begin} of {self._epochs} epochs"
+        if rest:
+            done += f" and {rest * trainer._batch} of the {n} examples of the next"
         best = self._early_stopping and self._trainer._at.stopping.best is not None
         kept = "best epoch" if best else "last whole batch"
         self.interrupted = f"fit interrupted {done}: the network keeps the weights of the {kept}"
