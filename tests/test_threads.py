@@ -74,6 +74,31 @@ def test_the_public_arguments_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> 
     assert results[0] == results[1] == results[2]
 
 
+@pytest.mark.parametrize(
+    "optimizer",
+    [fn.SGD(0.1, momentum=0.9), fn.SGD(0.1, 0.9, True), fn.Adam(), fn.AdamW(), fn.RMSProp()],
+    ids=repr,
+)
+def test_no_optimiser_tells_the_number_of_threads(optimizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "FLOPS_WORTH_A_THREAD", 1.0)
+    rng = np.random.default_rng(0)
+    X, labels = rng.normal(size=(9, 500)), rng.integers(3, size=500)
+    how: Any = {
+        "optimizer": optimizer,
+        "l2": 0.1,
+        "clip_norm": 0.5,
+        "schedule": "cosine",
+        "validation_fraction": 0.2,
+    }
+    results = []
+    for n_threads in (1, 2, 3):
+        net = fn.Network([fn.Layer(9, 40, "relu", dropout=0.2), fn.Layer(40, 3, "softmax")])
+        history = net.fit(X, labels, epochs=3, batch_size=128, n_threads=n_threads, **how)
+        weights = [array.tobytes() for layer in net.layers for array in (layer.W, layer.b)]
+        results.append((weights, history.loss, history.validation_loss))
+    assert results[0] == results[1] == results[2]
+
+
 def test_which_number_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "5,2")
     monkeypatch.setenv("FASTNET_NUM_THREADS", "7")

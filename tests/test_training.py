@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import threading
 import tracemalloc
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 from networks import DTYPES, bits, data, network, rounding
 
 import fastnet as fn
-from fastnet import reference, training
+from fastnet import reference
 from fastnet._core import engine
 
 networks = st.lists(st.integers(1, 19), min_size=2, max_size=4).map(tuple)
@@ -161,23 +160,6 @@ def test_weights_are_published_only_at_the_end(monkeypatch: pytest.MonkeyPatch) 
     assert all(layer.W.flags.writeable and layer.W.flags.c_contiguous for layer in net.layers)
 
 
-def test_an_interrupt_leaves_the_weights_and_the_network_usable(monkeypatch: pytest.MonkeyPatch) -> None:
-    X, T = data(3, 1, 40, "float64")
-    net = network((3, 4, 1))
-    before = bits(net)
-
-    def interrupt() -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        hook(patch, 2, interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            net.fit(X, T, epochs=3, batch_size=10)
-    assert bits(net) == before
-    net.fit(X, T, epochs=3, batch_size=10)
-    assert bits(net) != before
-
-
 def test_one_fit_at_a_time_and_predictions_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     X, T = data(3, 1, 40, "float64")
     net, other = network((3, 4, 1)), network((3, 4, 1))
@@ -218,28 +200,3 @@ def test_the_data_is_never_copied_whole(order: str) -> None:
     finally:
         tracemalloc.stop()
     assert peak < X.nbytes / 4
-
-
-def test_progress_is_silent_unless_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
-    X, T = data(2, 1, 10, "float64")
-    network((2, 1)).fit(X, T, epochs=3, batch_size=5)
-    assert capsys.readouterr() == ("", "")
-    network((2, 1)).fit(X, T, epochs=3, batch_size=5, progress=True)
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert "3/3" in err
-    assert "loss" in err
-
-
-def test_plain_progress_lines_are_few(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(sys.modules, "tqdm", None)  # as if it were not installed
-    clock = iter(np.arange(0, 100, 0.01))  # 10 ms per look at the clock
-    monkeypatch.setattr(training.time, "monotonic", lambda: float(next(clock)))
-    X, T = data(2, 1, 4, "float64")
-    network((2, 1)).fit(X, T, epochs=95, batch_size=4, progress=True)
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[0].startswith("epoch  1/95  loss 0.")
-    assert lines[-1].startswith("epoch 95/95  loss 0.")
-    assert 9 <= len(lines) <= 12

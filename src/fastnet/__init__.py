@@ -18,37 +18,86 @@ from typing import TYPE_CHECKING, Any
 
 from fastnet import isa
 from fastnet._version import __version__
-from fastnet.functions import bce_backward, bce_loss, dense_backward, dense_forward, exp, sigmoid
+from fastnet.functions import (
+    activate,
+    activation_backward,
+    dense_backward,
+    dense_forward,
+    exp,
+    one_hot,
+    sigmoid,
+)
 from fastnet.layer import Layer
 from fastnet.network import Network
-from fastnet.training import DivergenceError, History
 
 if TYPE_CHECKING:
-    from fastnet import reference
+    from fastnet import callbacks, losses, metrics, reference, schedules
+    from fastnet.costs import bce_backward, bce_loss, loss, loss_backward
+    from fastnet.history import DivergenceError, History
+    from fastnet.optimizers import LBFGS, SGD, Adam, AdamW, RMSProp
+    from fastnet.training import Trainer
+
+_LATER = {  # what a program may never need is loaded when first asked for: a module, or a name in one
+    "Adam": "optimizers",
+    "AdamW": "optimizers",
+    "DivergenceError": "history",
+    "History": "history",
+    "LBFGS": "optimizers",
+    "RMSProp": "optimizers",
+    "SGD": "optimizers",
+    "Trainer": "training",
+    "bce_backward": "costs",
+    "bce_loss": "costs",
+    "callbacks": "",
+    "loss": "costs",
+    "loss_backward": "costs",
+    "losses": "",
+    "metrics": "",
+    "reference": "",
+    "schedules": "",
+}
 
 __all__ = [
+    "LBFGS",
+    "SGD",
+    "Adam",
+    "AdamW",
     "DivergenceError",
     "History",
     "Layer",
     "Network",
+    "RMSProp",
+    "Trainer",
     "__version__",
+    "activate",
+    "activation_backward",
     "bce_backward",
     "bce_loss",
+    "callbacks",
     "dense_backward",
     "dense_forward",
     "exp",
     "isa",
+    "loss",
+    "loss_backward",
+    "losses",
+    "metrics",
+    "one_hot",
     "reference",
+    "schedules",
     "sigmoid",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "reference":  # for checking and reading: loaded when first asked for
-        from importlib import import_module
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
 
-        return import_module("fastnet.reference")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f"fastnet.{_LATER[name] or name}")
+    found = getattr(module, name) if _LATER[name] else module
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:

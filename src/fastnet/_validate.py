@@ -11,8 +11,10 @@ from __future__ import annotations
 import math
 import numbers
 import operator
+import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -23,7 +25,7 @@ from fastnet._core import engine
 
 Array = NDArray[Any]
 
-ACTIVATIONS = ("sigmoid", "identity")
+OUTPUT_ONLY = ("softmax", "exp")  # activations that only the last layer may have
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 _BLOCK = 1 << 16  # elements looked at together while the first bad value is searched
 
@@ -52,7 +54,7 @@ def real_array(
             return value
         array: Array = value
     else:
-        array = _to_array(value, name)
+        array = to_array(value, name)
     kind = array.dtype.kind
     native = array.dtype.newbyteorder("=")
     target = dtype if dtype is not None else native if native in DTYPES else DTYPES[1]
@@ -69,7 +71,7 @@ def real_array(
         return array.astype(target, copy=False)
 
 
-def _to_array(value: Any, name: str) -> Array:
+def to_array(value: Any, name: str) -> Array:
     """Return anything array-like as an ndarray; sparse, masked and ragged ones are refused."""
     if hasattr(value, "toarray"):
         raise TypeError(f"{name} must be a dense array, got {type(value).__name__}: use {name}.toarray()")
@@ -145,6 +147,14 @@ def matrix(value: Any, name: str, meaning: str) -> Array:
     return array
 
 
+def logits(Z: Any) -> Array:
+    """Return Z as a matrix with an example in each column, in its own precision."""
+    array = real_array(Z, "Z")
+    if array.ndim != 2 or not array.shape[0]:
+        raise ValueError(f"Z must have shape (n_out, n), a column per example, got {array.shape}")
+    return array
+
+
 def finite(array: Array, name: str) -> Array:
     """Return a 2-D array; ValueError naming the first NaN or infinity in it, row by row."""
     if not engine.all_finite(array):
@@ -181,14 +191,6 @@ def examples(X: Any, n_in: int, dtype: np.dtype[Any], *, at_least: int = 0) -> A
     return array
 
 
-def targets(T: Any, n_out: int, n: int, dtype: np.dtype[Any]) -> Array:
-    """Return the targets of a network, (n_out, n): in [0, 1], one column for each example of X."""
-    array = real_array(T, "T", dtype)
-    if array.ndim == 2 and array.shape[0] == n_out and array.shape[1] != n:
-        raise ValueError(f"T must have a column for each of the {n} examples of X, got shape {array.shape}")
-    return in_unit_interval(exact(array, "T", (n_out, n), dtype), "T", "targets")
-
-
 def integer(value: Any, name: str, minimum: int = 1, below: int | None = None) -> int:
     """Return a whole number; TypeError for booleans and floats, ValueError outside its range."""
     if isinstance(value, (bool, np.bool_)):
@@ -208,14 +210,47 @@ def seed(value: Any, name: str = "seed") -> int:
     return integer(value, name, 0, 2**64)
 
 
-def rate(value: Any, name: str = "learning_rate") -> float:
-    """Return a finite number > 0."""
+def number(
+    value: Any,
+    name: str,
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    below: float | None = None,
+) -> float:
+    """Return a finite number as a float; TypeError for what is no number, ValueError outside its range."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number, got {value!r}")
-    number = float(value)
-    if not (math.isfinite(number) and number > 0):
-        raise ValueError(f"{name} must be finite and greater than 0, got {number:g}")
+    try:
+        number = float(value)
+    except OverflowError:  # an int of more digits than a float can have
+        number = math.inf
+    bounds = ["finite"]
+    bounds += [f"greater than {above:g}"] if above is not None else []
+    bounds += [f"at least {at_least:g}"] if at_least is not None else []
+    bounds += [f"below {below:g}"] if below is not None else []
+    if (
+        not math.isfinite(number)
+        or (above is not None and number <= above)
+        or (at_least is not None and number < at_least)
+        or (below is not None and number >= below)
+    ):
+        listed = ", ".join(bounds[:-1]) + f" and {bounds[-1]}" if len(bounds) > 1 else bounds[0]
+        raise ValueError(f"{name} must be {listed}, got {number:g}")
     return number
+
+
+def rate(value: Any, name: str = "learning_rate") -> float:
+    """Return a finite number > 0."""
+    return number(value, name, above=0)
+
+
+def warn(message: str) -> None:
+    """Warn the user, naming the line that called into fastnet."""
+    package, level, frame = os.path.dirname(__file__), 1, sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, stacklevel=level)
 
 
 def flag(value: Any, name: str) -> bool:
@@ -225,14 +260,18 @@ def flag(value: Any, name: str) -> bool:
     return bool(value)
 
 
-def activation(value: Any) -> str:
-    """Return the name of an activation that the core has."""
-    names = ", ".join(map(repr, ACTIVATIONS))
-    if not isinstance(value, str):
-        raise TypeError(f"activation must be one of {names}, got {value!r}")
-    if value not in ACTIVATIONS:
-        raise ValueError(f"activation must be one of {names}, got {value!r}")
+def choice(value: Any, name: str, names: Iterable[str]) -> str:
+    """Return one of some names; TypeError for what is no text, ValueError for another name."""
+    names = tuple(names)
+    if not isinstance(value, str) or value not in names:
+        kind = ValueError if isinstance(value, str) else TypeError
+        raise kind(f"{name} must be one of {', '.join(map(repr, names))}, got {value!r}")
     return value
+
+
+def activation(value: Any, name: str = "activation") -> str:
+    """Return the name of an activation that the core has."""
+    return choice(value, name, engine.ACTIVATIONS)
 
 
 def chain(sizes: Sequence[tuple[int, int]]) -> tuple[int, ...]:

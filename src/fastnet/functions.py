@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from fastnet import _validate
 from fastnet._core import engine
 from fastnet._validate import Array
 
 __all__ = [
-    "bce_backward",
-    "bce_loss",
+    "activate",
+    "activation_backward",
     "dense_backward",
     "dense_forward",
     "exp",
+    "one_hot",
     "sigmoid",
     "sigmoid_backward",
 ]
@@ -37,8 +39,8 @@ def dense_forward(W: ArrayLike, b: ArrayLike, A: ArrayLike, activation: str = "i
         Biases.
     A : array_like, shape (n_in, n)
         Input, an example in each column; any strides, read without a copy.
-    activation : {"identity", "sigmoid"}
-        Applied to each element of Z = W A + b.
+    activation : str
+        Applied to Z = W A + b; see `activate` for the names.
 
     Returns
     -------
@@ -190,60 +192,31 @@ def sigmoid_backward(dA: ArrayLike, A: ArrayLike) -> Array:
     return engine.sigmoid_backward(_validate.contiguous(dA), _validate.contiguous(A))
 
 
-def bce_loss(Z: ArrayLike, T: ArrayLike, *, from_logits: bool = True) -> float:
-    """Return the binary cross-entropy J, the mean over the examples of the cost summed over the outputs.
+def activate(Z: ArrayLike, name: str) -> Array:
+    """Return A, an activation of each element of Z; softmax of each column.
 
-    J = (1/n) Σ −t log a − (1 − t) log(1 − a) with a = σ(z). From the logits it is worked out as
-    max(z, 0) − z t + log(1 + e^−|z|), which neither overflows nor takes the logarithm of a rounded 0.
-
-    Parameters
-    ----------
-    Z : array_like, shape (n_out, n)
-        The logits; with ``from_logits=False`` the outputs A = σ(Z) themselves.
-    T : array_like, shape (n_out, n)
-        Targets in [0, 1].
-    from_logits : bool
-        What Z holds.
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    ValueError, TypeError
-        If shapes or dtypes differ, there is no example, or values are not finite or not in [0, 1] where they
-        must be.
-
-    Examples
-    --------
-    >>> import fastnet as fn
-    >>> round(fn.bce_loss([[0.0, 1000.0]], [[1.0, 1.0]]), 6)
-    0.346574
-    """
-    logits = _validate.flag(from_logits, "from_logits")
-    Z, T = _outputs_and_targets(Z, T, logits)
-    n: int = Z.shape[1]
-    if n == 0:
-        raise ValueError(f"Z must have at least one example (a column), got shape {Z.shape}")
-    cost = engine.loss("bce", 0.0, "sigmoid", Z, T)[0] if logits else engine.bce_cost_of_a(Z, T)
-    return cost / n
-
-
-def bce_backward(Z: ArrayLike, T: ArrayLike, *, from_logits: bool = True) -> Array:
-    """Return dZ = A − T, the gradient of each example's cost with respect to its Z.
-
-    The factor a (1 − a) of the sigmoid cancels against the denominator of ∂J/∂a, so nothing is divided. The
-    result is per example: not divided by n.
+    =============  =========================================================================
+    identity       z
+    sigmoid        1 / (1 + e⁻ᶻ)
+    logistic       the same, rounded as scikit-learn rounds it: for hidden layers that must follow it
+    tanh           tanh z
+    relu           max(z, 0)
+    leaky_relu     z, or 0.01 z below 0
+    elu            z, or eᶻ − 1 below 0
+    selu           1.0507 z, or 1.0507 · 1.67326 (eᶻ − 1) below 0
+    silu           z σ(z)
+    gelu           z Φ(z), Φ the normal distribution function
+    softplus       log(1 + eᶻ)
+    mish           z tanh(log(1 + eᶻ))
+    softmax        eᶻ over its sum in the column
+    exp            eᶻ
+    =============  =========================================================================
 
     Parameters
     ----------
     Z : array_like, shape (n_out, n)
-        The logits; with ``from_logits=False`` the outputs A = σ(Z) themselves.
-    T : array_like, shape (n_out, n)
-        Targets in [0, 1].
-    from_logits : bool
-        What Z holds.
+    name : str
+        One of the above.
 
     Returns
     -------
@@ -252,27 +225,90 @@ def bce_backward(Z: ArrayLike, T: ArrayLike, *, from_logits: bool = True) -> Arr
     Raises
     ------
     ValueError, TypeError
-        If shapes or dtypes differ, or values are not finite or not in [0, 1] where they must be.
+        If Z is no matrix of real numbers, or there is no activation of that name.
 
     Examples
     --------
     >>> import fastnet as fn
-    >>> fn.bce_backward([[0.0, 1000.0]], [[1.0, 1.0]])
-    array([[-0.5,  0. ]])
+    >>> fn.activate([[-2.0, 3.0]], "leaky_relu")
+    array([[-0.02,  3.  ]])
+    >>> fn.activate([[0.0, 1000.0], [0.0, 0.0]], "softmax")
+    array([[0.5, 1. ],
+           [0.5, 0. ]])
     """
-    logits = _validate.flag(from_logits, "from_logits")
-    Z, T = _outputs_and_targets(Z, T, logits)
-    return engine.loss("bce", 0.0, "sigmoid", Z, T)[1] if logits else engine.subtract(Z, T)
+    name = _validate.activation(name, "name")
+    return engine.activate(name, _validate.contiguous(_validate.logits(Z)))
 
 
-def _outputs_and_targets(Z: Any, T: Any, logits: bool) -> tuple[Array, Array]:
-    """Return the two arguments of a loss, checked and in C order."""
-    Z = _validate.real_array(Z, "Z")
-    if Z.ndim != 2 or not Z.shape[0]:
-        raise ValueError(f"Z must have shape (n_out, n), a column per example, got {Z.shape}")
-    T = _validate.exact(T, "T", Z.shape, Z.dtype, "Z")
-    if logits:
-        _validate.finite(Z, "Z")
-    else:
-        _validate.in_unit_interval(Z, "Z", "outputs")
-    return _validate.contiguous(Z), _validate.contiguous(_validate.in_unit_interval(T, "T", "targets"))
+def activation_backward(Z: ArrayLike, dA: ArrayLike, name: str) -> Array:
+    """Return dZ = dA ∘ activation'(Z), the gradient of A = activation(Z) taken back to Z.
+
+    For softmax, whose outputs depend on the whole column: dZ = A ∘ (dA − Σ A ∘ dA). The slope of relu and
+    leaky_relu at 0 is that below 0.
+
+    Parameters
+    ----------
+    Z : array_like, shape (n_out, n)
+    dA : array_like, shape (n_out, n)
+        ∂J/∂A.
+    name : str
+        See `activate`.
+
+    Returns
+    -------
+    ndarray, shape (n_out, n)
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes or dtypes differ, or there is no activation of that name.
+
+    Examples
+    --------
+    >>> import fastnet as fn
+    >>> fn.activation_backward([[-2.0, 3.0]], [[1.0, 0.5]], "relu")
+    array([[0. , 0.5]])
+    """
+    name = _validate.activation(name, "name")
+    Z = _validate.logits(Z)
+    dA = _validate.exact(dA, "dA", Z.shape, Z.dtype, "Z")
+    return engine.activation_backward(name, _validate.contiguous(Z), _validate.contiguous(dA))
+
+
+def one_hot(labels: ArrayLike, n_classes: int | None = None, *, dtype: DTypeLike = "float64") -> Array:
+    """Return class labels as targets: a column for each, with a single 1 in the row of its class.
+
+    Parameters
+    ----------
+    labels : array_like of int, shape (n,)
+        From 0 on.
+    n_classes : int, optional
+        By default one more than the largest label.
+    dtype : {"float64", "float32"}
+
+    Returns
+    -------
+    ndarray, shape (n_classes, n)
+
+    Raises
+    ------
+    ValueError, TypeError
+        If labels are no whole numbers in a row, or one is not below n_classes.
+
+    Examples
+    --------
+    >>> import fastnet as fn
+    >>> fn.one_hot([0, 2, 1])
+    array([[1., 0., 0.],
+           [0., 0., 1.],
+           [0., 1., 0.]])
+    """
+    from fastnet import _data
+
+    array = np.asarray(labels)
+    if array.ndim != 1:
+        raise ValueError(f"labels must have shape (n,), got {array.shape}")
+    if array.dtype.kind not in "iub" and array.size:
+        raise TypeError(f"labels must be ints, got dtype {array.dtype}")
+    count = 1 + int(array.max(initial=0)) if n_classes is None else _validate.integer(n_classes, "n_classes")
+    return _data.one_hot(array.astype(np.intp), count, _validate.real_dtype(dtype), "labels")

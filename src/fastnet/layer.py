@@ -7,20 +7,17 @@ network does not write into these arrays; it binds new ones when it has ended we
 
 from __future__ import annotations
 
-import math
 import sys
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from fastnet import _validate, functions
+from fastnet import _initial, _validate, functions
 from fastnet._core import engine
 from fastnet._validate import Array
 
 __all__ = ["Layer"]
-
-_WEIGHT_STREAMS = 2**63  # below lie the streams of the epochs' shuffles
 
 
 class Layer:
@@ -30,8 +27,10 @@ class Layer:
     ----------
     n_in, n_out : int
         Width of the input and of the output.
-    activation : {"sigmoid", "identity"}
-        Applied to each element of Z = W A + b.
+    activation : str
+        Applied to each element of Z = W A + b; softmax to each column: "identity", "sigmoid", "tanh", "relu",
+        "leaky_relu", "elu", "selu", "silu", "gelu", "softplus", "mish", "logistic", and for the last layer of
+        a network alone "softmax" and "exp". `fastnet.activate` has the formulas.
     W : array_like, shape (n_out, n_in), optional
         Weights, copied. By default they are drawn.
     b : array_like, shape (n_out, 1), optional
@@ -40,24 +39,34 @@ class Layer:
         Seed of the drawn weights, 0 <= seed < 2**64.
     dtype : {"float32", "float64"}, optional
         By default that of W, or float64.
+    dropout : float
+        The part of this layer's outputs that is set to 0 in each step of training, 0 ≤ dropout < 1, in
+        multiples of 2⁻¹⁶; the others are divided by 1 − dropout. Nothing is dropped from predictions, nor by
+        `forward`. The last layer of a network must have 0.
+    init : {"glorot_uniform", "glorot_normal", "he_uniform", "he_normal"}
+        How weights are drawn: see Notes.
 
     Attributes
     ----------
     n_in, n_out : int
-    activation : str
+    activation, init : str
+    dropout : float
     W : ndarray, shape (n_out, n_in)
     b : ndarray, shape (n_out, 1)
 
     Raises
     ------
     ValueError, TypeError
-        If a size is not a positive int, the activation unknown, or W, b, seed and dtype do not fit one
-        another.
+        If a size is not a positive int, the activation or init unknown, dropout out of range, or W, b, seed
+        and dtype do not fit one another.
 
     Notes
     -----
-    Drawn weights and biases come from U(−B, B), B = sqrt(6 / (n_in + n_out)), with 2 in place of 6 for the
-    sigmoid (Glorot and Bengio 2010; the factors scikit-learn uses). A layer made without `W` and `seed` draws
+    "glorot_uniform" draws weights and biases from U(−B, B), B = sqrt(6 / (n_in + n_out)), with 2 in place of
+    6 for the sigmoid (Glorot and Bengio 2010; the factors scikit-learn uses). The others draw weights only
+    and start with biases of 0: "glorot_normal" from N(0, 2 / (n_in + n_out)), "he_uniform" from U(−B, B), B =
+    sqrt(6 / n_in), and "he_normal" from N(0, 2 / n_in) (He et al. 2015), which suit relu and its like; the
+    second number of N is the variance. A layer made without `W` and `seed` draws
     from seed 0 and is drawn anew, with the network's seed and dtype, by the first `Network` that takes it;
     from then on, and after any assignment to W or b, it keeps its weights.
 
@@ -82,10 +91,14 @@ class Layer:
         b: ArrayLike | None = None,
         seed: int | None = None,
         dtype: DTypeLike | None = None,
+        dropout: float = 0.0,
+        init: str = "glorot_uniform",
     ) -> None:
         self.n_in = _validate.integer(n_in, "n_in")
         self.n_out = _validate.integer(n_out, "n_out")
         self.activation = _validate.activation(activation)
+        self.dropout = _validate.number(dropout, "dropout", at_least=0, below=1 - 2.0**-17)
+        self.init = _validate.choice(init, "init", _initial.NAMES)
         if b is not None and W is None:
             raise ValueError("b was given without W: give both, or W alone for biases of zero")
         if W is not None and seed is not None:
@@ -93,7 +106,7 @@ class Layer:
         wanted = None if dtype is None else _validate.real_dtype(dtype)
         self._keeps_dtype = wanted is not None
         self._input: Array | None = None
-        self._output: Array | None = None
+        self._Z: Array | None = None
         self._W: Array
         self._b: Array
         if W is None:
@@ -108,17 +121,12 @@ class Layer:
                 self.b = b
 
     def _draw(self, seed: int, k: int, dtype: np.dtype[Any]) -> None:
-        """Draw the weights as layer k of a network does: a stream of its own, W in C order, then b."""
+        """Draw the weights as layer k of a network does."""
         count = self.n_out * self.n_in
         if count + self.n_out > sys.maxsize // 8:
             raise MemoryError(f"a layer of {self.n_in} x {self.n_out} needs {8 * (count + self.n_out)} bytes")
-        bound = math.sqrt((2 if self.activation == "sigmoid" else 6) / (self.n_in + self.n_out))
-        drawn = engine.uniform(seed, _WEIGHT_STREAMS + k, count + self.n_out)
-        drawn *= 2
-        drawn -= 1
-        drawn *= bound
-        self._W = drawn[:count].reshape(self.n_out, self.n_in).astype(dtype)
-        self._b = drawn[count:].reshape(self.n_out, 1).astype(dtype)
+        shape = (self.n_in, self.n_out)
+        self._W, self._b = _initial.draw(self.init, *shape, self.activation, seed, k, dtype)
 
     def _check_dtype(self, k: int, dtype: np.dtype[Any]) -> None:
         """TypeError if the layer has weights, or was asked for a dtype, other than a network works in."""
@@ -169,7 +177,7 @@ class Layer:
         return now
 
     def forward(self, A: ArrayLike) -> Array:
-        """Return activation(W A + b), and keep A and the result for `backward`.
+        """Return activation(W A + b), and keep A and Z = W A + b for `backward`.
 
         Parameters
         ----------
@@ -195,14 +203,14 @@ class Layer:
                [1. , 0. ]])
         """
         self._input = _validate.columns(A, "A", self.n_in, self.dtype, "the layer")
-        self._output = engine.forward([self._W], [self._b], [self.activation], self._input)
-        return self._output
+        self._Z = engine.forward([self._W], [self._b], ["identity"], self._input)
+        return engine.activate(self.activation, self._Z)
 
     def backward(self, dA: ArrayLike) -> tuple[Array, Array, Array]:
         """Return the gradients of the layer from that of its output, for the input of the last `forward`.
 
-        dZ = dA ∘ A (1 − A) for the sigmoid, dA for the identity; then dA_below = Wᵀ dZ, dW = dZ A_belowᵀ and
-        db = Σ dZ.
+        dZ = dA ∘ activation'(Z), for softmax A ∘ (dA − Σ A ∘ dA) in each column; then dA_below = Wᵀ dZ,
+        dW = dZ A_belowᵀ and db = Σ dZ.
 
         Parameters
         ----------
@@ -231,19 +239,15 @@ class Layer:
         >>> layer.backward([[0.5, 0.25]])
         (array([[1. , 0.5]]), array([[1.25]]), array([[0.75]]))
         """
-        if self._input is None or self._output is None:
+        if self._input is None or self._Z is None:
             raise RuntimeError("backward needs the input and output of a forward pass: call forward(A) first")
-        dZ = _validate.exact(dA, "dA", self._output.shape, self.dtype, "the layer")
-        if self.activation == "sigmoid":
-            dZ = functions.sigmoid_backward(dZ, self._output)
+        dA = _validate.exact(dA, "dA", self._Z.shape, self.dtype, "the layer")
+        dZ = engine.activation_backward(self.activation, self._Z, _validate.contiguous(dA))
         return functions.dense_backward(self._W, self._input, dZ)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            **self.__dict__,
-            "_input": None,
-            "_output": None,
-        }  # the kept arrays may be the user's whole data
+        return {**self.__dict__, "_input": None, "_Z": None}  # the kept arrays may be the user's whole data
 
     def __repr__(self) -> str:
-        return f"Layer({self.n_in}, {self.n_out}, {self.activation!r}, dtype='{self.dtype}')"
+        dropout = f", dropout={self.dropout:g}" if self.dropout else ""
+        return f"Layer({self.n_in}, {self.n_out}, {self.activation!r}, dtype='{self.dtype}'{dropout})"

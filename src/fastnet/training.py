@@ -1,179 +1,399 @@
-"""What a fit is: epochs, the history they leave, the progress they show, and when to give up.
+"""What a fit is: a `Trainer` that runs epochs, remembers where it stands, and knows when to give up.
 
-No array arithmetic happens here. `run` drives a trainer of the core, which owns its copy of the weights; what
-becomes of these afterwards is the caller's business, so a fit that fails has changed nothing.
+No array arithmetic happens here. An epoch is one call into the core, which owns its copy of the weights; the
+network gets new ones when a fit has ended well, so one that fails has changed nothing.
 """
 
 from __future__ import annotations
 
-import math
-import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnet import _data, _state, _validate, losses, optimizers, threads
 from fastnet._core import engine
+from fastnet._run import Run, new_core
+from fastnet._standing import Standing, Weights
 from fastnet._validate import Array
+from fastnet.history import DivergenceError, History
+from fastnet.network import Network
 
-__all__ = ["DivergenceError", "History", "run"]
+if TYPE_CHECKING:
+    from fastnet.callbacks import Callback
+    from fastnet.optimizers import Optimizer
+    from fastnet.schedules import Schedule
 
-_UPDATES_PER_SECOND = 10
-
-
-class DivergenceError(ValueError):
-    """A fit whose weights or cost stopped being finite; the network keeps its weights of before that fit."""
-
-
-@dataclass(repr=False)
-class History:
-    """What a fit went through, one entry per epoch.
-
-    Attributes
-    ----------
-    loss : list of float
-        Mean cost of the examples, each taken when its batch was visited: the weights change in between.
-    seconds : list of float
-        Wall time of the epoch, shuffle included.
-
-    Examples
-    --------
-    >>> from fastnet import History
-    >>> History(loss=[0.7, 0.5], seconds=[0.001, 0.001])
-    History: 2 epochs in 0.002 s, loss 0.7 -> 0.5
-    """
-
-    loss: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-
-    def __repr__(self) -> str:
-        if not self.loss:
-            return "History: no epochs"
-        epochs = f"{len(self.loss)} epoch" + "s" * (len(self.loss) > 1)
-        return (
-            f"History: {epochs} in {sum(self.seconds):.3g} s, loss {self.loss[0]:.6g} -> {self.loss[-1]:.6g}"
-        )
+__all__ = ["DivergenceError", "History", "Trainer"]
 
 
-class Display(Protocol):
-    """Shows how far a fit is; called once per epoch."""
+class Trainer:
+    """The training of one network: what is minimised and how, and where it stands.
 
-    def update(self, done: int, loss: float) -> None: ...
-
-
-def run(
-    trainer: engine.Trainer,
-    X: Array,
-    T: Array,
-    *,
-    epochs: int,
-    learning_rate: float,
-    shuffle: bool,
-    seed: int,
-    progress: bool,
-) -> History:
-    """Train for some epochs and return their history.
+    `Network.fit` makes one and runs it. Make one yourself to train in several steps, on data that come piece
+    by piece, or to save and resume: optimiser, generator and position are one state, and what is resumed
+    has the same bits as what was never stopped.
 
     Parameters
     ----------
-    trainer : engine.Trainer
-        Holds the weights, which it changes.
-    X : ndarray, shape (n_in, n)
-    T : ndarray, shape (n_out, n)
-    epochs : int
-    learning_rate : float
-        A batch changes the weights by −learning_rate times the gradient of its mean cost.
-    shuffle : bool
-        Visit the examples in an order drawn anew from (seed, epoch); otherwise from the first to the last.
-    seed : int
-    progress : bool
-        Show a line on stderr.
+    network : Network
+        Its layers get new weights at the end of each fit, and where they stand then the next fit begins.
+    optimizer, loss, batch_size, learning_rate, l2, clip_norm, schedule, shuffle, seed, n_threads
+        As for `Network.fit`.
 
-    Returns
-    -------
-    History
+    Attributes
+    ----------
+    network : Network
+    history : History
+        Of the last fit, or of the one that runs.
+    epochs_done : int
+        In all fits.
 
     Raises
     ------
-    DivergenceError
-        After the first epoch that leaves a weight or the cost not finite.
+    ValueError, TypeError
+        If an argument is not in its range, or the loss does not go with the last activation.
+
+    Examples
+    --------
+    >>> import fastnet as fn
+    >>> X, T = [[-1.0, 0.0, 1.0]], [[0, 0, 1]]
+    >>> def trainer():
+    ...     return fn.Trainer(fn.Network([fn.Layer(1, 1)]), optimizer="adam", batch_size=2, seed=7)
+    >>> first, second = trainer(), trainer()
+    >>> history = first.fit(X, T, epochs=20)
+    >>> second.load_state_dict(first.state_dict())
+    >>> first.fit(X, T, epochs=30).loss == second.fit(X, T, epochs=30).loss
+    True
     """
-    n = X.shape[1]
-    history = History()
-    with _display(epochs, progress) as display:
-        for epoch in range(epochs):
-            start = time.perf_counter()
-            order = engine.permutation(n, seed, epoch) if shuffle else None
-            loss = trainer.epoch(X, T, order, learning_rate) / n
-            history.seconds.append(time.perf_counter() - start)
-            history.loss.append(loss)
-            if not (math.isfinite(loss) and trainer.finite()):
-                raise DivergenceError(
-                    f"fit diverged in epoch {epoch + 1} of {epochs} with learning_rate={learning_rate:g}: "
-                    "the weights or the cost are no longer finite. The network keeps its weights of before "
-                    "this fit; try a smaller learning_rate or inputs scaled to a similar range"
-                )
-            if display is not None:
-                display.update(epoch + 1, loss)
-    return history
 
+    def __init__(
+        self,
+        network: Network,
+        *,
+        optimizer: str | Optimizer = "sgd",
+        loss: Any = None,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        l2: float = 0.0,
+        clip_norm: float | None = None,
+        schedule: str | Schedule | None = None,
+        shuffle: bool = True,
+        seed: int = 0,
+        n_threads: int | None = None,
+    ) -> None:
+        if not isinstance(network, Network):
+            raise TypeError(f"network must be a Network, got {type(network).__name__}")
+        self.network = network
+        self.history = History()
+        self._optimizer = optimizers.resolve(optimizer, learning_rate)
+        self._loss = losses.resolve(loss, network._activations()[-1])
+        self._batch_size = None if batch_size is None else _validate.integer(batch_size, "batch_size")
+        self._l2 = _validate.number(l2, "l2", at_least=0)
+        self._clip_norm = None if clip_norm is None else _validate.number(clip_norm, "clip_norm", above=0)
+        self._schedule: Schedule | None = None
+        if schedule is not None:
+            from fastnet.schedules import resolve
 
-@contextmanager
-def _display(epochs: int, progress: bool) -> Iterator[Display | None]:
-    """Give the display of one fit, and leave the terminal on a line of its own however the fit ends."""
-    if not progress:
-        yield None
-        return
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        lines = _Lines(epochs)
+            self._schedule = resolve(schedule)
+        self._shuffle = _validate.flag(shuffle, "shuffle")
+        self._seed = _validate.seed(seed)
+        self._n_threads = None if n_threads is None else threads.most(n_threads)
+        self._lbfgs = self._optimizer if isinstance(self._optimizer, optimizers.LBFGS) else None
+        self._at = Standing()
+        self._core: engine.Trainer | None = None  # while there is one, step and moments are its own
+        self._batch = 0
+        self._running = False
+        self._stop = ""
+        if self._lbfgs is not None:
+            from fastnet import lbfgs
+
+            lbfgs.refuse(self._batch_size, self._clip_norm, self._schedule, network._dropout())
+
+    @property
+    def epochs_done(self) -> int:
+        """The epochs of all fits; the next one is shuffled as this number says."""
+        return self._at.epochs_done
+
+    def fit(
+        self,
+        X: ArrayLike,
+        T: ArrayLike,
+        epochs: int = 100,
+        *,
+        progress: bool | None = None,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | str | None = None,
+        validation: Sequence[ArrayLike] | None = None,
+        validation_fraction: float = 0.0,
+        early_stopping: bool = False,
+        tol: float = 1e-4,
+        patience: int = 10,
+        metrics: Sequence[str | Callable[[Any, Any], float]] = (),
+        callbacks: Sequence[Callback | Callable[[Trainer], Any]] = (),
+        max_seconds: float | None = None,
+    ) -> History:
+        """Train for some more epochs and return what happened.
+
+        Parameters
+        ----------
+        X, T, epochs, progress, sample_weight, class_weight, validation, validation_fraction
+            As for `Network.fit`; so are all others.
+        early_stopping, tol, patience, metrics, callbacks, max_seconds
+            As for `Network.fit`.
+
+        Returns
+        -------
+        History
+            Of these epochs.
+
+        Raises
+        ------
+        ValueError, TypeError, DivergenceError, RuntimeError
+            As `Network.fit`; the trainer then stands where it stood.
+
+        Examples
+        --------
+        >>> import fastnet as fn
+        >>> trainer = fn.Trainer(fn.Network([fn.Layer(1, 1)]), learning_rate=1.0)
+        >>> X, T = [[-1.0, 1.0]], [[0, 1]]
+        >>> trainer.fit(X, T, epochs=5, metrics=["accuracy"]).metrics["accuracy"][-1]
+        1.0
+        >>> trainer.epochs_done
+        5
+        """
+        with self._one_at_a_time():
+            data, held_out = _data.prepared(
+                self.network,
+                self._loss.name,
+                (X, T, sample_weight),
+                class_weight=class_weight,
+                validation=validation,
+                fraction=validation_fraction,
+                seed=self._seed,
+            )
+            if self._lbfgs is not None:
+                data, held_out = data.in_double(), held_out and held_out.in_double()
+            run = Run(
+                self,
+                data,
+                held_out,
+                epochs=_validate.integer(self._lbfgs.max_iter if self._lbfgs else epochs, "epochs"),
+                progress=None if progress is None else _validate.flag(progress, "progress"),
+                early_stopping=_validate.flag(early_stopping, "early_stopping"),
+                tol=_validate.number(tol, "tol", at_least=0),
+                patience=_validate.integer(patience, "patience", 0),
+                metrics=metrics,
+                callbacks=callbacks,
+                max_seconds=None if max_seconds is None else _validate.rate(max_seconds, "max_seconds"),
+            )
+            self._do(run, data.X.shape[1])
+        if run.interrupted:
+            _validate.warn(run.interrupted)
+        return run.history
+
+    def fit_one_epoch(self, X: ArrayLike, T: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Train for one more epoch and return its mean cost; other examples each time, if you like.
+
+        Parameters and errors are those of `Network.fit_one_epoch`. An interrupt comes out of here as
+        KeyboardInterrupt, after the network was given the weights of the last whole batch.
+        """
+        if self._lbfgs is not None:
+            raise ValueError("LBFGS takes all its steps in one fit: use fit, not fit_one_epoch")
+        with self._one_at_a_time():
+            data, _ = _data.prepared(self.network, self._loss.name, (X, T, sample_weight))
+            run = Run(self, data, None, epochs=1, one_by_one=True)
+            self._do(run, data.X.shape[1])
+        if run.interrupted:
+            raise KeyboardInterrupt(run.interrupted)
+        return run.history.loss[-1]
+
+    def stop(self, reason: str = "stopped by a callback") -> None:
+        """Make the epoch that a callback was told of the last of the fit.
+
+        Examples
+        --------
+        >>> import fastnet as fn
+        >>> net = fn.Network([fn.Layer(1, 1)])
+        >>> net.fit([[1.0]], [[1]], epochs=9, callbacks=[lambda trainer: trainer.stop("enough")])
+        History: 1 epoch in ...; enough
+        """
+        self._stop = str(reason) or "stopped by a callback"
+
+    def weights(self) -> list[tuple[Array, Array]]:
+        """Return copies of W and b of each layer as training has them, also while a fit runs."""
+        return [(W.copy(), b.copy()) for W, b in zip(*self._now(), strict=True)]
+
+    def predict_proba(self, X: ArrayLike) -> Array:
+        """Return the network's output by the weights as training has them now.
+
+        Examples
+        --------
+        >>> import fastnet as fn
+        >>> trainer = fn.Trainer(fn.Network([fn.Layer(2, 1, W=[[1.0, -1.0]])]))
+        >>> trainer.predict_proba([[3.0], [3.0]])
+        array([[0.5]])
+        """
+        network = self.network
+        X = _validate.examples(X, network.sizes[0], network.dtype)
+        return engine.forward(*self._now(), network._activations(), X)
+
+    def state_dict(self) -> dict[str, Array]:
+        """Return where the training stands as plain arrays: weights, optimiser, generator and position.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Copies. ``"config"`` holds all settings as JSON in bytes; the rest are numbers.
+
+        Examples
+        --------
+        >>> import fastnet as fn
+        >>> trainer = fn.Trainer(fn.Network([fn.Layer(2, 1)]), optimizer="adam")
+        >>> loss = trainer.fit_one_epoch([[1.0], [0.0]], [[1]])
+        >>> state = trainer.state_dict()
+        >>> int(state["epochs_done"]), state["moments.first.0.W"].shape
+        (1, (1, 2))
+        """
+        return _state.to_arrays(_state.settings(self), self._standing(), self._now())
+
+    @classmethod
+    def from_state_dict(cls, network: Network, state: Mapping[str, Any]) -> Trainer:
+        """Return a trainer with the settings of a state, standing where that one stood.
+
+        Raises
+        ------
+        ValueError
+            If the state is of another network, or its schedule is of your own making: then make the trainer
+            and call `load_state_dict`.
+
+        Examples
+        --------
+        >>> import fastnet as fn
+        >>> net = fn.Network([fn.Layer(2, 1)])
+        >>> state = fn.Trainer(net, optimizer="adam", schedule="adaptive").state_dict()
+        >>> fn.Trainer.from_state_dict(net, state).state_dict().keys() == state.keys()
+        True
+        """
         try:
-            yield lines
+            trainer = cls(network, **_state.arguments(state))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"state must say how its trainer was made: {error}") from None
+        trainer.load_state_dict(state)
+        return trainer
+
+    def load_state_dict(self, state: Mapping[str, Any], *, strict: bool = True) -> None:
+        """Take over a state, and give the network its weights.
+
+        Parameters
+        ----------
+        state : mapping of str to array_like
+            From `state_dict`.
+        strict : bool
+            All settings must be those of the trainer the state is from. With False only those without which
+            the state means nothing: sizes, activations, dtype, loss, kind of optimiser.
+
+        Raises
+        ------
+        ValueError
+            If the state does not fit: every difference is listed, and nothing is changed.
+
+        Examples
+        --------
+        >>> import fastnet as fn
+        >>> single, double = (fn.Network([fn.Layer(1, 1)], dtype=name) for name in ("float32", "float64"))
+        >>> fn.Trainer(double).load_state_dict(fn.Trainer(single, learning_rate=0.2).state_dict())
+        Traceback (most recent call last):
+            ...
+        ValueError: state must fit the trainer:
+          dtype: 'float32' in the state, 'float64' in the trainer
+          optimizer.learning_rate: 0.2 in the state, 0.1 in the trainer
+        """
+        with self._one_at_a_time():
+            at, weights = _state.from_arrays(state, _state.settings(self), _validate.flag(strict, "strict"))
+            self._at, self._core = at, None
+            self.network._publish(*(weights if at.going_on is None else at.stopping.copied_best()))
+
+    def _rest(self) -> Trainer:
+        """Give back the core's memory and keep where the training stands; return the trainer itself."""
+        self._at, self._core = self._standing(), None
+        return self
+
+    def _going_on_from(self, other: Trainer) -> Trainer:
+        """Take over where another trainer of the network stands, and return the trainer itself."""
+        ours, theirs = _state.settings(self), _state.settings(other)
+        if wrong := _state.differences(theirs, ours, False, "before", "now"):
+            raise ValueError("training can go on only as it was:\n  " + "\n  ".join(wrong))
+        self._at = other._standing()
+        return self
+
+    @contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        if not self.network._fitting.acquire(blocking=False):
+            raise RuntimeError("another fit of this network is running: one at a time")
+        try:
+            yield
         finally:
-            lines.close()
-        return
-    with tqdm(total=epochs, unit="epoch", mininterval=1 / _UPDATES_PER_SECOND, file=sys.stderr) as bar:
-        yield _Bar(bar)
+            self.network._fitting.release()
 
+    def _do(self, run: Run, n: int) -> None:
+        """Do a fit; one that fails leaves the trainer where it stood."""
+        core, before = self._ready(n), self._standing()
+        self.history, self._running, self._stop = run.history, True, ""
+        try:
+            run.all(core)
+        except BaseException as error:
+            run.history.stopped = f"{type(error).__name__}: {error}"
+            self._at, self._core = before, None
+            raise
+        finally:
+            self._running = False
+            run.close()
 
-class _Bar:
-    """A bar of tqdm, which spaces its own updates."""
+    def _ready(self, n: int) -> engine.Trainer:
+        """Return the core with the weights to go on from and what the optimiser keeps."""
+        network = self.network
+        network._check_weights(*network._weights())
+        W, b = self._now()
+        batch = n if self._lbfgs is not None else min(n, self._batch_size or 200)
+        if self._batch_size is not None and n < self._batch_size:
+            _validate.warn(f"batch_size={self._batch_size} is more than the {n} examples: taken as {n}")
+        if self._core is not None and self._batch == batch and self._lbfgs is None:
+            self._core.load_weights(W, b)
+            return self._core
+        at = self._standing()
+        if self._lbfgs is not None:
+            W, b = ([array.astype(np.float64) for array in arrays] for arrays in (W, b))
+        core = new_core(self, W, b, batch)
+        if at.step > 0:
+            core.load_moments(at.moments)
+            core.step = at.step
+        self._at, self._core, self._batch = at, core, batch
+        return core
 
-    def __init__(self, bar: Any) -> None:
-        self._bar = bar
+    def _standing(self) -> Standing:
+        """Return where the training stands, so that later epochs do not change it."""
+        at = self._at.copy()
+        if self._core is not None:
+            at.step = self._core.step
+            at.moments = self._core.moments() if at.step > 0 else {}
+        if at.going_on is not None and (self._running or not at.stopping.holds(self.network._weights())):
+            at.going_on = None
+        return at
 
-    def update(self, done: int, loss: float) -> None:
-        self._bar.set_postfix_str(f"loss {loss:.6g}", refresh=False)
-        self._bar.update(done - self._bar.n)
+    def _now(self) -> Weights:
+        """Return the weights to go on from: those of the network, unless it was given the best epoch's."""
+        if self._running and self._core is not None:
+            return self._of_core(self._core)
+        weights, at = self.network._weights(), self._at
+        return at.going_on if at.going_on is not None and at.stopping.holds(weights) else weights
 
-
-class _Lines:
-    """Plain text: one line that is rewritten on a terminal, or line after line in a file."""
-
-    def __init__(self, epochs: int) -> None:
-        self._epochs = epochs
-        self._start = time.monotonic()
-        self._next = 0.0
-        self._open = False
-        self._rewrite = sys.stderr.isatty()
-
-    def update(self, done: int, loss: float) -> None:
-        now = time.monotonic()
-        if now < self._next and done < self._epochs:
-            return
-        self._next = now + 1 / _UPDATES_PER_SECOND
-        width = len(str(self._epochs))
-        text = f"epoch {done:{width}}/{self._epochs}  loss {loss:<11.6g} {now - self._start:6.1f} s"
-        print(
-            f"\r{text}" if self._rewrite else text,
-            end="" if self._rewrite else "\n",
-            file=sys.stderr,
-            flush=True,
-        )
-        self._open = self._rewrite
-
-    def close(self) -> None:
-        if self._open:
-            print(file=sys.stderr, flush=True)
+    def _of_core(self, core: engine.Trainer) -> Weights:
+        """Return the weights of the core in the network's dtype: L-BFGS works in float64."""
+        W, b = core.weights()
+        if self._lbfgs is not None:
+            dtype = self.network.dtype
+            W, b = [array.astype(dtype) for array in W], [array.astype(dtype) for array in b]
+        return W, b

@@ -1,0 +1,210 @@
+"""What a fit learns from: targets checked for their loss, weights of the examples, the part held out.
+
+The targets of each loss have their own range; class labels become columns with a single 1. Class weights are
+folded into the weights of the examples, which is all the core knows of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnet import _validate
+from fastnet._core import engine
+from fastnet._validate import Array
+
+if TYPE_CHECKING:
+    from fastnet.learning import Learner
+
+__all__ = ["Examples", "one_hot", "prepared", "sample_weights", "targets", "usable"]
+
+SPLIT_STREAM = 2**61  # of the seed: the epochs' shuffles are far below, dropout and weights above
+
+
+class Examples(NamedTuple):
+    """Input (n_in, n), targets (n_out, n) and weights (n,) or None for all 1."""
+
+    X: Array
+    T: Array
+    weights: Array | None
+
+    def total_weight(self) -> float:
+        """Return the sum of the weights: what a mean over the examples divides by."""
+        return float(self.X.shape[1] if self.weights is None else self.weights.sum(dtype=np.float64))
+
+    def in_double(self) -> Examples:
+        """Return the same in float64, copied if they are not."""
+        X, T, weights = self
+        if weights is not None:
+            weights = weights.astype(np.float64, copy=False)
+        return Examples(X.astype(np.float64, copy=False), T.astype(np.float64, copy=False), weights)
+
+
+def prepared(
+    network: Learner,
+    loss: str,
+    examples: tuple[Any, Any, Any],
+    *,
+    class_weight: Any = None,
+    validation: Any = None,
+    fraction: Any = 0.0,
+    seed: int = 0,
+) -> tuple[Examples, Examples | None]:
+    """Return what a fit trains on and what it holds out, checked; `examples` are X, T and their weights."""
+    fraction = _validate.number(fraction, "validation_fraction", at_least=0, below=1)
+    if fraction and validation is not None:
+        raise ValueError("validation and validation_fraction were both given: give one of them")
+    data = checked(network, loss, *examples)
+    held_out = None if validation is None else _validation(network, loss, validation)
+    if fraction:
+        kept, others = split(data.X.shape[1], fraction, seed)
+        data, held_out = _columns(data, kept), _columns(data, others)
+    X, T, weights = data
+    if class_weight is not None:
+        by_class = _class_weights(class_weight, T, loss)
+        weights = by_class if weights is None else weights * by_class
+    if held_out is not None:
+        held_out = held_out._replace(weights=usable(held_out.weights, network.dtype))
+    return Examples(X, T, usable(weights, network.dtype)), held_out
+
+
+def checked(network: Learner, loss: str, X: Any, T: Any, weights: Any) -> Examples:
+    """Return the examples of a network, with weights in float64."""
+    X = _validate.examples(X, network.sizes[0], network.dtype, at_least=1)
+    T = targets(T, loss, network.sizes[-1], X.shape[1], network.dtype)
+    return Examples(X, T, sample_weights(weights, X.shape[1]))
+
+
+def _validation(network: Learner, loss: str, validation: Any) -> Examples:
+    if not isinstance(validation, Sequence) or len(validation) not in (2, 3):
+        raise TypeError(
+            f"validation must be (X, T) or (X, T, sample_weight), got {type(validation).__name__}"
+        )
+    try:
+        X, T, *weights = validation
+        return checked(network, loss, X, T, weights[0] if weights else None)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"validation: {error}") from None
+
+
+def split(n: int, fraction: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the columns to train on and those held out, both ascending: drawn from the seed alone."""
+    if n < 2:
+        raise ValueError(f"validation_fraction needs at least two examples, got {n}")
+    count = min(n - 1, max(1, round(fraction * n)))
+    order = engine.permutation(n, seed, SPLIT_STREAM)
+    return np.sort(order[count:]), np.sort(order[:count])
+
+
+def _columns(data: Examples, which: NDArray[np.intp]) -> Examples:
+    """Return some of the examples, copied so that each is contiguous."""
+    X, T, weights = data
+    return Examples(X.T[which].T, T.T[which].T, None if weights is None else weights[which])
+
+
+# ---- targets
+
+
+def targets(T: Any, loss: str, n_out: int, n: int, dtype: np.dtype[Any], owner: str = "the network") -> Array:
+    """Return the targets of a network, (n_out, n): in the range of the loss, a column for each example."""
+    if loss == "cross_entropy":
+        labels = T if type(T) is np.ndarray else _validate.to_array(T, "T")
+        if labels.ndim == 1 and labels.dtype.kind in "iu":
+            if len(labels) != n:
+                raise ValueError(f"T must have a label for each of the {n} examples, got {len(labels)}")
+            return one_hot(labels, n_out, dtype, "T")
+    array = _validate.real_array(T, "T", dtype, owner)
+    if owner == "the network" and array.ndim == 2 and array.shape[0] == n_out and array.shape[1] != n:
+        raise ValueError(f"T must have a column for each of the {n} examples of X, got shape {array.shape}")
+    array = _validate.exact(array, "T", (n_out, n), dtype, owner)
+    if loss in ("bce", "cross_entropy"):
+        _validate.in_unit_interval(array, "T", "targets")
+    else:
+        _validate.finite(array, "T")
+    if loss == "cross_entropy" and array.size:
+        _check_sums(array)
+    if loss == "poisson" and array.size and array.min() < 0:
+        raise ValueError(f"T must hold targets of at least 0 for the loss 'poisson', got {array.min():g}")
+    return array
+
+
+def _check_sums(T: Array) -> None:
+    """ValueError unless each column sums to 1.
+
+    Targets may have been float32 before: then each may be off by a rounding, and their sum by one for each
+    term.
+    """
+    off = abs(T.sum(axis=0, dtype=np.float64) - 1)
+    if off.max() > (4 + len(T)) * np.finfo(np.float32).eps:
+        column = int(off.argmax())
+        raise ValueError(
+            "T must hold columns that sum to 1 for the loss 'cross_entropy', "
+            f"got {T[:, column].sum():g} in column {column}"
+        )
+
+
+def one_hot(labels: Array, n_classes: int, dtype: np.dtype[Any], name: str) -> Array:
+    """Return (n_classes, n) with a single 1 in each column, at the label; ValueError for a label outside."""
+    if labels.size and (labels.min() < 0 or labels.max() >= n_classes):
+        raise ValueError(
+            f"{name} must hold class labels from 0 to {n_classes - 1}, got {labels.min()} to {labels.max()}"
+        )
+    rows = np.zeros((len(labels), n_classes), dtype)
+    rows[np.arange(len(labels)), labels] = 1
+    return rows.T
+
+
+# ---- weights of the examples
+
+
+def sample_weights(sample_weight: Any, n: int) -> NDArray[np.float64] | None:
+    """Return the weights that a user gave, (n,), in float64: finite and at least 0."""
+    if sample_weight is None:
+        return None
+    given = _validate.real_array(sample_weight, "sample_weight")
+    weights = np.asarray(_validate.exact(given, "sample_weight", (n,), given.dtype), np.float64)
+    if n and not (np.isfinite(weights).all() and weights.min() >= 0):
+        k = int(np.argmin(np.isfinite(weights) & (weights >= 0)))
+        raise ValueError(f"sample_weight must be finite and at least 0, got {weights[k]:g} at [{k}]")
+    return weights
+
+
+def usable(weights: Array | None, dtype: np.dtype[Any]) -> Array | None:
+    """Return weights as the core takes them: contiguous, in the network's dtype, with a sum above 0."""
+    if weights is None:
+        return None
+    with np.errstate(over="ignore"):
+        weights = np.ascontiguousarray(weights, dtype)
+    total = weights.sum(dtype=np.float64)
+    if not (0 < total < np.inf):
+        raise ValueError(f"sample_weight must have a finite sum above 0, got {total:g}")
+    return weights
+
+
+def _class_weights(class_weight: Any, T: Array, loss: str) -> NDArray[np.float64]:
+    """Return the weight of each example's class."""
+    n_classes = max(2, len(T))
+    if isinstance(class_weight, Mapping):
+        table = np.ones(n_classes)
+        for label, weight in class_weight.items():
+            k = _validate.integer(label, "a class in class_weight", 0, n_classes)
+            table[k] = _validate.number(weight, f"class_weight[{k}]", at_least=0)
+    elif not isinstance(class_weight, str) or class_weight != "balanced":
+        kind = ValueError if isinstance(class_weight, str) else TypeError
+        raise kind(f"class_weight must be a dict, 'balanced' or None, got {class_weight!r}")
+    if not (loss == "cross_entropy" or (loss == "bce" and len(T) == 1)):
+        raise ValueError(
+            "class_weight needs classes: the loss 'cross_entropy', or 'bce' with one output; "
+            f"got the loss {loss!r} with {len(T)} outputs"
+        )
+    highest = T.max(axis=0)
+    if not np.isin(highest, (0, 1) if len(T) == 1 else (1,)).all():
+        raise ValueError("class_weight needs targets that are 0 or 1, got some between")
+    classes = T.argmax(axis=0) if len(T) > 1 else highest.astype(np.intp)
+    if isinstance(class_weight, str):
+        counts = np.bincount(classes, minlength=n_classes)
+        table = len(classes) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return np.asarray(table[classes], np.float64)
