@@ -35,14 +35,19 @@ def test_importing_loads_nothing_else() -> None:
     made_by_cython = {root for root in roots if root.startswith(("cython_runtime", "_cython_"))}  # not files
     assert roots - {"fastnet", "numpy"} - made_by_cython <= set(sys.stdlib_module_names)
     assert not roots & {"sklearn", "scipy", "matplotlib", "tqdm", "rich", "argparse", "gzip", "json"}
-    for lazy in ("fastnet.reference", "fastnet.demo", "fastnet.cli", "fastnet.data", "fastnet.plot"):
+    lazy_ones = ("reference", "demo", "cli", "data", "plot", "files", "exchange", "onnx", "c_export")
+    for lazy in (f"fastnet.{name}" for name in lazy_ones):
         assert lazy not in loaded
 
 
-@pytest.mark.parametrize("module", ["cli", "plot", "demo", "reference"])
+MODULES = ["cli", "plot", "demo", "reference", "files", "exchange", "onnx", "c_export"]
+OPTIONAL = {"sklearn", "scipy", "matplotlib", "tqdm", "rich", "torch", "onnx", "safetensors", "joblib"}
+
+
+@pytest.mark.parametrize("module", MODULES)
 def test_optional_packages_wait_until_they_are_needed(module: str) -> None:
     roots = {name.split(".")[0] for name in new_modules(f"import fastnet.{module}")}
-    assert not roots & {"sklearn", "scipy", "matplotlib", "tqdm", "rich"}
+    assert not roots & OPTIONAL
 
 
 def test_every_public_name_is_there() -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastnet import isa
 from fastnet._version import __version__
+from fastnet.described import Standardize
 from fastnet.functions import (
     activate,
     activation_backward,
@@ -33,28 +34,40 @@ from fastnet.network import Network
 if TYPE_CHECKING:
     from fastnet import callbacks, losses, metrics, reference, schedules
     from fastnet.costs import bce_backward, bce_loss, loss, loss_backward
+    from fastnet.exchange import from_sklearn, from_torch, to_sklearn, to_torch
+    from fastnet.files import FormatError, load, load_checkpoint, save
     from fastnet.history import DivergenceError, History
     from fastnet.optimizers import LBFGS, SGD, Adam, AdamW, RMSProp
+    from fastnet.predictor import Predictor
     from fastnet.training import Trainer
 
 _LATER = {  # what a program may never need is loaded when first asked for: a module, or a name in one
     "Adam": "optimizers",
     "AdamW": "optimizers",
     "DivergenceError": "history",
+    "FormatError": "files",
     "History": "history",
     "LBFGS": "optimizers",
+    "Predictor": "predictor",
     "RMSProp": "optimizers",
     "SGD": "optimizers",
     "Trainer": "training",
     "bce_backward": "costs",
     "bce_loss": "costs",
     "callbacks": "",
+    "from_sklearn": "exchange",
+    "from_torch": "exchange",
+    "load": "files",
+    "load_checkpoint": "files",
     "loss": "costs",
     "loss_backward": "costs",
     "losses": "",
     "metrics": "",
     "reference": "",
+    "save": "files",
     "schedules": "",
+    "to_sklearn": "exchange",
+    "to_torch": "exchange",
 }
 
 __all__ = [
@@ -63,10 +76,13 @@ __all__ = [
     "Adam",
     "AdamW",
     "DivergenceError",
+    "FormatError",
     "History",
     "Layer",
     "Network",
+    "Predictor",
     "RMSProp",
+    "Standardize",
     "Trainer",
     "__version__",
     "activate",
@@ -77,15 +93,22 @@ __all__ = [
     "dense_backward",
     "dense_forward",
     "exp",
+    "from_sklearn",
+    "from_torch",
     "isa",
+    "load",
+    "load_checkpoint",
     "loss",
     "loss_backward",
     "losses",
     "metrics",
     "one_hot",
     "reference",
+    "save",
     "schedules",
     "sigmoid",
+    "to_sklearn",
+    "to_torch",
 ]
 
 

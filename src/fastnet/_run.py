@@ -41,6 +41,7 @@ def new_core(trainer: Trainer, W: list[Array], b: list[Array], batch: int) -> en
         clip_norm=trainer._clip_norm or 0.0,
         dropout=network._dropout(),
         seed=trainer._seed,
+        standardize=network._standardize(W[0].dtype),
     )
 
 

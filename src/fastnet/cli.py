@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from fastnet import isa, plot
+from fastnet import cli_models, isa, plot
 from fastnet._version import __version__
 
 __all__ = ["main"]
@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--quick", action="store_true", help="short slices and few of them: for a look")
     bench.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
     bench.set_defaults(run=_bench)
+    cli_models.add_commands(commands)
     return parser
 
 

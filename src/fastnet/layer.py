@@ -120,6 +120,14 @@ class Layer:
             if b is not None:
                 self.b = b
 
+    @classmethod
+    def _holding(cls, W: Array, b: Array, activation: str, **settings: Any) -> Layer:
+        """Return a layer with these arrays themselves, which must be right and held by nobody else."""
+        layer = cls(1, 1, activation, W=np.zeros((1, 1), W.dtype), **settings)
+        layer.n_out, layer.n_in = W.shape
+        layer._bind(W, b)
+        return layer
+
     def _draw(self, seed: int, k: int, dtype: np.dtype[Any]) -> None:
         """Draw the weights as layer k of a network does."""
         count = self.n_out * self.n_in

@@ -49,6 +49,8 @@ class Learner:
 
         def _flops(self, examples: int) -> float: ...
 
+        def _standardize(self) -> tuple[Array, Array] | None: ...
+
         def _weights(self) -> tuple[list[Array], list[Array]]: ...
 
         def _explained(self, result: Array) -> Array: ...
@@ -107,6 +109,7 @@ class Learner:
             team,
             loss=found.name,
             loss_parameter=found.parameter,
+            standardize=self._standardize(),
         )
         cost = core.loss(*data)
         if not np.isfinite(cost):
@@ -151,7 +154,14 @@ class Learner:
         W, b = self._weights()
         team = threads.worth(None, self._flops(n))
         core = engine.Trainer(
-            W, b, self._activations(), n, team, loss=found.name, loss_parameter=found.parameter
+            W,
+            b,
+            self._activations(),
+            n,
+            team,
+            loss=found.name,
+            loss_parameter=found.parameter,
+            standardize=self._standardize(),
         )
         dW, db, _ = core.gradients(*data)
         count = data.total_weight()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -17,13 +17,17 @@ from numpy.typing import ArrayLike, DTypeLike
 from fastnet import _validate, threads
 from fastnet._core import engine
 from fastnet._validate import Array
+from fastnet.described import Described
 from fastnet.layer import Layer
 from fastnet.learning import Learner
+
+if TYPE_CHECKING:
+    from fastnet.predictor import Predictor
 
 __all__ = ["Network"]
 
 
-class Network(Learner):
+class Network(Described, Learner):
     """Dense layers one after the other, and the way they are trained.
 
     Parameters
@@ -91,7 +95,7 @@ class Network(Learner):
     def forward(self, X: ArrayLike) -> Array:
         """Return the output of the network, layer by layer; each layer keeps its part for `Layer.backward`.
 
-        A⁽⁰⁾ = X, A⁽ᵏ⁾ = activation(W⁽ᵏ⁾ A⁽ᵏ⁻¹⁾ + b⁽ᵏ⁾).
+        A⁽⁰⁾ = X, standardised if the network has `preprocessing`; A⁽ᵏ⁾ = activation(W⁽ᵏ⁾ A⁽ᵏ⁻¹⁾ + b⁽ᵏ⁾).
 
         Parameters
         ----------
@@ -116,6 +120,8 @@ class Network(Learner):
         array([[0.5]])
         """
         A = _validate.examples(X, self._sizes[0], self._dtype)
+        if self.preprocessing is not None:
+            A = (A - self.preprocessing.mean) / self.preprocessing.scale
         for layer in self._layers:
             A = layer.forward(A)
         return self._explained(A)
@@ -149,7 +155,31 @@ class Network(Learner):
         X = _validate.examples(X, self._sizes[0], self._dtype)
         W, b = self._weights()
         team = threads.worth(n_threads, 2.0 * self._products() * X.shape[1])
-        return self._explained(engine.forward(W, b, self._activations(), X, team))
+        how = self._standardize()
+        return self._explained(engine.forward(W, b, self._activations(), X, team, standardize=how))
+
+    def compile(self) -> Predictor:
+        """Return a frozen predictor: the network as it is now, laid out for single rows and for blocks.
+
+        Returns
+        -------
+        Predictor
+            Gives the bits of `predict_proba`; later changes of the network do not reach it.
+
+        Raises
+        ------
+        ValueError
+            If the weights are not finite.
+
+        Examples
+        --------
+        >>> import fastnet as fn
+        >>> fn.Network([fn.Layer(2, 1, W=[[1.0, -1.0]])]).compile()([3.0, 3.0])
+        array([0.5])
+        """
+        from fastnet.predictor import Predictor
+
+        return Predictor(self)
 
     def _products(self) -> int:
         """Return the multiplications of one example's forward pass."""

@@ -104,7 +104,7 @@ class Trainer:
         self._lbfgs = self._optimizer if isinstance(self._optimizer, optimizers.LBFGS) else None
         self._at = Standing()
         self._core: engine.Trainer | None = None  # while there is one, step and moments are its own
-        self._batch = 0
+        self._batch, self._how = 0, network.preprocessing  # what the core was made for
         self._running = False
         self._stop = ""
         if self._lbfgs is not None:
@@ -238,7 +238,7 @@ class Trainer:
         """
         network = self.network
         X = _validate.examples(X, network.sizes[0], network.dtype)
-        return engine.forward(*self._now(), network._activations(), X)
+        return engine.forward(*self._now(), network._activations(), X, standardize=network._standardize())
 
     def state_dict(self) -> dict[str, Array]:
         """Return where the training stands as plain arrays: weights, optimiser, generator and position.
@@ -360,7 +360,8 @@ class Trainer:
         batch = n if self._lbfgs is not None else min(n, self._batch_size or 200)
         if self._batch_size is not None and n < self._batch_size:
             _validate.warn(f"batch_size={self._batch_size} is more than the {n} examples: taken as {n}")
-        if self._core is not None and self._batch == batch and self._lbfgs is None:
+        same = self._batch == batch and self._how is network.preprocessing and self._lbfgs is None
+        if self._core is not None and same:
             self._core.load_weights(W, b)
             return self._core
         at = self._standing()
@@ -370,7 +371,7 @@ class Trainer:
         if at.step > 0:
             core.load_moments(at.moments)
             core.step = at.step
-        self._at, self._core, self._batch = at, core, batch
+        self._at, self._core, self._batch, self._how = at, core, batch, network.preprocessing
         return core
 
     def _standing(self) -> Standing:

@@ -1,0 +1,229 @@
+"""What a network knows about its data besides the weights: names, classes, how raw features are scaled.
+
+None of it is needed to compute. It travels with the network into files, pickles and other tools, so that
+whoever opens them years later knows what goes in and what comes out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastnet import _validate
+from fastnet._validate import Array
+
+__all__ = ["Class", "Described", "Standardize", "output_kind"]
+
+Class: TypeAlias = str | int | bool | float
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Standardize:
+    """Raw features to those a network works on: x -> (x - mean) / scale, each feature by itself.
+
+    Parameters
+    ----------
+    mean : array_like, shape (n_in,) or (n_in, 1)
+    scale : array_like, shape (n_in,) or (n_in, 1)
+        Greater than 0.
+
+    Attributes
+    ----------
+    mean, scale : ndarray, shape (n_in, 1)
+        Copies, in float64 unless both were float32; in the network's dtype once they belong to one.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a value is not finite, a scale not greater than 0, or the shapes do not fit one another.
+
+    Examples
+    --------
+    >>> import fastnet as fn
+    >>> fn.Standardize(mean=[1.0, 2.0], scale=[0.5, 4.0])
+    Standardize of 2 features
+    """
+
+    mean: Array
+    scale: Array
+
+    def __init__(self, mean: ArrayLike, scale: ArrayLike) -> None:
+        checked = {"mean": _column(mean, "mean"), "scale": _column(scale, "scale")}
+        if checked["mean"].shape != checked["scale"].shape:
+            shapes = checked["mean"].shape, checked["scale"].shape
+            raise ValueError(f"mean and scale must have the same shape, got {shapes[0]} and {shapes[1]}")
+        if not (checked["scale"] > 0).all():
+            feature = int(np.argmin(checked["scale"] > 0))
+            value = checked["scale"][feature, 0]
+            raise ValueError(f"scale must be greater than 0, got {value} for feature {feature}")
+        dtype = np.result_type(*checked.values())
+        for name, array in checked.items():
+            object.__setattr__(self, name, array.astype(dtype))
+
+    @classmethod
+    def of(cls, X: ArrayLike) -> Standardize:
+        """Return mean and standard deviation of each feature (a row of X); scale 1 where it is constant.
+
+        Parameters
+        ----------
+        X : array_like, shape (n_in, n)
+            At least one example, one in each column.
+
+        Returns
+        -------
+        Standardize
+            Worked out in float64.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is not a matrix of finite numbers with at least one example.
+
+        Examples
+        --------
+        >>> import fastnet as fn
+        >>> fn.Standardize.of([[1.0, 3.0], [7.0, 7.0]]).scale
+        array([[1.],
+               [1.]])
+        """
+        array = _validate.finite(_validate.matrix(X, "X", "(n_in, n), a column per example"), "X")
+        mean = array.mean(axis=1, keepdims=True, dtype=np.float64)
+        scale = array.std(axis=1, keepdims=True, dtype=np.float64)
+        constant = array.min(axis=1, keepdims=True) == array.max(axis=1, keepdims=True)
+        return cls(mean, np.where(constant | (scale == 0), 1.0, scale))
+
+    def _to(self, n_in: int, dtype: np.dtype[Any]) -> Standardize:
+        """Return it in the dtype of a network with so many inputs."""
+        if len(self.mean) != n_in:
+            raise ValueError(
+                f"preprocessing must be of {n_in} features, as the network, got {len(self.mean)}"
+            )
+        with np.errstate(over="ignore", under="ignore"):  # what does not fit is reported as not finite, or 0
+            return Standardize(self.mean.astype(dtype), self.scale.astype(dtype))
+
+    def __repr__(self) -> str:
+        return f"Standardize of {len(self.mean)} features"
+
+
+def _column(value: ArrayLike, name: str) -> Array:
+    array = _validate.real_array(value, name)
+    if array.ndim not in (1, 2) or array.size == 0 or array.size != len(array):
+        raise ValueError(f"{name} must have shape (n_in,) or (n_in, 1), got {array.shape}")
+    return _validate.finite(array.reshape(-1, 1), name)
+
+
+class Described:
+    """The part of a `Network` that describes its data."""
+
+    _sizes: tuple[int, ...]
+    _dtype: np.dtype[Any]
+    _feature_names: tuple[str, ...] | None = None
+    _classes: tuple[Class, ...] | None = None
+    _preprocessing: Standardize | None = None
+
+    def _activations(self) -> list[str]:
+        raise NotImplementedError
+
+    def _standardize(self, dtype: np.dtype[Any] | None = None) -> tuple[Array, Array] | None:
+        """Return mean and scale as the core takes them, if it works in this dtype, or None."""
+        how = self._preprocessing
+        if how is None:
+            return None
+        mean, scale = (array.reshape(-1).astype(dtype or self._dtype) for array in (how.mean, how.scale))
+        return mean, scale
+
+    @property
+    def output(self) -> str:
+        """What comes out, by the last activation: "binary", "multilabel", "multiclass" or "regression".
+
+        One sigmoid is "binary", the probability of the second class; several are "multilabel", a probability
+        each; a softmax is "multiclass", probabilities that sum to 1; anything else is "regression".
+        """
+        return output_kind(self._activations()[-1], self._sizes[-1])
+
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        """The names of the inputs, or None; assigning checks their number."""
+        return self._feature_names
+
+    @feature_names.setter
+    def feature_names(self, names: Sequence[str] | None) -> None:
+        self._feature_names = None if names is None else _checked_names(names, self._sizes[0])
+
+    @property
+    def classes(self) -> tuple[Class, ...] | None:
+        """What the outputs stand for, or None; assigning checks them.
+
+        Two for one sigmoid (its output is the probability of the second), otherwise one for each output: all
+        str, all int, all bool or all float. None for a regression.
+        """
+        return self._classes
+
+    @classes.setter
+    def classes(self, classes: Sequence[Class] | Array | None) -> None:
+        self._classes = None if classes is None else _checked_classes(classes, self.output, self._sizes[-1])
+
+    @property
+    def preprocessing(self) -> Standardize | None:
+        """How raw features are scaled before the first layer, or None; assigning checks and copies it."""
+        return self._preprocessing
+
+    @preprocessing.setter
+    def preprocessing(self, how: Standardize | None) -> None:
+        if how is not None and not isinstance(how, Standardize):
+            raise TypeError(f"preprocessing must be a Standardize or None, got {type(how).__name__}")
+        self._preprocessing = None if how is None else how._to(self._sizes[0], self._dtype)
+
+
+def output_kind(activation: str, n_out: int) -> str:
+    """Return what a last layer gives: see `Described.output`."""
+    if activation in ("sigmoid", "logistic"):
+        return "binary" if n_out == 1 else "multilabel"
+    return "multiclass" if activation == "softmax" else "regression"
+
+
+def _items(value: Any, name: str, what: str) -> list[Any]:
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
+        raise TypeError(f"{name} must be a list of {what}, got {value!r}")
+    return value.tolist() if isinstance(value, np.ndarray) else list(value)
+
+
+def _checked_names(value: Any, n_in: int) -> tuple[str, ...]:
+    names = _items(value, "feature_names", "str")
+    for k, name in enumerate(names):
+        if not isinstance(name, str):
+            raise TypeError(f"feature_names[{k}] must be a str, got {name!r}")
+    if len(names) != n_in:
+        raise ValueError(f"feature_names must be {n_in}, one for each input, got {len(names)}")
+    return tuple(map(str, names))
+
+
+def _checked_classes(value: Any, kind: str, n_out: int) -> tuple[Class, ...]:
+    """Return the classes as Python values of one type, as many as the outputs of this kind stand for."""
+    classes = [
+        item.item() if isinstance(item, np.generic) else item for item in _items(value, "classes", "str")
+    ]
+    if kind == "regression":
+        raise ValueError(f"classes must be None: the last activation makes a regression, got {len(classes)}")
+    wanted = 2 if kind == "binary" else n_out
+    if len(classes) != wanted:
+        raise ValueError(
+            f"classes must be {wanted} for a {kind} network of {n_out} outputs, got {len(classes)}"
+        )
+    kinds = {type(item) for item in classes}
+    if len(kinds) != 1 or not kinds <= {str, int, bool, float}:
+        names = ", ".join(sorted(kind.__name__ for kind in kinds))
+        raise TypeError(f"classes must be all str, all int, all bool or all float, got {names}")
+    for k, item in enumerate(classes):
+        if isinstance(item, int) and not -(2**63) <= item < 2**63:
+            raise ValueError(f"classes[{k}] must fit 64 bits, got {item}")
+        if isinstance(item, float) and not math.isfinite(item):
+            raise ValueError(f"classes[{k}] must be finite, got {item}")
+    if len(set(classes)) != len(classes):
+        raise ValueError(f"classes must differ from one another, got {classes}")
+    return tuple(classes)

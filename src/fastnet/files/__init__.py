@@ -1,0 +1,309 @@
+"""Model files: `save`, `load` and `load_checkpoint`.
+
+A model file is a safetensors file (see `container`): the weights under torch's names, a JSON description in
+the metadata (see `description`), and SHA-256 checksums of both. It is written to a temporary file, flushed
+and renamed (see `atomic`), so a crash or a full disk leaves the old file. Reading runs no code, allocates no
+more than the file's size and a little, and rejects what it does not know with `FormatError`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+
+from fastnet import _validate
+from fastnet._validate import Array
+from fastnet.files import atomic, container, description, npz
+from fastnet.files import checkpoint as training
+from fastnet.files.container import FormatError
+from fastnet.network import Network
+
+if TYPE_CHECKING:
+    from fastnet.training import Trainer
+
+__all__ = ["FormatError", "info", "load", "load_checkpoint", "save"]
+
+Source: TypeAlias = str | os.PathLike[str] | BinaryIO
+ABOUT, BYTES, HEADER = "fastnet", "sha256", "sha256_header"
+_ZIP = b"PK"
+
+
+def save(
+    model: Network | Trainer, path: Source, *, checkpoint: bool = False, kind: str | None = None
+) -> None:
+    """Write a network to one file that `load` reads, safetensors or NumPy's .npz.
+
+    Parameters
+    ----------
+    model : Network or Trainer
+        Of a trainer, its network.
+    path : str, path-like, or a binary file open for writing
+        A file that is there is replaced as a whole when the new one is safely on the disk, and keeps its
+        permissions; whatever goes wrong, it is never half written. (An open file is just written to.)
+    checkpoint : bool
+        Write the trainer's state as well, for `load_checkpoint`: optimiser, generator and position. The
+        network is then the one as trained so far, also in a callback.
+    kind : {"safetensors", "npz"}, optional
+        By default "npz" where the path ends with .npz, otherwise "safetensors".
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the weights are not finite, or an argument is none of these.
+    OSError
+        If it cannot be written; what was there before is untouched.
+
+    Examples
+    --------
+    >>> import fastnet as fn, tempfile, os
+    >>> net = fn.Network([fn.Layer(2, 3), fn.Layer(3, 1)])
+    >>> net.classes = ["no", "yes"]
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.safetensors")
+    >>> fn.save(net, path)
+    >>> fn.load(path).classes
+    ('no', 'yes')
+    """
+    checkpoint = _validate.flag(checkpoint, "checkpoint")
+    network, trainer = _network_of(model)
+    if checkpoint and trainer is None:
+        raise TypeError("model must be a Trainer for a checkpoint, got a Network")
+    tensors, about = description.arrays(network), description.describe(network)
+    if checkpoint:
+        state, about["checkpoint"] = training.tensors(trainer)
+        tensors |= state
+    name, stream = _opened(path)
+    if kind is None:
+        kind = "npz" if stream is None and name.endswith(".npz") else "safetensors"
+    if kind not in ("safetensors", "npz"):
+        raise ValueError(f"kind must be 'safetensors' or 'npz', got {kind!r}")
+    if stream is None:
+        atomic.replace(name, lambda new: _write(new, tensors, about, kind))
+    else:
+        _write(stream, tensors, about, kind)
+
+
+def _network_of(model: Any) -> tuple[Network, Any]:
+    """Return the network of a model, and the trainer if it is one."""
+    if isinstance(model, Network):
+        return model, None
+    from fastnet.training import Trainer
+
+    if not isinstance(model, Trainer):
+        raise TypeError(f"model must be a Network or a Trainer, got {type(model).__name__}")
+    return model.network, model
+
+
+def _write(stream: BinaryIO, tensors: dict[str, Array], about: dict[str, Any], kind: str) -> None:
+    if kind == "npz":
+        npz.write(stream, tensors, about)
+        return
+    text = json.dumps(about, separators=(",", ":"))
+    digest, around = container.checksums(tensors, text)
+    container.write(stream, tensors, {ABOUT: text, BYTES: digest, HEADER: around})
+
+
+def load(path: Source, *, activations: Sequence[str] | None = None, allow_nonfinite: bool = False) -> Network:
+    """Read a network from a file that `save` wrote, or from a safetensors or .npz file of torch's names.
+
+    Parameters
+    ----------
+    path : str, path-like, or a binary file open for reading, at its start
+    activations : sequence of str, optional
+        One for each layer: for a file without our description, which does not say them. Its tensors must be
+        named like torch's, `<prefix><k>.weight` (n_out, n_in) and `<prefix><k>.bias` (n_out,), and be float32
+        or float64.
+    allow_nonfinite : bool
+        Take weights that are NaN or infinite; by default they are refused.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged, of another kind or newer than this program, or if it needs as many
+        `activations` as it has layers. Nothing in it is trusted, and no more memory is taken than its size
+        and 16 MB.
+    ValueError, TypeError
+        If `activations` are given where they are not needed, or are none that fastnet has.
+    OSError
+        If the file cannot be read.
+
+    Examples
+    --------
+    >>> import fastnet as fn, io
+    >>> file = io.BytesIO()
+    >>> fn.save(fn.Network([fn.Layer(2, 1)], seed=3), file)
+    >>> _ = file.seek(0)
+    >>> fn.load(file)
+    Network 2-1, float64, 3 parameters
+      layer  W      b      activation  parameters
+      1      1 x 2  1 x 1  sigmoid              3
+    """
+    allow_nonfinite = _validate.flag(allow_nonfinite, "allow_nonfinite")
+    content = _read(path)
+    if content.about is not None:
+        if activations is not None:
+            raise ValueError(
+                f"activations must not be given: {content.where} has a description that says them"
+            )
+        return _network(content, allow_nonfinite)
+    if activations is None:
+        raise FormatError(
+            f"{content.where}: a file without a description by fastnet: give activations=, one for each layer"
+        )
+    if isinstance(activations, str):
+        raise TypeError(f"activations must be a list of str, got {activations!r}")
+    return description.rebuild_plain(
+        content.tensors, activations, content.where, allow_nonfinite=allow_nonfinite
+    )
+
+
+def load_checkpoint(path: Source, trainer: Trainer | None = None) -> Trainer:
+    """Read a training from a file that `save` wrote with `checkpoint=True`, ready to go on.
+
+    Parameters
+    ----------
+    path : str, path-like, or a binary file open for reading, at its start
+    trainer : Trainer, optional
+        To go on with: of the same kind of network, and with the same settings. By default one is made, with
+        the network and the settings of the file; a schedule of your own making needs one that has it.
+
+    Returns
+    -------
+    Trainer
+        What is trained from here on is bit for bit what the saved trainer would have trained.
+
+    Raises
+    ------
+    FormatError
+        As for `load`; if there is no training in the file.
+    ValueError
+        If `trainer` is given and differs: every difference is listed, and it is as before.
+    OSError
+        If the file cannot be read.
+
+    Examples
+    --------
+    >>> import fastnet as fn, tempfile, os
+    >>> trainer = fn.Trainer(fn.Network([fn.Layer(1, 1)]), optimizer="adam")
+    >>> X, T = [[-1.0, 1.0]], [[0, 1]]
+    >>> history = trainer.fit(X, T, epochs=20)
+    >>> path = os.path.join(tempfile.mkdtemp(), "training.safetensors")
+    >>> fn.save(trainer, path, checkpoint=True)
+    >>> resumed = fn.load_checkpoint(path)
+    >>> resumed.epochs_done, resumed.fit(X, T, epochs=30).loss == trainer.fit(X, T, epochs=30).loss
+    (20, True)
+    """
+    content = _read(path)
+    if content.about is None or "checkpoint" not in content.about:
+        raise FormatError(f"{content.where}: there is no training in this file: use load")
+    network = _network(content, False)
+    return training.resume(network, content.tensors, content.size, content.where, trainer)
+
+
+def _network(content: _Content, allow_nonfinite: bool) -> Network:
+    """Return the network of a file with a description."""
+    about, tensors = content.about, content.tensors
+    assert about is not None
+    if "checkpoint" in about:
+        tensors = {name: tensors[name] for name in tensors if not name.startswith(training.PREFIX)}
+    return description.rebuild(about, tensors, content.where, allow_nonfinite=allow_nonfinite)
+
+
+def info(path: Source) -> dict[str, Any]:
+    """Return what a model file says of itself, after reading and checking all of it.
+
+    Parameters
+    ----------
+    path : str, path-like, or a binary file open for reading, at its start
+
+    Returns
+    -------
+    dict
+        ``file``, ``bytes``, ``tensors`` (shape and dtype by name), ``checksums`` (whether it has any; they
+        agree), and ``description``, or None for a file of another program. Plain values: JSON can hold them.
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged, of another kind or newer than this program.
+    OSError
+        If it cannot be read.
+
+    Examples
+    --------
+    >>> import fastnet as fn, io
+    >>> from fastnet import files
+    >>> file = io.BytesIO()
+    >>> fn.save(fn.Network([fn.Layer(2, 1)]), file)
+    >>> _ = file.seek(0)
+    >>> files.info(file)["tensors"]
+    {'layers.0.bias': [[1], 'float64'], 'layers.0.weight': [[1, 2], 'float64']}
+    """
+    content = _read(path)
+    tensors = {name: [list(array.shape), str(array.dtype)] for name, array in content.tensors.items()}
+    return {
+        "file": content.where,
+        "bytes": content.size,
+        "checksums": content.checked,
+        "description": content.about,
+        "tensors": dict(sorted(tensors.items())),
+    }
+
+
+@dataclass(frozen=True)
+class _Content:
+    where: str
+    size: int
+    about: dict[str, Any] | None  # of a version that is known, otherwise unchecked
+    tensors: dict[str, Array]
+    checked: bool  # whether there were checksums, which then agreed
+
+
+def _read(path: Source) -> _Content:
+    """Read a file of either format and check what can be checked without knowing networks."""
+    where, stream = _opened(path)
+    with open(where, "rb") if stream is None else nullcontext(stream) as stream:
+        start = stream.tell()
+        size = stream.seek(0, os.SEEK_END) - start
+        stream.seek(start)
+        kind = stream.read(len(_ZIP))
+        stream.seek(start)
+        if kind == _ZIP:
+            tensors, about = npz.read(stream, size, where)
+            checked = True  # every entry of a zip file has a checksum
+        else:
+            tensors, about, checked = _read_safetensors(stream, size, where)
+    if about is not None:
+        description.check_version(about, where)
+    return _Content(where, size, about, tensors, checked)
+
+
+def _read_safetensors(stream: BinaryIO, size: int, where: str) -> tuple[dict[str, Array], Any, bool]:
+    header = container.read_header(stream, size, where)
+    text = header.metadata.get(ABOUT)
+    about = None if text is None else container.parse_json(text, f"{where}: the description")
+    tensors, digest = container.read_tensors(stream, header, where)
+    around = container.header_checksum(header.entries, text or "", header.metadata.get(BYTES, ""))
+    checked = False
+    for name, found in ((BYTES, digest), (HEADER, around)):
+        expected = header.metadata.get(name)
+        if expected is not None and expected != found:
+            raise FormatError(f"{where}: damaged: its {name} must be {expected:.64}, got {found}")
+        checked = expected is not None
+    return tensors, about, checked
+
+
+def _opened(path: Any) -> tuple[str, BinaryIO | None]:
+    """Return the name of a path or of an open file, and the latter."""
+    if isinstance(path, (str, os.PathLike)):
+        return str(os.fspath(path)), None
+    if hasattr(path, "read") or hasattr(path, "write"):
+        return str(getattr(path, "name", f"<{type(path).__name__}>")), path
+    raise TypeError(f"path must be a str, path-like or a binary file, got {type(path).__name__}")

@@ -1,0 +1,76 @@
+"""A training in a model file: the state of a `Trainer` besides the network, so that it can go on.
+
+The network in the file is the one that loading the state would leave: its weights are part of the state and
+stored once. The other arrays of the state are tensors named `trainer.<name>`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastnet import _validate
+from fastnet._validate import Array
+from fastnet.files import container
+from fastnet.files.container import FormatError
+from fastnet.network import Network
+
+if TYPE_CHECKING:
+    from fastnet.training import Trainer
+
+__all__ = ["PREFIX", "resume", "tensors"]
+
+PREFIX = "trainer."
+
+
+def tensors(trainer: Trainer) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Return the arrays of a trainer's state as tensors of a file, and what the description says of it."""
+    state = trainer.state_dict()
+    found: dict[str, Array] = {}
+    for ours, in_state in _shared(state, len(trainer.network.layers)):
+        array = state.pop(in_state)
+        found[ours] = _validate.finite(array, in_state).reshape(-1 if ours.endswith("bias") else array.shape)
+    found |= {PREFIX + name: array for name, array in state.items()}
+    return found, {"epochs_done": int(state["epochs_done"])}
+
+
+def resume(
+    network: Network, found: Mapping[str, Array], size: int, where: str, trainer: Trainer | None
+) -> Trainer:
+    """Return a trainer that stands where the one in a file stood, whose network and tensors are given."""
+    from fastnet.training import Trainer
+
+    state = {name.removeprefix(PREFIX): found[name] for name in found if name.startswith(PREFIX)}
+    for ours, in_state in _shared(state, len(network.layers)):
+        if in_state in state:
+            raise FormatError(f"{where}: tensor {PREFIX + in_state!r} must not be there besides {ours!r}")
+        state[in_state] = found[ours].reshape(-1, 1) if ours.endswith("bias") else found[ours]
+    _check_config(state.get("config"), size, f"{where}: tensor {PREFIX + 'config'!r}")
+    if trainer is not None:
+        trainer.load_state_dict(state)
+        return trainer
+    try:
+        return Trainer.from_state_dict(network, state)
+    except (ValueError, TypeError) as error:
+        raise FormatError(f"{where}: {error}") from None
+
+
+def _check_config(config: Array | None, size: int, what: str) -> None:
+    """FormatError unless the settings of a trainer are JSON that is not too large to parse."""
+    if config is None or config.dtype != np.uint8 or config.ndim != 1:
+        raise FormatError(f"{what} must be bytes, got {'none' if config is None else config.dtype}")
+    text = config.tobytes()
+    if container.cost(text) > size + container.SPARE:
+        raise FormatError(f"{what} must be smaller: it has too many parts for its file")
+    container.parse_json(text, what)
+
+
+def _shared(state: Mapping[str, Array], layers: int) -> Iterator[tuple[str, str]]:
+    """Give the names of the network's arrays in a file and in a state: of the best epoch, if it has one."""
+    restored = state.get("restored")
+    source = "best" if restored is not None and restored.shape == () and restored != 0 else "weights"
+    for k in range(layers):
+        yield f"layers.{k}.weight", f"{source}.{k}.W"
+        yield f"layers.{k}.bias", f"{source}.{k}.b"
