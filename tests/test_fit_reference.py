@@ -1,4 +1,4 @@
-"""A fit against the reference: optimiser, dropout, l2, clipping, weights of the examples, rates of the batches."""
+"""A fit against the reference: optimiser, dropout, l2, clipping, weights of examples, rates of batches."""
 
 from __future__ import annotations
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Predictor"]
 
-_ndarray, _all_finite = np.ndarray, engine.all_finite
+_ndarray = np.ndarray
+_FEW_ROWS = engine.FEW_ROWS  # so many are checked and predicted in the core, which is quick
 
 
 class Predictor:
@@ -113,11 +114,13 @@ class Predictor:
         >>> predictor(np.array([3.0, 3.0]), out) is out
         True
         """
-        if type(x) is _ndarray and x.dtype is self.dtype and x.ndim == 1:
+        if type(x) is _ndarray:
             try:
-                if _all_finite(x[None]):
+                if x.ndim == 1:
                     return self._one(x, out)
-            except (ValueError, TypeError):
+                if n_threads is None and x.shape[1] <= _FEW_ROWS:
+                    return self._many(x, out)
+            except (ValueError, TypeError, IndexError):
                 pass  # something does not fit
         return self._with_care(x, out, n_threads)
 

@@ -7,6 +7,7 @@ _Real: TypeAlias = NDArray[Any]  # float32 or float64
 
 ISAS: tuple[str, ...]
 DTYPES: tuple[str, ...]
+FEW_ROWS: int
 ACTIVATIONS: tuple[str, ...]
 LOSSES: tuple[str, ...]
 OPTIMIZERS: tuple[str, ...]

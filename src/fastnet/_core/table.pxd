@@ -2,7 +2,8 @@
 from libc.stdint cimport int64_t, uint64_t
 
 cdef extern from "table.h" nogil:
-    enum: BLOCK, FEW_ROWS
+    enum: BLOCK
+    enum: MOST_FEW
     enum: MOST_THREADS
     ctypedef struct team:
         int size

@@ -84,8 +84,8 @@ cdef class Trainer:
     def __init__(self, list W, list b, list activations, Py_ssize_t batch_size, int n_threads=1, *,
                  str loss="bce", double loss_parameter=1.0, str optimizer="sgd", double momentum=0.0,
                  bint nesterov=False, double beta_1=0.9, double beta_2=0.999, double epsilon=1e-8,
-                 double l2=0.0, double weight_decay=0.0, double clip_norm=0.0, list dropout=None, uint64_t seed=0,
-                 double cost_clip=0.0, double cost_scale=1.0, standardize=None):
+                 double l2=0.0, double weight_decay=0.0, double clip_norm=0.0, list dropout=None,
+                 uint64_t seed=0, double cost_clip=0.0, double cost_scale=1.0, standardize=None):
         if batch_size < 1:
             raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
         if not 1 <= n_threads <= MOST_THREADS:

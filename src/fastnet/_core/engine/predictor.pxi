@@ -1,5 +1,7 @@
 # Serving: a network frozen for predicting, with its weights laid out once.
 
+FEW_ROWS = MOST_FEW
+
 cdef class Predictor:
     """A network that only predicts; the same bits as `forward`.
 
@@ -40,17 +42,23 @@ cdef class Predictor:
         return arena
 
     def one(self, cnp.ndarray x, cnp.ndarray out=None):
-        """The outputs (n_out) for one example x (n_in), or into `out`."""
+        """The outputs (n_out) for one example x (n_in), or into `out`. ValueError if x is not finite."""
         cdef matrix X, A
-        if table_for(x) is not self.table or cnp.PyArray_NDIM(x) != 1 or cnp.PyArray_DIM(x, 0) != self.n_in:
+        if (table_for(x) is not self.table or cnp.PyArray_NDIM(x) != 1 or cnp.PyArray_DIM(x, 0) != self.n_in
+                or not cnp.PyArray_ISNOTSWAPPED(x)):
             raise ValueError(f"x: expected {self.n_in} numbers of dtype {self.dtype}, "
                              f"got {x.dtype} of shape {np.shape(x)}")
         if out is None:
             out = cnp.PyArray_EMPTY(1, <cnp.npy_intp*>&self.n_out, cnp.PyArray_TYPE(x), 0)
         elif (table_for(out) is not self.table or cnp.PyArray_NDIM(out) != 1
-              or cnp.PyArray_DIM(out, 0) != self.n_out or not cnp.PyArray_ISWRITEABLE(out)):
+              or cnp.PyArray_DIM(out, 0) != self.n_out or not cnp.PyArray_ISWRITEABLE(out)
+              or not cnp.PyArray_ISNOTSWAPPED(out)):
             raise ValueError(f"out: expected {self.n_out} writable numbers of dtype {self.dtype}, "
                              f"got {out.dtype} of shape {np.shape(out)}")
+        if (not self.table.all_finite(cnp.PyArray_DATA(x), self.n_in)
+                if cnp.PyArray_STRIDE(x, 0) == self.table.itemsize and cnp.PyArray_ISALIGNED(x)
+                else not np.isfinite(x).all()):
+            raise ValueError("x: expected finite numbers")
         X.start = <char*>cnp.PyArray_DATA(x)
         X.row_step = cnp.PyArray_STRIDE(x, 0)
         X.column_step = 0
@@ -79,7 +87,10 @@ cdef class Predictor:
         return 0
 
     def many(self, cnp.ndarray X, cnp.ndarray out=None, int n_threads=1):
-        """The outputs (n_out, n) for X (n_in, n), any strides, or into `out`."""
+        """The outputs (n_out, n) for X (n_in, n), any strides, or into `out`.
+
+        ValueError if X is not finite, which is looked at for few examples only.
+        """
         cdef Py_ssize_t n = X.shape[1]
         cdef predict_call call
         cdef Arena scratch
@@ -87,6 +98,8 @@ cdef class Predictor:
             out = np.empty((self.n_out, n), self.dtype)
         same_kind(X, self.table, "X")
         shape_is(X, self.n_in, n, "X")
+        if not cnp.PyArray_ISNOTSWAPPED(X):
+            raise ValueError("X: expected the machine's order of bytes")
         same_kind(out, self.table, "out")
         shape_is(out, self.n_out, n, "out")
         if not cnp.PyArray_ISWRITEABLE(out):
@@ -95,7 +108,9 @@ cdef class Predictor:
         call.out = as_matrix(out)
         if n == 0:
             return out
-        if n <= FEW_ROWS:
+        if n <= MOST_FEW:
+            if not all_finite(X):
+                raise ValueError("X: expected finite numbers")
             self.few(call.X, n, call.out)
             return out
         scratch = self.spare_blocks if n_threads == 1 else None

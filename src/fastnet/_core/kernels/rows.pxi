@@ -65,7 +65,7 @@ cdef void rows_prepare(void* arena, const layer_arrays* arrays, int n_layers) no
 
 
 cdef size_t rows_scratch(const void* arena) noexcept nogil:
-    return 2*FEW_ROWS*(<const row_network*>arena).widest*sizeof(real)
+    return 2*MOST_FEW*(<const row_network*>arena).widest*sizeof(real)
 
 
 cdef inline void gather_few(const row_network* t, matrix X, Py_ssize_t n, Py_ssize_t F,
@@ -116,11 +116,11 @@ cdef void softmax_rows(real* Z, Py_ssize_t n, Py_ssize_t units) noexcept nogil:
 
 
 cdef void rows_predict(const void* arena, void* scratch, matrix X, Py_ssize_t n, matrix out) noexcept nogil:
-    """A of the last layer for n <= FEW_ROWS examples."""
+    """A of the last layer for n <= MOST_FEW examples."""
     cdef const row_network* t = <const row_network*>arena
     cdef const row_layer* l = &t.layers[0]
     cdef real* A = <real*>scratch
-    cdef real* Z = A + FEW_ROWS*t.widest
+    cdef real* Z = A + MOST_FEW*t.widest
     cdef char* to
     cdef span s
     cdef Py_ssize_t i, j, c

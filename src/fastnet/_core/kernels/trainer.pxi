@@ -288,13 +288,20 @@ cdef int64_t get_steps(const void* arena) noexcept nogil:
 cdef void set_steps(void* arena, int64_t steps) noexcept nogil:
     """So many batches have been; the powers as that many multiplications give them, for the same bits."""
     cdef trainer* t = <trainer*>arena
-    cdef int64_t i
     t.steps = steps
-    t.powers[0] = 1
-    t.powers[1] = 1
+    t.powers[0] = repeated(t.how.beta_1, steps)
+    t.powers[1] = repeated(t.how.beta_2, steps)
+
+
+cdef double repeated(double beta, int64_t steps) noexcept nogil:
+    """beta multiplied that often, as `train` does it, one rounding each; ends when nothing changes any more."""
+    cdef double power = 1
+    cdef int64_t i
     for i in range(steps):
-        t.powers[0] *= t.how.beta_1
-        t.powers[1] *= t.how.beta_2
+        if power*beta == power:
+            break
+        power *= beta
+    return power
 
 
 cdef int weights_finite(const void* arena) noexcept nogil:
