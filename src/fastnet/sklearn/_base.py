@@ -177,7 +177,7 @@ class Dropin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportM
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Any:
         if UNKNOWN:
             return super()._forward_pass_fast(X, check_input)
-        return _predict.outputs(self, _predict.validated(self, X) if check_input else X).T
+        return _predict.outputs(self, X) if check_input else _predict.Network(self, X)(X)
 
     def _check_solver(self) -> bool:
         return self.solver in OWN_SOLVERS or bool(super()._check_solver())
@@ -204,11 +204,11 @@ class Dropin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportM
         >>> clf.transform(X).shape, clf.transform(X, layer=0).shape
         ((150, 3), (150, 8))
         """
-        X = _predict.validated(self, X)
+        _predict.fitted(self)
         hidden = len(self.coefs_) - 1
         if not -hidden <= layer < hidden:
             raise ValueError(f"layer: expected one of {hidden} hidden layers, {-hidden} to {hidden - 1}, got {layer}")
-        return np.ascontiguousarray(_predict.outputs(self, X, layer % hidden + 1).T)
+        return _predict.outputs(self, X, layer % hidden + 1)
 
     @property
     def _n_features_out(self) -> int:

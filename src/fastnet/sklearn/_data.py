@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
+FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
+
 # Sparse data no larger than this once dense is made dense at once; larger data block by block, for each epoch.
 DENSE_BYTES = 32 << 20
 BLOCK_BYTES = 4 << 20
@@ -46,10 +48,15 @@ def blocks(X: Any, dtype: np.dtype[Any]) -> Iterator[tuple[slice, Array]]:
         return
     if is_sparse(X):
         X = X.tocsr()
+    for rows in cuts(X, dtype):
+        yield rows, columns(X[rows], dtype)
+
+
+def cuts(X: Any, dtype: np.dtype[Any]) -> Iterator[slice]:
+    """Yield slices that cut X into blocks of rows that the caches hold."""
     step = rows_at_once(X, dtype)
     for start in range(0, X.shape[0], step):
-        rows = slice(start, min(X.shape[0], start + step))
-        yield rows, columns(X[rows], dtype)
+        yield slice(start, min(X.shape[0], start + step))
 
 
 def columns(rows: Any, dtype: np.dtype[Any]) -> Array:
@@ -59,8 +66,8 @@ def columns(rows: Any, dtype: np.dtype[Any]) -> Array:
 
 
 def layers(coefs: list[Any], intercepts: list[Any], dtype: np.dtype[Any]) -> tuple[list[Array], list[Array]]:
-    """Return coefs_ (n_in, n_out) and intercepts_ (n_out,) as W (n_out, n_in) and b (n_out, 1)."""
-    W = [np.ascontiguousarray(np.asarray(coef).T, dtype) for coef in coefs]
+    """Return coefs_ (n_in, n_out) and intercepts_ (n_out,) as W (n_out, n_in) and b (n_out, 1), views if they can be."""
+    W = [np.asarray(coef, dtype).T for coef in coefs]
     b = [np.ascontiguousarray(intercept, dtype).reshape(-1, 1) for intercept in intercepts]
     return W, b
 
@@ -85,7 +92,10 @@ def give_back(arrays: list[Any], values: list[Array]) -> None:
 
 def precision(X: Any, arrays: list[Any]) -> np.dtype[Any]:
     """Return the precision in which NumPy multiplies X with these arrays, float32 or float64."""
-    single = np.result_type(X.dtype, *arrays) in (np.float32, np.float16)
+    dtype: np.dtype[Any] = X.dtype
+    if dtype in FLOATS and all(getattr(array, "dtype", None) == dtype for array in arrays):
+        return dtype
+    single = np.result_type(dtype, *arrays) in (np.float32, np.float16)
     return np.dtype(np.float32 if single else np.float64)
 
 

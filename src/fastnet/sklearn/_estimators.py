@@ -159,7 +159,6 @@ class MLPClassifier(Dropin, TheirClassifier):  # type: ignore[misc]
         """
         if UNKNOWN:
             return super().predict(X)
-        X = _predict.validated(self, X)
         return _predict.labels(self, _predict.outputs(self, X))
 
     def predict_proba(self, X: Any) -> Array:
@@ -183,12 +182,12 @@ class MLPClassifier(Dropin, TheirClassifier):  # type: ignore[misc]
         """
         if UNKNOWN:
             return super().predict_proba(X)  # type: ignore[no-any-return]
-        A = _predict.outputs(self, _predict.validated(self, X))
-        if len(A) > 1:
-            return np.ascontiguousarray(A.T)
-        P = np.empty((A.shape[1], 2), A.dtype)
-        P[:, 1] = A[0]
-        np.subtract(1, A[0], out=P[:, 0])
+        A = _predict.outputs(self, X)
+        if A.shape[1] > 1:
+            return A
+        P = np.empty((len(A), 2), A.dtype)
+        P[:, 1:] = A
+        np.subtract(1, A, out=P[:, :1])
         return P
 
 
@@ -343,5 +342,5 @@ class MLPRegressor(Dropin, TheirRegressor):  # type: ignore[misc]
         """
         if UNKNOWN:
             return super().predict(X)  # type: ignore[no-any-return]
-        A = _predict.outputs(self, _predict.validated(self, X))
-        return A[0] if len(A) == 1 else np.ascontiguousarray(A.T)
+        A = _predict.outputs(self, X)
+        return A.ravel() if A.shape[1] == 1 else A

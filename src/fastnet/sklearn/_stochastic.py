@@ -14,6 +14,7 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
+from fastnet._core import engine
 from fastnet.sklearn import _data, _score, _trainer
 from fastnet.sklearn._call import Held, class_weights, held_from_call
 
@@ -103,7 +104,7 @@ class Fit:
             if report is not None:
                 report.begin()
             if est.shuffle:
-                est._random_state.shuffle(self.order)
+                engine.shuffle(est._random_state._bit_generator, self.order)
             est.loss_ = np.float64(self.epoch(state) / self.n)
             est.n_iter_ += 1
             est.t_ += self.n

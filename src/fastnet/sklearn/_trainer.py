@@ -31,6 +31,7 @@ class RMSPropOptimizer(BaseOptimizer):
 
     def __init__(self, params: list[Any], learning_rate_init: float) -> None:
         super().__init__(learning_rate_init)
+        self.ms = [np.zeros_like(param) for param in params]
         self.vs = [np.zeros_like(param) for param in params]
 
 
@@ -144,7 +145,7 @@ def team(n_threads: int | None, flops: float) -> int:
 
 def products(coefs: list[Any]) -> int:
     """Return the multiplications of one example's forward pass."""
-    return sum(int(np.size(coef)) for coef in coefs)
+    return sum(coef.size for coef in coefs)
 
 
 class Session:
@@ -181,8 +182,7 @@ class Session:
         """Return which of the trainer's moments the optimiser keeps, and under which name."""
         if self.est._call.solver == "sgd":
             return [("first", "velocities")] if self.est.momentum else []
-        second = ("second", "vs")
-        return [second] if self.est._call.solver == "rmsprop" else [("first", "ms"), second]
+        return [("first", "ms"), ("second", "vs")]
 
     def weights(self) -> tuple[list[Array], list[Array]]:
         """Return the trainer's weights in scikit-learn's shapes, (n_in, n_out) and (n_out,), C order."""
