@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from fastnet.sklearn import _data, _hooks, _lbfgs, _predict, _stochastic
 from fastnet.sklearn._call import Call, Report
+from fastnet.sklearn._schedule import OURS, THEIRS
 
 UNKNOWN = _hooks.unknown()
 CallbackSupportMixin, with_callbacks = _hooks.callbacks()
@@ -31,6 +32,7 @@ HIDDEN = (
     "mish",
 )
 CONSTRAINTS: dict[str, list[Any]] = {
+    "learning_rate": [StrOptions({*THEIRS, *OURS}), HasMethods(["rates", "after_epoch"])],
     "activation": [StrOptions(set(HIDDEN)), list, tuple],
     "solver": [StrOptions({"lbfgs", "sgd", "adam", *OWN_SOLVERS})],
     "weight_decay": [Interval(Real, 0, None, closed="left")],
@@ -46,6 +48,7 @@ class Dropin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportM
     """Comes before scikit-learn's estimator among the bases, and puts the core in its hooks."""
 
     _theirs: ClassVar[Any]
+    validation_loss_curve_: list[float] | None = None
 
     def fit(
         self,
@@ -106,6 +109,7 @@ class Dropin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportM
 
     def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Any:
         call = self.__dict__.setdefault("_call", Call(self.solver))
+        call.incremental = incremental
         if UNKNOWN:
             self._refuse_extras(call)
             _hooks.warn_of(UNKNOWN)
@@ -135,7 +139,7 @@ class Dropin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportM
 
     def _initialize(self, y: Any, layer_units: list[int], dtype: Any) -> None:
         super()._initialize(y, layer_units, dtype)
-        self.validation_loss_curve_: list[float] | None = None
+        self.validation_loss_curve_ = None
 
     def _init_coef(self, fan_in: int, fan_out: int, dtype: Any) -> tuple[Any, Any]:
         """Draw a layer's weights; with a list of activations each layer by its own, the last as the one before."""

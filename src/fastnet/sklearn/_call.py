@@ -21,6 +21,7 @@ class Call:
     y_val: Any = None
     sample_weight_val: Any = None
     report: Report | None = None
+    incremental: bool = False
 
 
 @dataclass

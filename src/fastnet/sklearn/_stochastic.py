@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from fastnet._core import engine
-from fastnet.sklearn import _data, _score, _trainer
+from fastnet.sklearn import _data, _schedule, _score, _trainer
 from fastnet.sklearn._call import Held, class_weights, held_from_call
 
 
@@ -79,6 +79,7 @@ class Fit:
         self.session = _trainer.Session(est, dtype, self.batch)
         self.trainer = self.session.trainer
         self.best: tuple[Any, Any] | None = None
+        self.plan = _schedule.plan(est, self.n, self.batch)
 
     def run(self, incremental: bool) -> None:
         """Train to the end, and give the estimator its weights, whatever ends it."""
@@ -104,7 +105,7 @@ class Fit:
             if report is not None:
                 report.begin()
             if est.shuffle:
-                engine.shuffle(est._random_state._bit_generator, self.order)
+                self.shuffle()
             est.loss_ = np.float64(self.epoch(state) / self.n)
             est.n_iter_ += 1
             est.t_ += self.n
@@ -114,6 +115,8 @@ class Fit:
             self.judge()
             state.iteration_ends(est.t_)
             stop = report is not None and report.end(self.session.weights)
+            if self.plan is not None and self.plan.ends():
+                break
             if est._no_improvement_count > est.n_iter_no_change:
                 if state.trigger_stopping(self.message(), est.verbose):
                     break
@@ -128,9 +131,20 @@ class Fit:
                     stacklevel=2,
                 )
 
+    def shuffle(self) -> None:
+        """Shuffle the order as scikit-learn does, with its draws: its permutations compose."""
+        state = self.est._random_state
+        if type(state) is np.random.RandomState:
+            engine.shuffle(state._bit_generator, self.order)
+        else:
+            state.shuffle(self.order)
+
     def epoch(self, state: Any) -> float:
         """Train on every example once; return the loss summed over them."""
-        rate = state.learning_rate if self.est._call.solver == "sgd" else state.learning_rate_init
+        if self.plan is not None:
+            rate = self.plan.rates()
+        else:
+            rate = state.learning_rate if self.est._call.solver == "sgd" else state.learning_rate_init
         if not _data.is_sparse(self.X):
             return float(self.trainer.epoch(self.X.T, self.T, self.order, rate, self.weights))
         total = 0.0
@@ -139,7 +153,9 @@ class Fit:
             rows = self.order[start : start + step]
             w = None if self.weights is None else self.weights[rows]
             T = np.ascontiguousarray(self.T[:, rows])
-            total += self.trainer.epoch(_data.columns(self.X[rows], self.dtype), T, None, rate, w)
+            first, last = start // self.batch, -(-(start + len(rows)) // self.batch)
+            part = rate if np.ndim(rate) == 0 else rate[first:last]
+            total += self.trainer.epoch(_data.columns(self.X[rows], self.dtype), T, None, part, w)
         return total
 
     def judge(self) -> None:

@@ -6,6 +6,7 @@ start of a fit, and out of it at the end. Users assign to them, and pickles hold
 
 from __future__ import annotations
 
+import os
 import sys
 import threading as python_threads
 from typing import Any
@@ -19,7 +20,7 @@ from fastnet.sklearn import _data, _hooks
 from fastnet.sklearn._data import Array
 
 MEAN_SQUARED_ERROR = _hooks.loss_is_a_mean()
-CORE_NAMES = {"logistic": "sigmoid"}  # scikit-learn's names that the core spells otherwise
+OUTPUTS = {"logistic": "sigmoid"}  # in hidden layers "logistic" is the sigmoid with scikit-learn's rounding
 
 
 class AdamWOptimizer(AdamOptimizer):
@@ -64,7 +65,7 @@ def activations(est: Any, count: int) -> list[str]:
         raise ValueError(
             f"activation: expected one name or {count - 1}, one for each hidden layer, got {len(hidden)}"
         )
-    return [CORE_NAMES.get(name, name) for name in (*hidden, est.out_activation_)]
+    return [*hidden, OUTPUTS.get(est.out_activation_, est.out_activation_)]
 
 
 def loss(est: Any, dtype: np.dtype[Any]) -> dict[str, Any]:
@@ -125,15 +126,20 @@ def dropout(est: Any, count: int) -> dict[str, Any]:
 
 
 def most_threads(n_threads: int | None) -> int:
-    """Return how many threads a call may use: as asked for, one where joblib runs this in a thread of its own.
+    """Return how many threads a call may use: as asked for; else one where joblib runs several calls at once.
 
-    In its worker processes joblib says how many in OMP_NUM_THREADS, which `fastnet.threads` heeds.
+    In its own worker processes joblib says how many in OMP_NUM_THREADS, which `fastnet.threads` heeds.
     """
-    if n_threads is None and python_threads.current_thread() is not python_threads.main_thread():
-        parallel = sys.modules.get("joblib.parallel")
-        if parallel is not None and (parallel.get_active_backend()[0].nesting_level or 0) > 0:
+    if n_threads is None and _inside_joblib():
+        told = any(os.environ.get(name) for name in threads.VARIABLES)
+        if not told or python_threads.current_thread() is not python_threads.main_thread():
             return 1
     return threads.most(n_threads)
+
+
+def _inside_joblib() -> bool:
+    parallel = sys.modules.get("joblib.parallel")
+    return parallel is not None and (parallel.get_active_backend()[0].nesting_level or 0) > 0
 
 
 def team(n_threads: int | None, flops: float) -> int:
