@@ -45,7 +45,9 @@ def pytest_configure() -> None:
         before = counts["calls of the kernels"]
         result = fit(self, *args, **kwargs)
         counts["fits"] += 1
-        counts["fits on the kernels"] += counts["calls of the kernels"] > before and self.backend_ == "fastnet"
+        counts["fits on the kernels"] += (
+            counts["calls of the kernels"] > before and self.backend_ == "fastnet"
+        )
         return result
 
     _base.Dropin._fit = counted

@@ -1,8 +1,8 @@
 """fastnet.sklearn follows scikit-learn: the same weights, losses, stops and predictions for the same seed.
 
-The two differ in the order of sums and in the last bits of exp and tanh: some 1e-16 a step in float64. What is
-allowed is what the training makes of that in 20 epochs, well below what another draw or another formula would
-give (1e-2). L-BFGS magnifies it most; in float32 it gets few iterations.
+The two differ in the order of sums and in the last bits of exp and tanh: some 1e-16 a step in float64. What
+is allowed is what the training makes of that in 20 epochs, well below what another draw or another formula
+would give (1e-2). L-BFGS magnifies it most; in float32 it gets few iterations.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ pytest.importorskip("sklearn")
 from sklearn import neural_network
 from sklearn.datasets import load_breast_cancer
 from sklearn_data import CLASSIFIER, KINDS, data
-
 from threadpoolctl import threadpool_limits
 
 import fastnet.sklearn
@@ -189,7 +188,9 @@ def test_parameters(kind: str, params: dict[str, Any]) -> None:
         for moment in {"sgd": ("velocities",), "adam": ("ms", "vs")}[given["solver"]]:
             if given.get("momentum") == 0:
                 continue  # scikit-learn keeps the last step, which nothing reads
-            for a, b in zip(getattr(theirs._optimizer, moment), getattr(ours._optimizer, moment), strict=True):
+            for a, b in zip(
+                getattr(theirs._optimizer, moment), getattr(ours._optimizer, moment), strict=True
+            ):
                 np.testing.assert_allclose(b, a, rtol=1e-9, atol=1e-12)
 
 
@@ -291,7 +292,9 @@ def test_sparse(format: str, solver: str, blockwise: bool, monkeypatch: pytest.M
         monkeypatch.setattr(fastnet.sklearn._data, "BLOCK_BYTES", 64 * 64 * 8)
     S = getattr(scipy_sparse, format)(X)
     w = np.linspace(0.5, 2, len(X))
-    theirs, ours = both(name, S, y, w, solver=solver, batch_size=30, max_iter=6, random_state=0, early_stopping=True)
+    theirs, ours = both(
+        name, S, y, w, solver=solver, batch_size=30, max_iter=6, random_state=0, early_stopping=True
+    )
     assert_alike(theirs, ours, 1e-9)
     assert_predict_alike(theirs, ours, S, 1e-9)
     np.testing.assert_array_equal(ours.predict_proba(S), ours.predict_proba(X))

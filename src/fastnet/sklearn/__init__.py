@@ -6,13 +6,15 @@ They are subclasses of scikit-learn's (1.7 or later): its validation, its docume
 warnings. What computes is replaced: training, the loss and gradient of L-BFGS, prediction. The random numbers
 are drawn in the same order, so that the same `random_state` gives the same network up to rounding.
 
-For code that cannot be changed, `patch` puts them into `sklearn.neural_network`, and `patched` does so inside a
-with block.
+For code that cannot be changed, `patch` puts them into `sklearn.neural_network`, and `patched` does so inside
+a with block.
 """
 
 try:
-    from sklearn.utils.validation import validate_data as _
-except ImportError as error:
+    import sklearn.utils.validation
+
+    sklearn.utils.validation.validate_data  # noqa: B018 - new in 1.6
+except (ImportError, AttributeError) as error:
     raise ImportError(
         f"fastnet.sklearn needs scikit-learn 1.7 or later: pip install 'fastnet[sklearn]' ({error})"
     ) from error

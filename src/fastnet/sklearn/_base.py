@@ -48,6 +48,7 @@ class Dropin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportM
     """Comes before scikit-learn's estimator among the bases, and puts the core in its hooks."""
 
     _theirs: ClassVar[Any]
+    solver: str
     validation_loss_curve_: list[float] | None = None
 
     def fit(
@@ -88,17 +89,16 @@ class Dropin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportM
         >>> len(clf.validation_loss_curve_) == clf.n_iter_
         True
         """
+        call = Call(self.solver, X_val, y_val, sample_weight_val)
         if self.__dict__.get("_skl_callbacks"):
-            return self._fit_with_callbacks(X, y, sample_weight, X_val, y_val, sample_weight_val)
-        return self._fit_call(Call(self.solver, X_val, y_val, sample_weight_val), X, y, sample_weight)
+            return self._fit_with_callbacks(call, X, y, sample_weight)
+        return self._fit_call(call, X, y, sample_weight)
 
-    @with_callbacks  # type: ignore[misc]
-    def _fit_with_callbacks(self, X: Any, y: Any, sample_weight: Any, *validation: Any) -> Any:
+    @with_callbacks  # type: ignore[untyped-decorator]
+    def _fit_with_callbacks(self, call: Call, X: Any, y: Any, sample_weight: Any) -> Any:
         self._validate_params()
-        report = Report.of(self, X, y, sample_weight)
-        self._fit_call(Call(self.solver, *validation, report), X, y, sample_weight)
-        report.finish()
-        return self
+        call.report = Report.of(self, X, y, sample_weight)
+        return self._fit_call(call, X, y, sample_weight)
 
     def _fit_call(self, call: Call, X: Any, y: Any, sample_weight: Any) -> Any:
         self._call = call
@@ -121,6 +121,8 @@ class Dropin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportM
             self.solver = call.solver
             self.__dict__.pop("_call", None)
         self.backend_ = "scikit-learn" if UNKNOWN else "fastnet"
+        if call.report is not None:
+            call.report.finish()
         return self
 
     def _refuse_extras(self, call: Call) -> None:
@@ -135,14 +137,16 @@ class Dropin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportM
         if call.report is not None:
             asked.append("callbacks")
         if asked:
-            raise ValueError(f"{', '.join(asked)}: not with scikit-learn's own code, which has to do the work")
+            raise ValueError(
+                f"{', '.join(asked)}: not with scikit-learn's own code, which has to do the work"
+            )
 
     def _initialize(self, y: Any, layer_units: list[int], dtype: Any) -> None:
         super()._initialize(y, layer_units, dtype)
         self.validation_loss_curve_ = None
 
     def _init_coef(self, fan_in: int, fan_out: int, dtype: Any) -> tuple[Any, Any]:
-        """Draw a layer's weights; with a list of activations each layer by its own, the last as the one before."""
+        """Draw a layer's weights: with a list of activations by its own, or by the one before the last."""
         if isinstance(self.activation, str) or not len(self.activation):
             return super()._init_coef(fan_in, fan_out, dtype)  # type: ignore[no-any-return]
         name = self.activation[min(len(self.coefs_), len(self.activation) - 1)]
@@ -168,7 +172,9 @@ class Dropin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportM
         else:
             _lbfgs.fit(self, X, y, sample_weight, rest[-1])
 
-    def _loss_grad_lbfgs(self, packed: Any, X: Any, y: Any, sample_weight: Any, *rest: Any) -> tuple[Any, Any]:
+    def _loss_grad_lbfgs(
+        self, packed: Any, X: Any, y: Any, sample_weight: Any, *rest: Any
+    ) -> tuple[Any, Any]:
         if UNKNOWN:
             return super()._loss_grad_lbfgs(packed, X, y, sample_weight, *rest)  # type: ignore[no-any-return]
         self._unpack(packed)
@@ -176,7 +182,7 @@ class Dropin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportM
         dtype = _data.precision(X, [packed])
         if problem is None or not problem.is_of(X, y, sample_weight, dtype):
             problem = _lbfgs.Problem(self, X, y, sample_weight, dtype)
-        return problem(packed)  # type: ignore[no-any-return]
+        return problem(packed)
 
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Any:
         if UNKNOWN:
@@ -211,7 +217,9 @@ class Dropin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportM
         _predict.fitted(self)
         hidden = len(self.coefs_) - 1
         if not -hidden <= layer < hidden:
-            raise ValueError(f"layer: expected one of {hidden} hidden layers, {-hidden} to {hidden - 1}, got {layer}")
+            raise ValueError(
+                f"layer: expected one of {hidden} hidden layers, {-hidden} to {hidden - 1}, got {layer}"
+            )
         return _predict.outputs(self, X, layer % hidden + 1)
 
     @property

@@ -104,7 +104,9 @@ class Held:
         for rows, X in _data.blocks(self.X, self.dtype):
             w = None if self.weights is None else self.weights[rows]
             total += trainer.loss(X, self.T[:, rows], w)
-        return total / (self.T.shape[1] if self.weights is None else float(self.weights.sum(dtype=np.float64)))
+        return total / (
+            self.T.shape[1] if self.weights is None else float(self.weights.sum(dtype=np.float64))
+        )
 
 
 def held_from_call(est: Any, call: Call, dtype: np.dtype[Any]) -> Held | None:
@@ -130,8 +132,8 @@ def held_from_call(est: Any, call: Call, dtype: np.dtype[Any]) -> Held | None:
     if weights is not None:
         weights = _check_sample_weight(weights, X)
     if hasattr(est, "_label_binarizer"):
-        unseen = np.setdiff1d(np.unique(y), est.classes_) if y.ndim == 1 else []
-        if len(unseen):
+        unseen = np.setdiff1d(y, est.classes_)
+        if y.ndim == 1 and len(unseen):
             raise ValueError(f"y_val: expected classes of y, {est.classes_}, got {unseen} too")
         y = est._label_binarizer.transform(y)
     y = y.reshape(X.shape[0], -1)

@@ -16,7 +16,7 @@ Array = NDArray[Any]
 
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
-# Sparse data no larger than this once dense is made dense at once; larger data block by block, for each epoch.
+# Sparse data no larger than this once dense is made dense at once; larger data block by block, in each epoch.
 DENSE_BYTES = 32 << 20
 BLOCK_BYTES = 4 << 20
 
@@ -66,7 +66,7 @@ def columns(rows: Any, dtype: np.dtype[Any]) -> Array:
 
 
 def layers(coefs: list[Any], intercepts: list[Any], dtype: np.dtype[Any]) -> tuple[list[Array], list[Array]]:
-    """Return coefs_ (n_in, n_out) and intercepts_ (n_out,) as W (n_out, n_in) and b (n_out, 1), views if they can be."""
+    """Return coefs_ (n_in, n_out) and intercepts_ (n_out,) as W (n_out, n_in) and b (n_out, 1), as views."""
     W = [np.asarray(coef, dtype).T for coef in coefs]
     b = [np.ascontiguousarray(intercept, dtype).reshape(-1, 1) for intercept in intercepts]
     return W, b
@@ -114,13 +114,15 @@ def in_precision(X: Any, given: Any, dtype: Any) -> Any:
         X = X.astype(dtype)
     values = X.data if is_sparse(X) else X
     if not np.isfinite(values).all():
-        raise ValueError(f"X: expected numbers that {np.dtype(dtype)} can hold, got one that is too large for it")
+        raise ValueError(
+            f"X: expected numbers that {np.dtype(dtype)} can hold, got one that is too large for it"
+        )
     return X
 
 
 def _is_float32_frame(given: Any) -> bool:
     schema = getattr(given, "schema", None)
-    types = getattr(schema, "types", None) if schema is not None else None  # Arrow
-    if types is None:
-        types = getattr(given, "dtypes", None) if schema is not None else None  # polars
+    if schema is None:
+        return False
+    types = list(getattr(schema, "types", None) or getattr(given, "dtypes", []))  # Arrow's, or polars'
     return bool(types) and all(str(kind).lower() in ("float32", "float") for kind in types)

@@ -1,8 +1,8 @@
 """The solver "lbfgs": scipy's optimiser over loss and gradient from the core.
 
-The parameters are one vector: all coefs_ (n_in, n_out), then all intercepts_. scipy works in float64, but asks
-for the loss at weights of the precision that it was started with, so float32 data is worked on in float32; the
-weights that it ends with are float64, here as in scikit-learn.
+The parameters are one vector: all coefs_ (n_in, n_out), then all intercepts_. scipy works in float64, but
+asks for the loss at weights of the precision that it was started with, so float32 data is worked on in
+float32; the weights that it ends with are float64, here as in scikit-learn.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Problem:
         self.X = X = _data.dense_if_small(X, dtype)
         self.T = np.ascontiguousarray(np.reshape(y, (X.shape[0], -1)), dtype).T
         self.weights = None if weights is None else np.ascontiguousarray(weights, dtype)
-        self.mass = float(X.shape[0] if weights is None else self.weights.sum())
+        self.mass = float(X.shape[0] if self.weights is None else self.weights.sum())
         self.step = X.shape[0] if not _data.is_sparse(X) else _data.rows_at_once(X, dtype)
         count = len(est.coefs_)
         self.activations = _trainer.activations(est, count)
@@ -89,7 +89,12 @@ def fit(est: Any, X: Any, y: Any, sample_weight: Any, layer_units: list[int]) ->
             method="L-BFGS-B",
             jac=True,
             callback=_after_iteration(est, held),
-            options={"maxfun": est.max_fun, "maxiter": est.max_iter, "gtol": est.tol, **_printing(est.verbose)},
+            options={
+                "maxfun": est.max_fun,
+                "maxiter": est.max_iter,
+                "gtol": est.tol,
+                **_printing(est.verbose),
+            },
         )
     finally:
         del est._problem

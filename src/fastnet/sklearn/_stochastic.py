@@ -28,7 +28,9 @@ def fit(est: Any, X: Any, y: Any, sample_weight: Any, incremental: bool) -> None
         raise ValueError("partial_fit does not support early_stopping=True")
     if est.class_weight is not None:
         if incremental and est.class_weight == "balanced":
-            raise ValueError("class_weight: expected a dict or None in partial_fit, which sees a part, got 'balanced'")
+            raise ValueError(
+                "class_weight: expected a dict or None in partial_fit, which sees a part, got 'balanced'"
+            )
         sample_weight = class_weights(est, y, sample_weight)
     dtype = _data.precision(X, [*est.coefs_, *est.intercepts_])
     held = held_from_call(est, call, dtype)
@@ -66,7 +68,9 @@ def batch_size(est: Any, n: int) -> int:
 class Fit:
     """One fit: the data as the core takes it, the order of the examples, the trainer."""
 
-    def __init__(self, est: Any, X: Any, y: Any, weights: Any, held: Held | None, dtype: np.dtype[Any]) -> None:
+    def __init__(
+        self, est: Any, X: Any, y: Any, weights: Any, held: Held | None, dtype: np.dtype[Any]
+    ) -> None:
         self.est = est
         self.n = X.shape[0]
         self.batch = batch_size(est, self.n)
@@ -182,8 +186,7 @@ class Fit:
 
     def message(self) -> str:
         """Why it may stop."""
-        what = "Validation score" if self.est.early_stopping else "Training loss"
-        return (
-            f"{what} did not improve more than tol={self.est.tol:f} for {self.est.n_iter_no_change} consecutive "
-            "epochs."
-        )
+        est = self.est
+        what = "Validation score" if est.early_stopping else "Training loss"
+        epochs = f"{est.n_iter_no_change:d} consecutive epochs"
+        return f"{what} did not improve more than tol={est.tol:f} for {epochs}."

@@ -1,7 +1,7 @@
 """An estimator of scikit-learn's kind and the core's Trainer: parameters and state there and back.
 
-`coefs_`, `intercepts_` and `_optimizer` of the estimator are what lasts: they are copied into a trainer at the
-start of a fit, and out of it at the end. Users assign to them, and pickles hold them.
+`coefs_`, `intercepts_` and `_optimizer` of the estimator are what lasts: they are copied into a trainer at
+the start of a fit, and out of it at the end. Users assign to them, and pickles hold them.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ MEAN_SQUARED_ERROR = _hooks.loss_is_a_mean()
 OUTPUTS = {"logistic": "sigmoid"}  # in hidden layers "logistic" is the sigmoid with scikit-learn's rounding
 
 
-class AdamWOptimizer(AdamOptimizer):
+class AdamWOptimizer(AdamOptimizer):  # type: ignore[misc]
     """State of solver="adamw": that of Adam."""
 
 
-class RMSPropOptimizer(BaseOptimizer):
+class RMSPropOptimizer(BaseOptimizer):  # type: ignore[misc]
     """State of solver="rmsprop": the mean squares `vs`, of each coefficient and then of each intercept."""
 
     def __init__(self, params: list[Any], learning_rate_init: float) -> None:
@@ -108,7 +108,7 @@ def optimizer(est: Any, dtype: np.dtype[Any]) -> dict[str, Any]:
 
 
 def dropout(est: Any, count: int) -> dict[str, Any]:
-    """Return the trainer's arguments for dropout, with a seed from the estimator's random state if need be."""
+    """Return the trainer's arguments for dropout, with a seed drawn from the estimator's random state."""
     share = est.dropout
     if isinstance(share, (list, tuple, np.ndarray)):
         if len(share) != count - 1:
