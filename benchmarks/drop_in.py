@@ -1,11 +1,11 @@
 """fastnet.sklearn next to scikit-learn's MLP: python -m benchmarks.drop_in.
 
-Whole public calls (fit, predict_proba) with scikit-learn's defaults, on one core, BLAS limited to one thread by
-threadpoolctl. Both sides take turns in one process; a time is the least CPU time of the thread, a ratio that of
-the least times. After each pair it is checked that both did the same work: as many epochs, the same predictions.
-The search over a grid takes two cores and wall time, and is as a script meets it: scikit-learn's MLP with
-joblib's default backend, whose worker processes have to start (and once more when they have), fastnet's with
-threads.
+Whole public calls (fit, predict_proba) with scikit-learn's defaults, on one core, BLAS limited to one thread
+by threadpoolctl. Both sides take turns in one process; a time is the least CPU time of the thread, a ratio
+that of the least times. With each pair it is said whether both did the same work: as many epochs, the same
+predictions. The search over a grid takes two cores and wall time, and is as a script meets it: scikit-learn's
+MLP with joblib's default backend, whose worker processes have to start (and once more when they have),
+fastnet's with threads.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import time
 import warnings
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,23 +71,21 @@ def in_turns(sides: dict[str, Callable[[], Any]], rounds: int) -> dict[str, floa
     return least
 
 
+def repeat(call: Callable[[Any], Any], argument: Any, count: int) -> None:
+    """Call a function so often."""
+    for _ in range(count):
+        call(argument)
+
+
 def row(what: str, unit: float, least: dict[str, float], wanted: float, note: str = "") -> dict[str, Any]:
     """Return a row of the table, and show it."""
     theirs, ours = (least[name] / unit for name in ("theirs", "ours"))
-    result = {
-        "what": what,
-        "theirs": theirs,
-        "ours": ours,
-        "ratio": theirs / ours,
-        "wanted": wanted,
-        "note": note,
-    }
     name = {1e-6: "us", 1e-3: "ms", 1.0: "s"}[unit]
+    ratio = theirs / ours
     print(
-        f"| {what} | {theirs:.3g} {name} | {ours:.3g} {name} | {theirs / ours:.1f} | {wanted} | {note} |",
-        flush=True,
+        f"| {what} | {theirs:.3g} {name} | {ours:.3g} {name} | {ratio:.1f} | {wanted} | {note} |", flush=True
     )
-    return result | {"unit": name}
+    return {"what": what, "unit": name, "theirs": theirs, "ours": ours, "ratio": ratio, "wanted": wanted}
 
 
 def fits(rounds: int, wheel: str | None) -> list[dict[str, Any]]:
@@ -102,7 +101,7 @@ def fits(rounds: int, wheel: str | None) -> list[dict[str, Any]]:
         for dtype, at_least in zip(("float64", "float32"), wanted, strict=True):
             data = X.astype(dtype)
             pair = {"theirs": Theirs(random_state=0, **params), "ours": Ours(random_state=0, **params)}
-            least = in_turns({side: lambda est=est: est.fit(data, y) for side, est in pair.items()}, rounds)
+            least = in_turns({side: partial(est.fit, data, y) for side, est in pair.items()}, rounds)
             theirs, ours = pair["theirs"], pair["ours"]
             alike = float(np.mean(theirs.predict(data) == ours.predict(data)))
             note = f"{theirs.n_iter_} and {ours.n_iter_} epochs, {100 * alike:.2f} % of the labels the same"
@@ -122,16 +121,11 @@ def predictions(rounds: int) -> list[dict[str, Any]]:
         many = np.ascontiguousarray(np.tile(data, (56, 1))[:100_000])
         a, b = (est.predict_proba(many) for est in pair.values())
         note = f"largest difference {abs(a - b).max():.0e}"
-        one = {
-            side: lambda est=est: [est.predict_proba(data[:1]) for _ in range(200)]
-            for side, est in pair.items()
-        }
+        one = {side: partial(repeat, est.predict_proba, data[:1], 200) for side, est in pair.items()}
         least = {side: seconds / 200 for side, seconds in in_turns(one, rounds).items()}
         found.append(row(f"predict_proba of 1 row, {dtype}", 1e-6, least, 5, note))
-        all_of_them = {side: lambda est=est: est.predict_proba(many) for side, est in pair.items()}
-        found.append(
-            row(f"predict_proba of 100 000 rows, {dtype}", 1e-3, in_turns(all_of_them, rounds), 2.5, note)
-        )
+        least = in_turns({side: partial(est.predict_proba, many) for side, est in pair.items()}, rounds)
+        found.append(row(f"predict_proba of 100 000 rows, {dtype}", 1e-3, least, 2.5, note))
     return found
 
 

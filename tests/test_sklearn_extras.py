@@ -115,6 +115,11 @@ def test_early_stopping_by_a_validation_set(kind: str) -> None:
     np.testing.assert_allclose(est.score(X[300:], y[300:]), est.best_validation_score_, rtol=1e-12)
 
 
+def test_early_stopping_by_the_loss_where_it_is_no_square() -> None:
+    est = fitted("diabetes", loss="quantile", quantile=0.9, early_stopping=True)
+    np.testing.assert_array_equal(est.validation_scores_, np.negative(est.validation_loss_curve_))
+
+
 def test_lbfgs_records_the_validation_loss_of_each_iteration() -> None:
     _, X, y, _ = data("breast_cancer")
     est = MLPClassifier(9, solver="lbfgs", max_iter=6, random_state=0, alpha=0.0)

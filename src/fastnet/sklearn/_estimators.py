@@ -201,7 +201,8 @@ class MLPRegressor(Dropin, TheirRegressor):  # type: ignore[misc]
     ----------
     loss : str, default="squared_error"
         Also absolute_error, huber and quantile, each summed over the outputs. (Of squared_error with several
-        outputs `loss_` is the mean over them, but the gradient that of the sum, as in scikit-learn.)
+        outputs `loss_` is the mean over them, but the gradient that of the sum, as in scikit-learn.) Their
+        score for early stopping is the negative loss of the validation set.
     activation : str or list of str, default="relu"
         Also leaky_relu, elu, selu, silu, gelu, softplus and mish; a list has one for each hidden layer.
     solver : str, default="adam"

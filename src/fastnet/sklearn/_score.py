@@ -15,6 +15,10 @@ from sklearn.metrics import accuracy_score, r2_score
 from fastnet.sklearn._data import Array
 
 
+# Of these the validation loss itself decides: R² says nothing of a quantile.
+LESS_IS_BETTER = ("absolute_error", "huber", "quantile")
+
+
 def score(est: Any, held: Any, A: Array) -> float:
     """Return the score of the outputs A (n_outputs, n); NaN if they are not finite."""
     if is_classifier(est):

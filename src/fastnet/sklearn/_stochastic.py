@@ -171,7 +171,10 @@ class Fit:
             est.validation_loss_curve_.append(self.held.loss(self.trainer))
         if est.early_stopping:
             assert self.held is not None
-            score = _score.score(est, self.held, self.held.outputs(self.trainer))
+            if est.loss in _score.LESS_IS_BETTER:
+                score = -est.validation_loss_curve_[-1]
+            else:
+                score = _score.score(est, self.held, self.held.outputs(self.trainer))
             est.validation_scores_.append(score)
             if est.verbose:
                 print(f"Validation score: {score:f}")
