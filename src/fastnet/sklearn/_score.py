@@ -14,7 +14,6 @@ from sklearn.metrics import accuracy_score, r2_score
 
 from fastnet.sklearn._data import Array
 
-
 # Of these the validation loss itself decides: R² says nothing of a quantile.
 LESS_IS_BETTER = ("absolute_error", "huber", "quantile")
 
