@@ -17,6 +17,7 @@ import pytest
 
 pytest.importorskip("sklearn")
 
+import sklearn
 from sklearn import neural_network
 from sklearn.datasets import load_breast_cancer
 from sklearn_data import CLASSIFIER, KINDS, data
@@ -111,6 +112,8 @@ def assert_predict_alike(theirs: Any, ours: Any, X: np.ndarray, tolerance: float
 def test_the_same_training(
     kind: str, solver: str, activation: str, dtype: str, batch_size: Any, early_stopping: bool, weights: bool
 ) -> None:
+    if kind == "words" and early_stopping and sklearn.__version__.startswith(("1.7.", "1.8.")):
+        pytest.skip("scikit-learn itself fails: its issue 33760")
     name, X, y, params = data(kind)
     X = X.astype(dtype)
     w = np.random.default_rng(1).uniform(0.1, 2, len(X)) if weights else None
