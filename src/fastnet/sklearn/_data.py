@@ -1,0 +1,128 @@
+"""Scikit-learn's rows and coefficients as the core takes them: columns, and no copy of the data whole.
+
+A C-order array (n, features) is the core's layout (features, n) seen through its transpose. Sparse matrices,
+and data of another precision than the weights, go through dense blocks of a few megabytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
+
+# Sparse data no larger than this once dense is made dense at once; larger data block by block, in each epoch.
+DENSE_BYTES = 32 << 20
+BLOCK_BYTES = 4 << 20
+
+
+def is_sparse(X: Any) -> bool:
+    """Whether X is a scipy sparse matrix or array."""
+    return hasattr(X, "toarray")
+
+
+def dense_if_small(X: Any, dtype: np.dtype[Any]) -> Any:
+    """Return X in this precision, dense if that takes little memory; else as CSR, whose rows come cheaply."""
+    if not is_sparse(X):
+        return X.astype(dtype, copy=False)
+    if X.shape[0] * X.shape[1] * dtype.itemsize <= DENSE_BYTES:
+        return X.astype(dtype, copy=False).toarray()
+    return X.tocsr().astype(dtype, copy=False)
+
+
+def rows_at_once(X: Any, dtype: np.dtype[Any], multiple: int = 1) -> int:
+    """Return how many rows make a dense block: whole multiples, and at least one."""
+    block = BLOCK_BYTES // max(1, X.shape[1] * dtype.itemsize * multiple)
+    return max(1, int(block)) * multiple
+
+
+def blocks(X: Any, dtype: np.dtype[Any]) -> Iterator[tuple[slice, Array]]:
+    """Yield slices of rows with the columns that they are in this precision; one slice if X is so already."""
+    if not is_sparse(X) and X.dtype == dtype:
+        yield slice(0, X.shape[0]), X.T
+        return
+    if is_sparse(X):
+        X = X.tocsr()
+    for rows in cuts(X, dtype):
+        yield rows, columns(X[rows], dtype)
+
+
+def cuts(X: Any, dtype: np.dtype[Any]) -> Iterator[slice]:
+    """Yield slices that cut X into blocks of rows that the caches hold."""
+    step = rows_at_once(X, dtype)
+    for start in range(0, X.shape[0], step):
+        yield slice(start, min(X.shape[0], start + step))
+
+
+def columns(rows: Any, dtype: np.dtype[Any]) -> Array:
+    """Return a few rows, dense or sparse, as dense columns of this precision."""
+    dense: Array = (rows.toarray() if is_sparse(rows) else rows).astype(dtype, copy=False)
+    return dense.T
+
+
+def layers(coefs: list[Any], intercepts: list[Any], dtype: np.dtype[Any]) -> tuple[list[Array], list[Array]]:
+    """Return coefs_ (n_in, n_out) and intercepts_ (n_out,) as W (n_out, n_in) and b (n_out, 1), as views."""
+    W = [np.asarray(coef, dtype).T for coef in coefs]
+    b = [np.ascontiguousarray(intercept, dtype).reshape(-1, 1) for intercept in intercepts]
+    return W, b
+
+
+def give_back(arrays: list[Any], values: list[Array]) -> None:
+    """Put values of scikit-learn's shapes into coefs_ or intercepts_.
+
+    Into the array that is there, if it can take them: whoever holds it sees it change, as in scikit-learn.
+    """
+    for k, value in enumerate(values):
+        old = arrays[k]
+        if (
+            isinstance(old, np.ndarray)
+            and old.shape == value.shape
+            and old.dtype.kind == "f"
+            and old.flags.writeable
+        ):
+            np.copyto(old, value, casting="same_kind")
+        else:
+            arrays[k] = np.ascontiguousarray(value)
+
+
+def precision(X: Any, arrays: list[Any]) -> np.dtype[Any]:
+    """Return the precision in which NumPy multiplies X with these arrays, float32 or float64."""
+    dtype: np.dtype[Any] = X.dtype
+    if dtype in FLOATS and all(getattr(array, "dtype", None) == dtype for array in arrays):
+        return dtype
+    single = np.result_type(dtype, *arrays) in (np.float32, np.float16)
+    return np.dtype(np.float32 if single else np.float64)
+
+
+def in_precision(X: Any, given: Any, dtype: Any) -> Any:
+    """Return validated X in the precision asked for; else in the one that a frame was given in.
+
+    A polars or Arrow frame of float32 columns comes out of the validation as float64.
+    """
+    if dtype is None:
+        if X.dtype != np.float64 or not _is_float32_frame(given):
+            return X
+        dtype = np.float32
+    if X.dtype == dtype:
+        return X
+    with np.errstate(over="ignore"):
+        X = X.astype(dtype)
+    values = X.data if is_sparse(X) else X
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"X: expected numbers that {np.dtype(dtype)} can hold, got one that is too large for it"
+        )
+    return X
+
+
+def _is_float32_frame(given: Any) -> bool:
+    schema = getattr(given, "schema", None)
+    if schema is None:
+        return False
+    types = list(getattr(schema, "types", None) or getattr(given, "dtypes", []))  # Arrow's, or polars'
+    return bool(types) and all(str(kind).lower() in ("float32", "float") for kind in types)

@@ -1,0 +1,348 @@
+"""The two estimators: scikit-learn's parameters in scikit-learn's order, and the further ones after them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import DTypeLike
+from sklearn.neural_network._multilayer_perceptron import MLPClassifier as TheirClassifier
+from sklearn.neural_network._multilayer_perceptron import MLPRegressor as TheirRegressor
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from fastnet.sklearn import _predict
+from fastnet.sklearn._base import CONSTRAINTS, UNKNOWN, Dropin
+from fastnet.sklearn._data import Array
+
+
+class MLPClassifier(Dropin, TheirClassifier):  # type: ignore[misc]
+    """scikit-learn's MLPClassifier, its work done by fastnet.
+
+    All of scikit-learn's parameters, attributes and methods, with the same meaning, and the same results up
+    to rounding for the same `random_state`; its documentation holds. Below is what there is beyond it.
+
+    Parameters
+    ----------
+    activation : str or list of str, default="relu"
+        Also leaky_relu, elu, selu, silu, gelu, softplus and mish; a list has one for each hidden layer.
+    solver : str, default="adam"
+        Also adamw and rmsprop.
+    class_weight : dict, "balanced" or None
+        Weights of the classes, which multiply those of the examples; "balanced": as if each class had the
+        same number of examples.
+    weight_decay : float, default=0.01
+        For adamw: how much of each coefficient goes in each step, times the learning rate.
+    rho : float, default=0.9
+        For rmsprop: the decay of the mean square.
+    clip_norm : float, optional
+        The largest norm of a batch's gradient over all parameters; longer ones are scaled to it.
+    dropout : float or list of float, default=0
+        The share of each hidden layer's units left out at random in each step; a list has one for each.
+    dtype : {"float32", "float64"}, optional
+        The precision to work in; unless given, that of X, as in scikit-learn.
+    n_threads : int, optional
+        At most so many threads (see `fastnet.threads`), one unless given where joblib runs threads itself.
+        The same bits for any number.
+
+    Attributes
+    ----------
+    validation_loss_curve_ : list of float or None
+        The loss of the validation set after each epoch, without the penalty `alpha`; None without such a set.
+    backend_ : str
+        "fastnet"; "scikit-learn" if this version of scikit-learn is unknown and did the work itself.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from fastnet.sklearn import MLPClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> clf = make_pipeline(StandardScaler(), MLPClassifier(random_state=0, max_iter=500)).fit(X, y)
+    >>> clf.score(X, y) > 0.98
+    True
+    """
+
+    _theirs: ClassVar[Any] = TheirClassifier
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **TheirClassifier._parameter_constraints,
+        **CONSTRAINTS,
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes: int | Sequence[int] = (100,),
+        activation: str | Sequence[str] = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        class_weight: Mapping[Any, float] | str | None = None,
+        weight_decay: float = 0.01,
+        rho: float = 0.9,
+        clip_norm: float | None = None,
+        dropout: float | Sequence[float] = 0.0,
+        dtype: DTypeLike | None = None,
+        n_threads: int | None = None,
+    ) -> None:
+        super().__init__(
+            hidden_layer_sizes,
+            activation,
+            solver=solver,
+            alpha=alpha,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            power_t=power_t,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            n_iter_no_change=n_iter_no_change,
+            max_fun=max_fun,
+        )
+        self.class_weight = class_weight
+        self.weight_decay = weight_decay
+        self.rho = rho
+        self.clip_norm = clip_norm
+        self.dropout = dropout
+        self.dtype = dtype
+        self.n_threads = n_threads
+
+    def predict(self, X: Any) -> Any:
+        """Return the classes, or the label indicators, of the rows of X.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray, shape (n_samples,) or (n_samples, n_classes)
+
+        Examples
+        --------
+        >>> from fastnet.sklearn import MLPClassifier
+        >>> clf = MLPClassifier((), solver="lbfgs", random_state=0)
+        >>> clf.fit([[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]).predict([[0.5], [9.0]])
+        array(['low', 'high'], dtype='<U4')
+        """
+        if UNKNOWN:
+            return super().predict(X)
+        return _predict.labels(self, _predict.outputs(self, X))
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probabilities of the classes, in the order of `classes_`.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray, shape (n_samples, n_classes)
+            With several labels, the probability of each.
+
+        Examples
+        --------
+        >>> from fastnet.sklearn import MLPClassifier
+        >>> clf = MLPClassifier((), solver="lbfgs", random_state=0)
+        >>> clf.fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]).predict_proba([[1.5]]).round(1)
+        array([[0.5, 0.5]])
+        """
+        if UNKNOWN:
+            return super().predict_proba(X)  # type: ignore[no-any-return]
+        A = _predict.outputs(self, X)
+        if A.shape[1] > 1:
+            return A
+        P = np.empty((len(A), 2), A.dtype)
+        P[:, 1:] = A
+        np.subtract(1, A, out=P[:, :1])
+        return P
+
+
+class MLPRegressor(Dropin, TheirRegressor):  # type: ignore[misc]
+    """scikit-learn's MLPRegressor, its work done by fastnet.
+
+    All of scikit-learn's parameters, attributes and methods, with the same meaning, and the same results up
+    to rounding for the same `random_state`; its documentation holds. Below is what there is beyond it.
+
+    Parameters
+    ----------
+    loss : str, default="squared_error"
+        Also absolute_error, huber and quantile, each summed over the outputs. (Of squared_error with several
+        outputs `loss_` is the mean over them, but the gradient that of the sum, as in scikit-learn.) Their
+        score for early stopping is the negative loss of the validation set.
+    activation : str or list of str, default="relu"
+        Also leaky_relu, elu, selu, silu, gelu, softplus and mish; a list has one for each hidden layer.
+    solver : str, default="adam"
+        Also adamw and rmsprop.
+    delta : float, default=1
+        For huber: the residual from which it is linear.
+    quantile : float, default=0.5
+        For quantile: which one, above 0 and below 1.
+    weight_decay : float, default=0.01
+        For adamw: how much of each coefficient goes in each step, times the learning rate.
+    rho : float, default=0.9
+        For rmsprop: the decay of the mean square.
+    clip_norm : float, optional
+        The largest norm of a batch's gradient over all parameters; longer ones are scaled to it.
+    dropout : float or list of float, default=0
+        The share of each hidden layer's units left out at random in each step; a list has one for each.
+    dtype : {"float32", "float64"}, optional
+        The precision to work in; unless given, that of X, as in scikit-learn.
+    n_threads : int, optional
+        At most so many threads (see `fastnet.threads`), one unless given where joblib runs threads itself.
+        The same bits for any number.
+
+    Attributes
+    ----------
+    validation_loss_curve_ : list of float or None
+        The loss of the validation set after each epoch, without the penalty `alpha`; None without such a set.
+    backend_ : str
+        "fastnet"; "scikit-learn" if this version of scikit-learn is unknown and did the work itself.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from fastnet.sklearn import MLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> low = MLPRegressor("quantile", (16,), quantile=0.1, learning_rate_init=0.01, max_iter=2000)
+    >>> low = low.set_params(random_state=0).fit(X, y)
+    >>> bool(0.05 < (y < low.predict(X)).mean() < 0.15)
+    True
+    """
+
+    _theirs: ClassVar[Any] = TheirRegressor
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **TheirRegressor._parameter_constraints,
+        **CONSTRAINTS,
+        "loss": [StrOptions({"squared_error", "poisson", "absolute_error", "huber", "quantile"})],
+        "delta": [Interval(Real, 0, None, closed="neither")],
+        "quantile": [Interval(Real, 0, 1, closed="neither")],
+    }
+    class_weight: ClassVar[None] = None
+
+    def __init__(
+        self,
+        loss: str = "squared_error",
+        hidden_layer_sizes: int | Sequence[int] = (100,),
+        activation: str | Sequence[str] = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        delta: float = 1.0,
+        quantile: float = 0.5,
+        weight_decay: float = 0.01,
+        rho: float = 0.9,
+        clip_norm: float | None = None,
+        dropout: float | Sequence[float] = 0.0,
+        dtype: DTypeLike | None = None,
+        n_threads: int | None = None,
+    ) -> None:
+        super().__init__(
+            loss,
+            hidden_layer_sizes,
+            activation,
+            solver=solver,
+            alpha=alpha,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            learning_rate_init=learning_rate_init,
+            power_t=power_t,
+            max_iter=max_iter,
+            shuffle=shuffle,
+            random_state=random_state,
+            tol=tol,
+            verbose=verbose,
+            warm_start=warm_start,
+            momentum=momentum,
+            nesterovs_momentum=nesterovs_momentum,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            n_iter_no_change=n_iter_no_change,
+            max_fun=max_fun,
+        )
+        self.delta = delta
+        self.quantile = quantile
+        self.weight_decay = weight_decay
+        self.rho = rho
+        self.clip_norm = clip_norm
+        self.dropout = dropout
+        self.dtype = dtype
+        self.n_threads = n_threads
+
+    def predict(self, X: Any) -> Array:
+        """Return the targets predicted for the rows of X.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray, shape (n_samples,) or (n_samples, n_outputs)
+
+        Examples
+        --------
+        >>> from fastnet.sklearn import MLPRegressor
+        >>> reg = MLPRegressor(hidden_layer_sizes=(), solver="lbfgs", random_state=0)
+        >>> reg.fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]).predict([[3.0]]).round(2)
+        array([7.])
+        """
+        if UNKNOWN:
+            return super().predict(X)  # type: ignore[no-any-return]
+        A = _predict.outputs(self, X)
+        return A.ravel() if A.shape[1] == 1 else A
