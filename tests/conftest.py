@@ -1,11 +1,12 @@
 """Fixtures of the whole suite.
 
-Tests that take ``isa`` run once on every build in the installation; all others run on the active one, which
-``FASTNET_ISA=v2 pytest`` chooses.
+Tests that take ``isa`` run once on every build in the installation; all others run on the active one.
+``FASTNET_ISA=v2 pytest`` runs all of them on that build alone.
 
 ``rng`` and hypothesis do not mix: draw a seed with hypothesis and make the generator in the test.
 """
 
+import os
 from collections.abc import Iterator
 
 import numpy as np
@@ -24,7 +25,10 @@ settings.register_profile("explore", settings.get_profile("fastnet"), derandomiz
 settings.load_profile("fastnet")
 
 
-@pytest.fixture(params=fastnet.isa.compiled())
+BUILDS = (fastnet.isa.active(),) if os.environ.get("FASTNET_ISA") else fastnet.isa.compiled()
+
+
+@pytest.fixture(params=BUILDS)
 def isa(request: pytest.FixtureRequest) -> Iterator[str]:
     """Each build of the installation, active during the test; one that this CPU has must load."""
     if request.param not in cpu.supported():

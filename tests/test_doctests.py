@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 from collections.abc import Callable
@@ -17,6 +18,8 @@ MODULES = ["fastnet"] + [
     for module in pkgutil.walk_packages(fastnet.__path__, "fastnet.")
     if not module.name.startswith("fastnet._core.") and not module.name.endswith("__main__")
 ]
+if importlib.util.find_spec("sklearn") is None:  # the one package that imports it when it is loaded
+    MODULES = [name for name in MODULES if not name.startswith("fastnet.sklearn")]
 
 
 def examples_in(name: str) -> list[doctest.DocTest]:

@@ -143,7 +143,7 @@ class Predictor:
         team = 1 if few else threads.worth(n_threads, flops)
         try:
             A = self._many(X, target, team)
-        except ValueError:  # another build of the core has become the active one
+        except (ValueError, TypeError):  # another build of the core has become the active one
             self._prepare()
             A = self._many(X, target, team)
         return A.reshape(-1) if single and out is None else A if out is None else out

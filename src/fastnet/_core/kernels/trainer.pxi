@@ -294,7 +294,7 @@ cdef void set_steps(void* arena, int64_t steps) noexcept nogil:
 
 
 cdef double repeated(double beta, int64_t steps) noexcept nogil:
-    """beta multiplied that often, as `train` does it, one rounding each; ends when nothing changes any more."""
+    """beta multiplied that often, as `train` does it, one rounding each, or until nothing changes."""
     cdef double power = 1
     cdef int64_t i
     for i in range(steps):
