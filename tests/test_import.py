@@ -35,6 +35,7 @@ def test_importing_loads_nothing_else() -> None:
     made_by_cython = {root for root in roots if root.startswith(("cython_runtime", "_cython_"))}  # not files
     assert roots - {"fastnet", "numpy"} - made_by_cython <= set(sys.stdlib_module_names)
     assert not roots & {"sklearn", "scipy", "matplotlib", "tqdm", "rich", "argparse", "gzip", "json"}
+    assert "numpy.random" not in loaded  # NumPy loads it when asked to; it takes as long as fastnet
     lazy_ones = ("reference", "demo", "cli", "data", "plot", "files", "exchange", "onnx", "c_export")
     for lazy in (f"fastnet.{name}" for name in lazy_ones):
         assert lazy not in loaded

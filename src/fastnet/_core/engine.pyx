@@ -15,14 +15,19 @@ cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.math cimport log, log1p
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-
-from numpy.random cimport bitgen_t
 
 from fastnet._core.table cimport *
 
 cnp.import_array()
+
+# Cython's own declaration would import numpy.random, which takes as long as all of fastnet.
+cdef extern from "numpy/random/bitgen.h" nogil:
+    ctypedef struct bitgen_t:
+        void* state
+        uint64_t (*next_uint64)(void* state) noexcept nogil
+        uint32_t (*next_uint32)(void* state) noexcept nogil
 
 cdef extern from "machine.h" nogil:
     ctypedef struct memory:

@@ -1,0 +1,71 @@
+"""One row, and a few, through a compiled network next to ONNX Runtime: python -m benchmarks.serving.
+
+The whole public call of both sides, `predictor(x)` and `session.run(None, feed)`, in turns on one core with one
+thread; least and median CPU time of the thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+import fastnet as fn
+from benchmarks.peers.onnx_runtime import OnnxRuntime
+from fastnet.bench import Side, Summary, alternate, pin
+
+NETWORKS = ((30, 100, 1), (100, 256, 128, 1))
+ROWS = (1, 2, 4, 8, 16)
+
+
+def calls(function: Any, *arguments: Any) -> Side:
+    """Return a side that makes that many calls."""
+
+    def side(count: int) -> float:
+        start = time.thread_time()
+        for _ in range(count):
+            function(*arguments)
+        return time.thread_time() - start
+
+    return side
+
+
+def compare(sizes: tuple[int, ...], rows: int) -> str:
+    """Return a row of the table for float32."""
+    net = fn.Network([fn.Layer(n_in, n_out) for n_in, n_out in pairwise(sizes)], dtype="float32")
+    X = np.random.default_rng(0).standard_normal((rows, sizes[0]), dtype=np.float32)
+    peer = OnnxRuntime([layer.W for layer in net.layers], [layer.b[:, 0] for layer in net.layers])
+    predictor = net.compile()
+    x = X[0] if rows == 1 else X.T
+    off = float(abs(predictor(x).reshape(-1) - peer.predict(X).reshape(-1)).max())
+    sides = {"fastnet": calls(predictor, x), "peer": calls(peer.predict, X)}
+    times = {name: Summary.of(seconds) for name, seconds in alternate(sides, 15, 0.02).items()}
+    ours, theirs = times["fastnet"], times["peer"]
+    cells = [
+        "-".join(map(str, sizes)),
+        str(rows),
+        f"{1e6 * ours.least:.2f} µs ({1e6 * ours.median:.2f} µs)",
+        f"{1e6 * theirs.least:.1f} µs ({1e6 * theirs.median:.1f} µs)",
+        f"{theirs.least / ours.least:.1f} ({theirs.median / ours.median:.1f})",
+        f"{off:.0e}",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
+    parser.add_argument("--core", type=int, help="the core to run on; the last one allowed unless given")
+    pin(parser.parse_args().core)
+    print("| network | rows | `predictor(x)` | ONNX Runtime | times as long | largest difference |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for sizes in NETWORKS:
+        for rows in ROWS:
+            print(compare(sizes, rows), flush=True)
+
+
+if __name__ == "__main__":
+    main()
