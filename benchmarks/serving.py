@@ -1,7 +1,7 @@
 """One row, and a few, through a compiled network next to ONNX Runtime: python -m benchmarks.serving.
 
-The whole public call of both sides, `predictor(x)` and `session.run(None, feed)`, in turns on one core with one
-thread; least and median CPU time of the thread.
+The whole public call of both sides, `predictor(x)` and `session.run(None, feed)`, in turns on one core with
+one thread; least and median CPU time of the thread.
 """
 
 from __future__ import annotations
