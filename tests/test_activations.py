@@ -36,16 +36,14 @@ SLOPES: dict[str, Callable[[Any, Any, Any], Any]] = {
     "leaky_relu": lambda z, a, slope: slope,
     "elu": lambda z, a, slope: 1.5,  # eᶻ − 1 of 2 ULP below 1, and + 1
     "selu": lambda z, a, slope: 3,  # the same times 1.76
-    "silu": lambda z, a, slope: 3 + cut(z),  # s + a (1 − s): near 1, s is off by eps; a is as large as z
+    "silu": lambda z, a, slope: 6,  # s + a (1 − s), whose parts are at most 1: 2 ULP, 3 + 2 and two roundings
     "gelu": lambda z, a, slope: 6 * (distribution(-abs(z)) + abs(z) * density(z)) + 0.5,  # tools/emulation.py
     "softplus": lambda z, a, slope: 3 * slope,
-    "mish": lambda z, a, slope: 4 + 3 * cut(z),  # t + z s (1 − t²): t of 3 ULP near 1
+    "mish": lambda z, a, slope: (
+        8
+    ),  # t + z s (1 − t²), whose parts are at most 1: 3 ULP, 3 + 2 and five roundings
     "exp": lambda z, a, slope: 1.1 * slope,
 }
-
-
-def cut(z: Any) -> Any:
-    return np.minimum(abs(z), 40)  # beyond, the sigmoid is 0 or 1 to the last digit
 
 
 def slope_bound(name: str, Z: Any, A: Any, slope: Any, dtype: Any) -> Any:
