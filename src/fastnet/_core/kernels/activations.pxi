@@ -94,7 +94,7 @@ cdef inline lanes selu "fastnet_selu"(lanes z, lanes* slope) noexcept nogil:
 cdef inline lanes silu "fastnet_silu"(lanes z, lanes* slope) noexcept nogil:
     """a = z s, within 3 ULP, with s = sigmoid z; a' = s + a (1 - s) (Elfwing, Uchibe, Doya 2018).
 
-    Where s is denormal, within |z| of its spacing. Above 0, 1 - s is e/(1 + e), e = e^-z: 1 less s would cancel.
+    Where s is denormal, within |z| of its spacing. Above 0, 1 - s is h = e/(1 + e): 1 less s would cancel.
     """
     cdef lanes e = exp_of_negative(v_negabs(z))
     cdef lanes h = v_div(e, v_add(v_set(1), e))
