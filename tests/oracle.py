@@ -14,8 +14,7 @@ from fastnet.reference.losses import default_loss
 WIDER: dict[str, Any] = {"float32": np.float64, "float64": np.longdouble}
 ELEMENTWISE = [name for name in engine.ACTIVATIONS if name != "softmax"]
 HIDDEN = [name for name in engine.ACTIVATIONS if name not in OUTPUT_ONLY]
-# losses of the core that have a row of their own there, but are another one's way to tell the cost
-LOSSES = [name for name in engine.LOSSES if name != "clipped_bce"]
+LOSSES = engine.LOSSES
 OF_LOGITS = {default_loss(name): name for name in ("sigmoid", *OUTPUT_ONLY)}
 PAIRS = [(loss, name) for loss in LOSSES for name in ([OF_LOGITS[loss]] if loss in OF_LOGITS else HIDDEN)]
 
