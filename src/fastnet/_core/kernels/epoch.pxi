@@ -91,6 +91,7 @@ cdef void block_gradients(const trainer* t, Py_ssize_t n, const step* update, re
             x.P = l.dZ
             x.Q = l.AT
             x.C = l.W if fused else dW
+            x.partial = dW
             x.init = NULL
             x.A = NULL
             x.packed = w.packed if l.n_out*n > packed_from else NULL

@@ -19,6 +19,7 @@ cdef void forward_layer(const worker* w, const layer* l, int activation, bint ke
     x.P = l.W
     x.Q = A_in
     x.C = l.A + first*l.n_out
+    x.partial = x.C
     x.init = l.b_lanes
     x.A = NULL
     x.packed = w.packed if l.wide else NULL
@@ -98,6 +99,7 @@ cdef void backward_layer(const worker* w, const layer* l, layer* below, Py_ssize
     x.P = l.W
     x.Q = l.dZ + first*l.n_out
     x.C = below.dZ + first*below.n_out
+    x.partial = x.C
     x.init = NULL
     x.A = slopes + first*below.n_out
     x.packed = w.packed if l.wide else NULL

@@ -23,14 +23,20 @@ cdef Py_ssize_t packed_from = (1 << 20)//sizeof(real)       # numbers of P from 
 
 
 cdef void set_caches(Py_ssize_t L2) noexcept nogil:
-    """L2: its bytes; 0 if nobody knows. At 512 KB (Zen 3) these blocks are 5 to 15 % faster."""
+    """L2: its bytes; 0 if nobody knows.
+
+    With 2 MB (AVX-512, panels of 256 bytes), long blocks and Q read from L2 were best. With 512 KB (Zen 3,
+    panels of 128 bytes), a panel of Q of 128 rows stays in L1 while all rows of P cross it: 1024-2048-2048-1
+    goes from 0.83 to 0.90 of the peak, in float64 from 0.76 to 0.88. A block of P then is few contiguous
+    pieces, and to copy it pays for itself only in matrices of more than 4 MB.
+    """
     global block_k, block_rows_most, block_bytes, packed_from
     if L2 <= 0:
         return
     block_bytes = larger(1 << 18, smaller(1 << 20, L2//2))
-    block_rows_most = 256 if L2 >= 3 << 19 else 128
-    block_k = 1024 if L2 >= 3 << 19 else 512
-    packed_from = block_bytes//<Py_ssize_t>sizeof(real)
+    block_k, block_rows_most, packed_from = 1024, 256, block_bytes//<Py_ssize_t>sizeof(real)
+    if L2 < 3 << 19:
+        block_k, block_rows_most, packed_from = 128, 512, (1 << 22)//<Py_ssize_t>sizeof(real)
 
 
 cdef inline const real* tiles "fastnet_tiles"(const int R, const int V, const int P_row, const int P_k,
@@ -138,6 +144,7 @@ cdef struct product:
     const real* P
     const real* Q
     real* C
+    real* partial               # (M, N): where sums wait between blocks of K; often C itself
     const real* init            # M vectors, a bias in all lanes; NULL: zero
     const real* A               # (M, N) like C: what the slope comes from, a or the slope as it was kept
     real* packed                # SCRATCH for block_bytes; NULL: P is read where it is
@@ -202,7 +209,7 @@ cdef inline void start_chain(const product* x, span* s, Py_ssize_t k, Py_ssize_t
     s.end = x.end if k + K == x.K else END_STORE
     s.scale = x.scale
     s.decay = x.decay
-    if k > 0:                                      # continue from C
+    if k > 0:                                      # continue
         s.init_row = PW
         s.init_vector = VW
     else:
@@ -210,9 +217,10 @@ cdef inline void start_chain(const product* x, span* s, Py_ssize_t k, Py_ssize_t
         s.init_vector = 0
 
 
-cdef inline const real* chain_init(const product* x, Py_ssize_t k, Py_ssize_t r, real* C) noexcept nogil:
+cdef inline const real* chain_init(const product* x, Py_ssize_t k, Py_ssize_t r, Py_ssize_t at) noexcept nogil:
+    """What the sums of C[r, ...], which lies at number `at`, start from."""
     if k > 0:
-        return C
+        return x.partial + at
     return x.init + r*VW if x.init != NULL else ZEROS
 
 
@@ -220,23 +228,19 @@ cdef void product_rows(const product* x, Py_ssize_t r0, Py_ssize_t r1,
                        Py_ssize_t j0, Py_ssize_t j1) noexcept nogil:
     """Rows [r0, r1) of C in the panels [j0, j1), P (M, K) read by rows."""
     cdef span s
-    cdef Py_ssize_t k = 0, kk, r, rr, j, p, panels = ceil_div(x.N, PW)
+    cdef Py_ssize_t k, kk, r = r0, rr, j, p, at
     cdef const real* P
     cdef const real* next
-    cdef real* C
     cdef int V
-    cdef bint fetch = x.packed != NULL
-    while k < x.K:
-        # the sums of a step of W are one go: those of a block's examples are
-        kk = block_of(x.K - k, block_k, PW) if x.end != END_UPDATE else x.K
-        start_chain(x, &s, k, kk)
-        r = r0
-        while r < r1:
+    while r < r1:
+        k = 0
+        rr = block_of(r1 - r, block_rows(smaller(x.K, block_k)), 1) if x.packed != NULL else r1 - r
+        while k < x.K:
+            kk = block_of(x.K - k, block_k, PW)
+            start_chain(x, &s, k, kk)
             P = x.P + k*x.M + r*PW
             s.P_panel = x.M*PW
-            rr = r1 - r
             if x.packed != NULL:
-                rr = block_of(rr, block_rows(kk), 1)
                 for p in range(ceil_div(kk, PW)):
                     memcpy(x.packed + p*rr*PW, P + p*s.P_panel, rr*PW*sizeof(real))
                 P = x.packed
@@ -245,43 +249,45 @@ cdef void product_rows(const product* x, Py_ssize_t r0, Py_ssize_t r1,
                 V = vectors_in_panel(x.N, j)
                 s.Q_row = V*VW if x.Q_narrow else PW
                 s.Q = x.Q + j*x.Q_panel + k*s.Q_row
-                next = x.Q + (j + 1 if j + 1 < j1 else j0)*x.Q_panel + k*PW if fetch else NULL
-                C = x.C + (j*x.M + r)*PW
-                cross_panel(0, V, &s, P, rr, C, chain_init(x, k, r, C), C, next)
-            r += rr
-        k += kk
+                next = NULL
+                if x.packed != NULL:
+                    next = x.Q + (j + 1 if j + 1 < j1 else j0)*x.Q_panel + k*PW
+                at = (j*x.M + r)*PW
+                cross_panel(0, V, &s, P, rr, (x.C if k + kk == x.K else x.partial) + at,
+                            chain_init(x, k, r, at), x.C + at, next)
+            k += kk
+        r += rr
 
 
 cdef void product_cols(const product* x, Py_ssize_t j0, Py_ssize_t j1) noexcept nogil:
     """C in the panels [j0, j1), P (K, M) read transposed: its panels run over the rows of C."""
     cdef span s
-    cdef Py_ssize_t k = 0, kk, r, rr, p, j
+    cdef Py_ssize_t k, kk, r = 0, rr, p, j, at
     cdef const real* P
     cdef const real* next
-    cdef real* C
-    cdef int V
     s.P_panel = 0
     s.Q_row = PW
-    while k < x.K:
-        kk = block_of(x.K - k, block_k, PW)
-        start_chain(x, &s, k, kk)
-        r = 0
-        while r < x.M:
-            rr = x.M - r
+    while r < x.M:
+        k = 0
+        rr = smaller(x.M - r, block_rows(smaller(x.K, block_k))) if x.packed != NULL else x.M - r
+        while k < x.K:
+            kk = block_of(x.K - k, block_k, PW)
+            start_chain(x, &s, k, kk)
             if x.packed != NULL:
-                rr = smaller(rr, block_rows(kk))
                 for p in range(ceil_div(rr, PW)):
                     memcpy(x.packed + p*kk*PW, x.P + (r + p*PW)*x.K + k*PW, kk*PW*sizeof(real))
             for j in range(j0, j1):
-                V = vectors_in_panel(x.N, j)
-                next = x.Q + (j + 1 if j + 1 < j1 else j0)*x.Q_panel + k*PW if x.packed != NULL else NULL
+                next = NULL
+                if x.packed != NULL:
+                    next = x.Q + (j + 1 if j + 1 < j1 else j0)*x.Q_panel + k*PW
                 for p in range(ceil_div(rr, PW)):
                     P = x.P + (r + p*PW)*x.K + k*PW
                     if x.packed != NULL:
                         P = x.packed + p*kk*PW
                     s.Q = x.Q + j*x.Q_panel + k*PW
-                    C = x.C + (j*x.M + r + p*PW)*PW
-                    next = cross_panel(1, V, &s, P, smaller(PW, rr - p*PW), C, chain_init(x, k, r + p*PW, C),
-                                       x.A + (j*x.M + r + p*PW)*PW if x.A != NULL else C, next)
-            r += rr
-        k += kk
+                    at = (j*x.M + r + p*PW)*PW
+                    next = cross_panel(1, vectors_in_panel(x.N, j), &s, P, smaller(PW, rr - p*PW),
+                                       (x.C if k + kk == x.K else x.partial) + at,
+                                       chain_init(x, k, r + p*PW, at), x.A + at, next)
+            k += kk
+        r += rr
