@@ -16,6 +16,7 @@ cdef extern from *:
     const char* FASTNET_ISA_NAME
 
 include "kernels/panels.pxi"
+include "kernels/few.pxi"
 include "kernels/elementary.pxi"
 include "kernels/activations.pxi"
 include "kernels/product.pxi"

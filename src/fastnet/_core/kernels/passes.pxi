@@ -154,6 +154,9 @@ cdef void gather_X(const trainer* t, const worker* w, const examples* data, Py_s
                    Py_ssize_t first, Py_ssize_t n, real* AT) noexcept nogil:
     """n examples from `position` of the order on into w.X and, from row `first` of the block on, into AT."""
     cdef Py_ssize_t j, F = t.layers[0].n_in
+    if F <= FEW and rows_are_contiguous(data.X):
+        gather_numbers(data.X, F, &t.by, data.order, position, n, w.X)
+        return
     if rows_are_contiguous(data.X):
         gather_rows(data.X, F, &t.by, data.order, position, n, t.zeros, w.X, AT, t.AT_panel_rows*PW, first)
         return
@@ -169,7 +172,9 @@ cdef void gather_T(const trainer* t, worker* w, const examples* data, Py_ssize_t
     """The targets and the weights of n examples from `position` of the order on into w.T and w.weights."""
     cdef Py_ssize_t i, outputs = t.layers[t.n_layers - 1].n_out
     cdef const real* weights = <const real*>data.weights
-    if outputs >= FEW_OUTPUTS and rows_are_contiguous(data.T):
+    if outputs <= FEW and rows_are_contiguous(data.T):
+        gather_numbers(data.T, outputs, &AS_IT_IS, data.order, position, n, w.T)
+    elif rows_are_contiguous(data.T):
         gather_rows(data.T, outputs, &AS_IT_IS, data.order, position, n, t.zeros, w.T, NULL, 0, 0)
     else:
         gather_elements(data.T, outputs, &AS_IT_IS, data.order, position, n, w.T, t.T_height)
@@ -209,6 +214,8 @@ cdef void block_passes(const trainer* t, const examples* data, Py_ssize_t positi
     end = smaller(share(leaves, thread + 1, together.size)*LEAF, n)
     while first < end:
         m = smaller(t.strip, end - first)
+        if t.X != NULL:
+            w.X = t.X + first*t.X_height
         gather_X(t, w, data, position + first, first, m, t.layers[0].AT if purpose >= GRADIENT else NULL)
         gather_T(t, w, data, position + first, m)
         forward(t, w, first, m, purpose, in_batch + first, step_number)

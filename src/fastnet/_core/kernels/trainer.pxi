@@ -1,10 +1,6 @@
 # What a fit keeps in memory: weights in panels, the buffers of one block and each thread's own,
 # laid out in one arena.
 
-cdef enum:
-    FEW_OUTPUTS = 4             # fewer targets are gathered number by number, more through registers
-
-
 cdef struct layer:
     Py_ssize_t n_in, n_out
     int activation
@@ -25,7 +21,7 @@ cdef struct layer:
 
 
 cdef struct worker:             # what a thread has for itself
-    real* X                     # (features, strip)
+    real* X                     # (features, strip), or where the strip is in the trainer's X
     real* T                     # (outputs, strip)
     real* weights               # (strip), of the examples
     bint plain                  # whether these are all 1
@@ -50,8 +46,9 @@ cdef struct trainer:
     double[2] powers            # beta_1 and beta_2 to the power of steps
     Py_ssize_t block            # examples whose sums are one chain: the batch, at most BLOCK
     Py_ssize_t strip            # examples that go through all layers together
-    Py_ssize_t X_height         # rows of X: features rounded up to whole vectors
-    Py_ssize_t T_height         # rows of T
+    real* X                     # (features, block) if these are few, see few.pxi; else NULL
+    Py_ssize_t X_height         # rows of X: features, rounded up to whole vectors unless few
+    Py_ssize_t T_height         # rows of T, likewise
     standard by
     Py_ssize_t AT_panel_rows    # rows of an AT
     real* gradient              # dW and db of all layers, `levels` times
@@ -78,6 +75,11 @@ cdef inline Py_ssize_t tree_levels(Py_ssize_t blocks) noexcept nogil:
         blocks = ceil_div(blocks, 2)
         levels += 1
     return levels
+
+
+cdef inline Py_ssize_t height_of(Py_ssize_t numbers) noexcept nogil:
+    """Rows of panels that examples of so many numbers are gathered into."""
+    return numbers if numbers <= FEW else round_up(numbers, VW)
 
 
 cdef inline int states_of(const method* how) noexcept nogil:
@@ -130,8 +132,8 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
     # layer to the last and back; larger ones are read once for the whole block.
     t.strip = LEAF if weights <= packed_from else BLOCK
     t.strip = smaller(round_up(t.block, PW), t.strip)
-    t.X_height = round_up(arrays[0].n_in, VW)
-    t.T_height = outputs if outputs < FEW_OUTPUTS else round_up(outputs, VW)
+    t.X_height = height_of(arrays[0].n_in)
+    t.T_height = height_of(outputs)
     t.AT_panel_rows = round_up(t.block, PW)
     t.zeros = take(base, &used, larger(t.X_height, t.T_height))
     if arrays[0].mean != NULL and shared == NULL:
@@ -142,20 +144,25 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
     t.sums_size = round_up(widest, VW)*16
     for i in range(threads):
         w = &t.workers[i] if base != NULL else &counted_worker
-        w.X = take(base, &used, t.X_height*round_up(t.strip, PW))
+        w.X = NULL
+        if not training or t.X_height > FEW:
+            w.X = take(base, &used, t.X_height*round_up(t.strip, PW))
         w.packed = NULL
         if wide:
             w.packed = take(base, &used, block_bytes//<Py_ssize_t>sizeof(real) + block_rows_most*PW)
         if training:
             w.T = take(base, &used, t.T_height*round_up(t.strip, PW))
             w.weights = take(base, &used, round_up(t.strip, PW))
-            w.sums = take(base, &used, t.sums_size)
+            w.sums = take(base, &used, larger(t.sums_size, 16*FEW*VW))
             w.leaf_dW = take(base, &used, t.sums_size)
             w.leaf_db = take(base, &used, t.sums_size)
             w.folded = take(base, &used, round_up(widest, VW))
     # training: activations of the whole block, each thread has its strips of them;
     # else of a strip for each thread
     examples = t.AT_panel_rows if training else threads*round_up(t.strip, PW)
+    t.X = NULL
+    if training and t.X_height <= FEW:
+        t.X = take(base, &used, t.X_height*examples)
     for k in range(n_layers):
         l = &t.layers[k] if base != NULL else &counted_layer
         l.n_in = arrays[k].n_in
@@ -180,7 +187,8 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
             l.dZ = l.A
             if k + 1 < n_layers and arrays[k + 1].n_out > block_k:
                 l.dZ = take(base, &used, l.n_out*examples)
-            if k + 1 < n_layers or not t.one_unit:
+            l.AT = NULL
+            if (k + 1 < n_layers or not t.one_unit) and (k > 0 or t.X == NULL):
                 l.AT = take(base, &used, examples*round_up(l.n_in, VW))
     if training:
         t.leaf_costs = take(base, &used, ceil_div(t.block, LEAF)*16)

@@ -75,6 +75,8 @@ cdef void dense_backward(void* arena, const layer_arrays* arrays, matrix A, matr
         s = 0
         while s < m:
             k = smaller(t.strip, m - s)
+            if t.X != NULL:
+                w.X = t.X + s*t.X_height
             gather_X(t, w, &data, first + s, s, k, l.AT)
             backward_layer(w, l, &below, s, k)
             s += k
