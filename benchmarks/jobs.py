@@ -63,7 +63,7 @@ def _work(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
     elif job["kind"] == "training":
         for name in job["workloads"]:
             ((group, workload),) = chosen([name])
-            _progress(f"{job['peer']}: {workload.network}, batch {workload.batch}, {workload.dtype}")
+            _progress(f"{job['peer']}: {workload}")
             about = {"group": group, "workload": name, "peer": job["peer"]}
             yield {
                 **about,

@@ -39,7 +39,8 @@ def _rows(results: Results, group: str) -> list[dict[str, Any]]:
 
 
 def _label(row: dict[str, Any]) -> str:
-    return f"{row['network']}\nbatch {row['batch']}"
+    rule = ", Adam" if row.get("optimizer") == "adam" else ""
+    return f"{row['network']}\nbatch {row['batch']}{rule}"
 
 
 def _peers(results: Results, ax: Axes) -> bool:
@@ -58,7 +59,7 @@ def _peers(results: Results, ax: Axes) -> bool:
     ax.set_yscale("log")
     ax.set_xticks(range(len(labels)), labels, fontsize="small")
     ax.set_ylabel("time of a step, fastnet's = 1")
-    ax.set_title("Training, float32, SGD, one core: how much longer the others take")
+    ax.set_title("Training, float32, one core: how much longer the others take")
     if names:
         ax.legend(fontsize="small")
     return bool(rows)

@@ -95,7 +95,7 @@ def _training(results: Results, groups: tuple[str, ...]) -> str:
     if not rows:
         return ""
     peers = [name for name in results["peers"] if any(p["peer"] == name for pairs in rows for p in pairs)]
-    head = ["network", "batch", "dtype", "step", "`fit`", "GFLOP/s", "of peak", *peers]
+    head = ["network", "batch", "dtype", "optimiser", "step", "`fit`", "GFLOP/s", "of peak", *peers]
     body = []
     for pairs in rows:
         first = pairs[0]
@@ -107,6 +107,7 @@ def _training(results: Results, groups: tuple[str, ...]) -> str:
                 first["network"],
                 str(first["batch"]),
                 first["dtype"],
+                _optimizer(first),
                 _pair(least, median),
                 _pair(fit, fit_median),
                 f"{first['flops'] / least * 1e-9:.0f}",
@@ -115,11 +116,15 @@ def _training(results: Results, groups: tuple[str, ...]) -> str:
             ]
         )
     return (
-        "Training, one step: sigmoid layers, binary cross-entropy, SGD, rows shuffled. CPU time, the least "
+        "Training, one step: sigmoid layers, binary cross-entropy, rows shuffled. CPU time, the least "
         "of all repeats and the median in brackets. `step` is one batch in `Trainer.epoch`, which "
         "`Network.fit` calls; `fit` is one batch of a whole `Network.fit`. Under a peer's name: how many "
         "times as long its step takes as `step`, both measured in turns.\n\n" + _table(head, body)
     )
+
+
+def _optimizer(row: dict[str, Any]) -> str:
+    return "Adam" if row.get("optimizer") == "adam" else "SGD"  # files before Adam do not say
 
 
 def _sweep(results: Results, group: str) -> str:
@@ -146,12 +151,13 @@ def _sweep(results: Results, group: str) -> str:
 def _builds(results: Results) -> str:
     rows = results["builds"]
     builds = list(dict.fromkeys(row["isa"] for row in rows))
-    cells: dict[tuple[str, int, str], dict[str, str]] = {}
+    cells: dict[tuple[str, ...], dict[str, str]] = {}
     for row in rows:
         text = f"{_time(row['seconds']['least'])}, {row['share']:.0%} ({row['share_median']:.0%})"
-        cells.setdefault((row["network"], row["batch"], row["dtype"]), {})[row["isa"]] = text
-    body = [[n, str(b), d, *(texts.get(build, "") for build in builds)] for (n, b, d), texts in cells.items()]
-    table = _table(["network", "batch", "dtype", *builds], body)
+        key = (row["network"], str(row["batch"]), row["dtype"], _optimizer(row))
+        cells.setdefault(key, {})[row["isa"]] = text
+    body = [[*key, *(texts.get(build, "") for build in builds)] for key, texts in cells.items()]
+    table = _table(["network", "batch", "dtype", "optimiser", *builds], body)
     return (
         f"fastnet's builds: least time of a step, share of that build's own peak.\n\n{table}" if body else ""
     )
@@ -205,7 +211,8 @@ def _slower(results: Results, whole_fits: bool) -> str:
             continue
         ratio = row["ratio"]
         size = f"batch {row['batch']}" if "batch" in row else f"predict {row['rows']:,} rows"
-        what = f"- {row['network']}, {size}, {row['dtype']}: {row['peer']} takes"
+        rule = ", Adam" if row.get("optimizer") == "adam" else ""
+        what = f"- {row['network']}, {size}, {row['dtype']}{rule}: {row['peer']} takes"
         if min(ratio["least"], ratio["median"]) < 1:
             steps.append(f"{what} {_ratio(ratio)} as long")
         elif min(ratio.get("fit_least", 1), ratio.get("fit_median", 1)) < 1:
