@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import footprint, jobs, neighbour, report, roofline, startup
+from benchmarks import footprint, goals, jobs, neighbour, report, roofline, startup
 from benchmarks.peers import PREDICTORS, TRAINERS, missing
 from benchmarks.workloads import GROUPS, ROWS, chosen
 from fastnet import bench
@@ -125,7 +125,9 @@ def _give(results: dict[str, Any], arguments: argparse.Namespace) -> None:
     if arguments.write_readme:
         report.write_between(_ROOT / "README.md", "benchmarks", report.readme(results))
     if arguments.write_roofline:
-        report.write_between(_ROOT / "docs" / "roofline.md", "roofline", roofline.page(results))
+        page = _ROOT / "docs" / "roofline.md"
+        report.write_between(page, "roofline", roofline.page(results))
+        report.write_between(page, "goals", goals.table(results))
     silent = arguments.json or arguments.plots or arguments.write_readme or arguments.write_roofline
     if arguments.table or not silent:
         print(report.tables(results))

@@ -39,7 +39,8 @@ def readme(results: Results) -> str:
         _beginning(results),
         _slower(results, whole_fits=False),
         about(results),
-        "What is measured and how: [benchmarks/README.md](benchmarks/README.md). To repeat it:",
+        "What is measured and how: [benchmarks/README.md](benchmarks/README.md). What bounds each "
+        "workload, and which goals are missed: [docs/roofline.md](docs/roofline.md). To repeat it:",
         f"```\n{results['command']}\n```",
     ]
     return "\n\n".join(part for part in parts if part)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.peers.by_hand_numpy import NumPy
-from benchmarks.training import agree
+from benchmarks.training import agree, to_check
 from benchmarks.workloads import GROUPS
 from fastnet.bench import Problem, Workload
 from fastnet.optimizers import Adam
@@ -78,7 +78,7 @@ class NoRoot(NumPy):
 
 @pytest.mark.parametrize("workload", SMALLER, **named)
 def test_numpy_agrees(workload: Workload) -> None:
-    found = agree(NumPy, workload)
+    found = agree(to_check(NumPy, workload))
     assert found["agrees"]
     assert found["loss"] < found["loss_at_start"]  # otherwise there is nothing to compare
 
@@ -86,10 +86,10 @@ def test_numpy_agrees(workload: Workload) -> None:
 @pytest.mark.parametrize("workload", SMALLER, **named)
 @pytest.mark.parametrize("broken", [NoBias, Faster])
 def test_a_broken_step_is_noticed(broken: type[NumPy], workload: Workload) -> None:
-    assert not agree(broken, workload)["agrees"]
+    assert not agree(to_check(broken, workload))["agrees"]
 
 
 @pytest.mark.parametrize("workload", ADAM, **named)
 @pytest.mark.parametrize("broken", [OtherBeta1, OtherBeta2, OtherEpsilon, Uncorrected, NoRoot])
 def test_a_broken_adam_is_noticed(broken: type[NumPy], workload: Workload) -> None:
-    assert not agree(broken, workload)["agrees"]
+    assert not agree(to_check(broken, workload))["agrees"]

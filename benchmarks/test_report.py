@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import plots, report, roofline
+from benchmarks import goals, plots, report, roofline
 from benchmarks.workloads import GROUPS
 from fastnet.bench import Workload
 
@@ -129,6 +129,20 @@ def test_tables_name_threads_and_neighbour() -> None:
     assert "| 30-100-1 | 200 | float32 | SGD | 2 | 2 | 100 µs (100 µs) | 50 µs (50 µs) | 2 (2) |" in text
     assert "core 0 copies through 500 MB, 20.0 GB/s" in text
     assert "beside a busy neighbour: numpy takes 0.9 (2) as long" in text
+
+
+def test_goals_are_judged_by_least_times_and_medians() -> None:
+    found = results()
+    found["training"][0]["peer"] = "jax-scan"
+    found["training"][0]["ratio"]["least"] = 2.5
+    verdicts = {verdict.goal: verdict for verdict in goals.verdicts(found)}
+    scan = verdicts["30-100-1, batch 200, float32: times as fast as jax-scan"]
+    assert (scan.wanted, scan.least, scan.median, scan.met) == (2.2, 2.5, 2.0, "by one of the two")
+    share = verdicts["30-100-1, batch 200, float32, v3: share of the FMA peak"]
+    assert (share.wanted, share.met) == (0.52, "no")
+    assert verdicts["30-100-1, batch 200, float32: two threads"].met == "yes"
+    assert len(verdicts) == 3
+    assert goals.table(found).splitlines()[-1].endswith("| yes |")
 
 
 def test_all_pictures_that_there_are_results_for(tmp_path: Path) -> None:

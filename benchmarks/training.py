@@ -13,7 +13,7 @@ from benchmarks.peers.base import Array, Peer
 from fastnet.bench import Problem, Side, Summary, Workload, alternate, epochs, fma_rate
 from fastnet.optimizers import SGD, Adam
 
-__all__ = ["Pace", "agree", "compare"]
+__all__ = ["Pace", "agree", "compare", "to_check"]
 
 _CHECK_EPOCHS = 2
 _CHECK_ROWS = 4096
@@ -43,9 +43,9 @@ def compare(peer_name: str, workload: Workload, pace: Pace) -> dict[str, Any]:
     cls = trainer(peer_name)
     if reason := cls.refuses(workload):
         return {"left_out": reason}
-    agreement = agree(cls, workload)
     problem = Problem(workload)
     peer = cls(problem)
+    agreement = agree(peer if workload.optimizer == "sgd" else to_check(cls, workload))
     peak, unit = fma_rate(workload.dtype)
     sides = {
         "peak": peak,
@@ -100,7 +100,12 @@ def _fits(problem: Problem) -> Side:
     return side
 
 
-def agree(cls: type[Peer], workload: Workload) -> dict[str, Any]:
+def to_check(cls: type[Peer], workload: Workload) -> Peer:
+    """Return a peer for `agree`: with Adam it has an epsilon of its own."""
+    return cls(Problem(workload, _CHECK_EPSILON), exact=True)
+
+
+def agree(peer: Peer) -> dict[str, Any]:
     """Train both from the same weights, rows in order, and compare the weights and the loss they end at.
 
     Each step rounds every weight it stores, and adds what the optimiser makes of a mean gradient whose sums,
@@ -119,8 +124,7 @@ def agree(cls: type[Peer], workload: Workload) -> dict[str, Any]:
     The errors of the steps are independent. Four times what they add up to is the bound: rounding stays far
     below, any update that is left out or scaled wrongly passes it, in the weights if not in the loss.
     """
-    problem = Problem(workload, _CHECK_EPSILON)
-    peer = cls(problem, exact=True)
+    problem, workload = peer.problem, peer.problem.workload
     ours = problem.trainer()
     for _ in range(_CHECK_EPOCHS):
         ours.epoch(problem.X.T, problem.T.T, None, problem.learning_rate)
