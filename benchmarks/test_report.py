@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import goals, plots, report, roofline
+from benchmarks import goals, report, roofline
 from benchmarks.workloads import GROUPS
 from fastnet.bench import Workload
 
@@ -147,6 +147,8 @@ def test_goals_are_judged_by_least_times_and_medians() -> None:
 
 def test_all_pictures_that_there_are_results_for(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
+    from benchmarks import plots
+
     names = [path.stem for path in plots.draw(results(), tmp_path)]
     assert names == ["peers", "share_of_peak", "threads", "bounds", "roofline"]
 
