@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import footprint, jobs, report, startup
+from benchmarks import footprint, goals, jobs, neighbour, report, roofline, startup
 from benchmarks.peers import PREDICTORS, TRAINERS, missing
 from benchmarks.workloads import GROUPS, ROWS, chosen
 from fastnet import bench
 
-_OTHER = ("inference", "startup", "footprint")
-_README = Path(__file__).resolve().parent.parent / "README.md"
+_OTHER = ("threads", "inference", "startup", "footprint")
+_LARGE = [workload.name for workload in GROUPS["main"] if workload.flops > 1e9]  # what --busy measures again
+_ROOT = Path(__file__).resolve().parent.parent
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _give(results, arguments)
     except (ValueError, ImportError, OSError) as error:
         parser.error(str(error))
-    rows = [*results["training"], *results["inference"]]
+    rows = [*results["training"], *results["inference"], *results.get("threads", [])]
     return int(any("error" in row or not row.get("agreement", {}).get("agrees", True) for row in rows))
 
 
@@ -44,12 +45,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--peers", nargs="+", default=list({**TRAINERS, **PREDICTORS}), metavar="NAME",
         help=f"some of {', '.join({**TRAINERS, **PREDICTORS})}; default: those installed")  # fmt: skip
     add("--quick", action="store_true", help="short slices and few of them: for a look, not to publish")
+    add("--busy", action="store_true",
+        help=f"measure {' and '.join(_LARGE)} once more, another process busy on another core")  # fmt: skip
     add("--core", type=int, metavar="N", help="run on this core; default: the last one allowed")
     add("--load", type=Path, metavar="FILE", help="measure nothing: take the results of --json from a file")
     add("--json", type=Path, metavar="FILE", help="write all results as JSON")
     add("--plots", type=Path, metavar="DIR", help="write pictures (needs matplotlib)")
     add("--table", action="store_true", help="print Markdown tables; also done if nothing else is asked for")
     add("--write-readme", action="store_true", help="put the main tables between the marks in README.md")
+    add("--write-roofline", action="store_true", help="put the numbers between the marks in docs/roofline.md")
     return parser
 
 
@@ -62,12 +66,16 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
     for name, what in absent.items():
         _say(f"{name} is left out: {', '.join(what)} not installed")
     present = [name for name in arguments.peers if name not in absent]
+    again = [workload.name for _, workload in pairs if workload.name in _LARGE] if arguments.busy else []
+    if arguments.busy and not again:
+        raise ValueError(f"--busy needs {' or '.join(_LARGE)} among --workloads, got {arguments.workloads}")
     common = {"core": arguments.core, "quick": arguments.quick}
 
     _say("the machine")
     (machine,) = jobs.results({"kind": "machine", **common})
     if "error" in machine:
         raise ValueError(f"measuring the machine failed: {machine['error']}")
+    beside = neighbour.core_beside(machine["core"]) if again else -1
     results: dict[str, Any] = {
         "command": _command(arguments),
         "quick": arguments.quick,
@@ -87,9 +95,16 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
         if peer in TRAINERS and names:
             job = {"kind": "training", "peer": peer, "workloads": names, **common}
             results["training"] += jobs.results(job)
+        if peer in TRAINERS and again:
+            with neighbour.busy(beside) as results["busy"]:
+                job = {"kind": "training", "group": "busy", "peer": peer, "workloads": again, **common}
+                results["training"] += jobs.results(job)
         if peer in PREDICTORS and "inference" in arguments.workloads:
             job = {"kind": "inference", "peer": peer, "rows": ROWS, **common}
             results["inference"] += jobs.results(job)
+    if "threads" in arguments.workloads:
+        job = {"kind": "threads", "workloads": ["main"], **common}
+        results["threads"] = list(jobs.results(job))
     bench.pin(machine["core"])
     if "startup" in arguments.workloads:
         results["startup"] = startup.measure(arguments.quick, _say)
@@ -108,8 +123,13 @@ def _give(results: dict[str, Any], arguments: argparse.Namespace) -> None:
         for path in plots.draw(results, arguments.plots):
             _say(f"wrote {path}")
     if arguments.write_readme:
-        report.write_readme(results, _README)
-    if arguments.table or not (arguments.json or arguments.plots or arguments.write_readme):
+        report.write_between(_ROOT / "README.md", "benchmarks", report.readme(results))
+    if arguments.write_roofline:
+        page = _ROOT / "docs" / "roofline.md"
+        report.write_between(page, "roofline", roofline.page(results))
+        report.write_between(page, "goals", goals.table(results))
+    silent = arguments.json or arguments.plots or arguments.write_readme or arguments.write_roofline
+    if arguments.table or not silent:
         print(report.tables(results))
 
 
@@ -140,6 +160,7 @@ def _command(arguments: argparse.Namespace) -> str:
     for name in ("workloads", "peers"):
         if getattr(arguments, name) != getattr(defaults, name):
             parts += [f"--{name}", *getattr(arguments, name)]
+    parts += ["--busy"] if arguments.busy else []
     parts += ["--quick"] if arguments.quick else []
     parts += ["--core", str(arguments.core)] if arguments.core is not None else []
     return shlex.join(parts)

@@ -49,22 +49,26 @@ def results(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _work(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    from benchmarks import inference, machine, training
+    from benchmarks import inference, machine, scaling, training
     from benchmarks.workloads import chosen
     from fastnet import bench
 
     pace = training.Pace.of(job["quick"])
-    core = bench.pin(job["core"])
+    core = bench.pin(job["core"]) if job["kind"] != "threads" else None
     if job["kind"] == "machine":
         yield {**machine.description(), "core": core, "limits": machine.limits(pace)}
     elif job["kind"] == "builds":
         workloads = [workload for _, workload in chosen(job["workloads"])]
         yield bench.run(workloads, rows=(), quick=job["quick"], progress=_progress)
+    elif job["kind"] == "threads":
+        for _, workload in chosen(job["workloads"]):
+            _progress(f"{workload}: {' and '.join(map(str, scaling.counts()))} threads")
+            yield from scaling.compare(workload, pace)
     elif job["kind"] == "training":
         for name in job["workloads"]:
             ((group, workload),) = chosen([name])
-            _progress(f"{job['peer']}: {workload.network}, batch {workload.batch}, {workload.dtype}")
-            about = {"group": group, "workload": name, "peer": job["peer"]}
+            _progress(f"{job['peer']}: {workload}")
+            about = {"group": job.get("group", group), "workload": name, "peer": job["peer"]}
             yield {
                 **about,
                 **_attempt(training.compare, job["peer"], workload, pace),

@@ -5,21 +5,28 @@ from __future__ import annotations
 import os
 import platform
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 import fastnet
 from benchmarks.training import Pace
-from fastnet.bench import Summary, alternate, fma_rate
+from fastnet._core import engine
+from fastnet.bench import Problem, Side, Summary, Workload, alternate, epochs, fma_rate
 
-__all__ = ["description", "limits", "threads"]
+__all__ = ["caches", "description", "limits", "threads"]
 
 _PACKAGES = ("numpy", "scikit-learn", "scipy", "torch", "jax", "jaxlib", "numba", "onnx", "onnxruntime")
 _COPIED = 512 * 2**20  # bytes: more than a core's share of any cache
+_LEVELS = {"L1": 0.75, "L2": 0.5, "L3": 0.25}  # how much of each cache the reading fills
+_READ = 2**24  # bytes in one call
+_NOTHING = Workload("nothing", (1, 1, 1), batch=1, steps=1000)
+_WITH_SIGMOIDS = Workload("sigmoids", (30, 100, 1), batch=200, steps=20)
 
 
 def description() -> dict[str, Any]:
@@ -54,7 +61,11 @@ def _cpu() -> str:
 
 
 def limits(pace: Pace) -> dict[str, Any]:
-    """Measure multiply-adds per second of each build and dtype, and bytes per second of a large copy."""
+    """Measure what one core can do at most: the ceilings of docs/roofline.md.
+
+    Multiply-adds per second of each build and dtype; bytes per second of a large copy, and of reading from
+    each level of the caches; seconds of a sigmoid per element, and of a step that has next to nothing to do.
+    """
     peaks = {}
     for build in fastnet.isa.supported():
         with fastnet.isa.using(build):
@@ -63,16 +74,83 @@ def limits(pace: Pace) -> dict[str, Any]:
                 seconds = alternate({"peak": side}, pace.rounds, pace.slice_seconds)["peak"]
                 peaks[f"{build} {dtype}"] = vars(Summary.of(unit / second for second in seconds))
     source = np.ones(_COPIED // 8)
-    target = np.zeros_like(source)
+    copy = _side(np.copyto, np.zeros_like(source), source)
+    seconds = alternate({"copy": copy}, 7, pace.slice_seconds)["copy"]
+    return {
+        "flops": peaks,
+        "bytes": vars(Summary.of(2 * _COPIED / second for second in seconds)),
+        "levels": _levels(pace),
+        "sigmoid": {dtype: _sigmoid(dtype, pace) for dtype in ("float32", "float64")},
+        "step": _smallest_step(pace),
+    }
 
-    def copy(count: int) -> float:
+
+def caches() -> dict[str, int]:
+    """Return the bytes of the data caches of this core by name, "L1" to "L3"; nothing where nobody tells."""
+    found = {}
+    for folder in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
+        try:
+            level, kind, size = ((folder / name).read_text().strip() for name in ("level", "type", "size"))
+        except OSError:
+            continue
+        if kind != "Instruction" and size.endswith("K"):
+            found[f"L{level}"] = 1024 * int(size[:-1])
+    return found
+
+
+def _levels(pace: Pace) -> dict[str, dict[str, float]]:
+    """Measure how fast a dot product reads two vectors that together fill a part of each cache, or of none.
+
+    BLAS reads them once for each row of a matrix product whose rows are all the same memory: a call of its
+    own for each would cost more than the reading. The ceiling of L1 is therefore a little low.
+    """
+    sizes = {name: int(_LEVELS[name] * size) for name, size in caches().items() if name in _LEVELS}
+    sizes["memory"] = 2 * _COPIED
+    found = {}
+    for name, size in sizes.items():
+        count = size // 2 // 64 * 16
+        rows = max(1, _READ // size)
+        x, y = np.ones(count, np.float32), np.ones(count, np.float32)
+        again_x, again_y = (as_strided(z, (rows, count), (0, z.itemsize), writeable=False) for z in (x, y))
+        seconds = alternate({"read": _side(np.vecdot, again_x, again_y)}, 7, pace.slice_seconds)["read"]
+        summary = Summary.of(rows * 8 * count / second for second in seconds)
+        found[name] = {"cache": caches().get(name, 0), "read": 8 * count, **vars(summary)}
+    return found
+
+
+def _sigmoid(dtype: str, pace: Pace) -> dict[str, float]:
+    """Measure what sigmoids add to a step, for each unit and example, over what it takes without them.
+
+    Their slopes are in it. A call of `fastnet.sigmoid` takes longer: its numbers do not lie in panels.
+    """
+    problem = Problem(replace(_WITH_SIGMOIDS, dtype=dtype))
+    layers = problem.network().layers
+    W, b = [layer.W for layer in layers], [layer.b for layer in layers]
+    sides = {
+        name: epochs(problem, engine.Trainer(W, b, [name, "sigmoid"], problem.workload.batch))
+        for name in ("sigmoid", "identity")
+    }
+    seconds = alternate(sides, 15, pace.slice_seconds)
+    pairs = zip(seconds["sigmoid"], seconds["identity"], strict=True)
+    units = problem.workload.n * problem.workload.sizes[1]
+    return vars(Summary.of((with_them - without) / units for with_them, without in pairs))
+
+
+def _smallest_step(pace: Pace) -> dict[str, float]:
+    """Measure a step of 1-1-1 with one example: what every step costs before it has anything to do."""
+    problem = Problem(_NOTHING)
+    seconds = alternate({"step": epochs(problem, problem.trainer())}, 7, pace.slice_seconds)["step"]
+    return vars(Summary.of(second / _NOTHING.steps for second in seconds))
+
+
+def _side(function: Any, *arguments: Any) -> Side:
+    def side(count: int) -> float:
         start = time.thread_time()
         for _ in range(count):
-            np.copyto(target, source)
+            function(*arguments)
         return time.thread_time() - start
 
-    seconds = alternate({"copy": copy}, 7, pace.slice_seconds)["copy"]
-    return {"flops": peaks, "bytes": vars(Summary.of(2 * _COPIED / second for second in seconds))}
+    return side
 
 
 def threads() -> int | None:

@@ -7,17 +7,18 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["readme", "tables", "write_readme"]
+__all__ = ["about", "markdown_table", "optimizer_of", "readme", "tables", "time_text", "write_between"]
 
-_BEGIN, _END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 Results = dict[str, Any]
 
 
 def tables(results: Results) -> str:
     """Return everything that was measured."""
     parts = [
-        _about(results),
+        about(results),
         _training(results, ("main", "float64")),
+        _busy(results),
+        _threads(results),
         *(_sweep(results, group) for group in ("widths", "batches")),
         _builds(results),
         _inference(results),
@@ -32,27 +33,32 @@ def readme(results: Results) -> str:
     """Return what the README shows: main workloads, predictions, start, lost cases, the command."""
     parts = [
         _training(results, ("main", "float64")),
+        _busy(results),
+        _threads(results),
         _inference(results),
         _beginning(results),
         _slower(results, whole_fits=False),
-        _about(results),
-        "What is measured and how: [benchmarks/README.md](benchmarks/README.md). To repeat it:",
+        about(results),
+        "What is measured and how: [benchmarks/README.md](benchmarks/README.md). What bounds each "
+        "workload, and which goals are missed: [docs/roofline.md](docs/roofline.md). To repeat it:",
         f"```\n{results['command']}\n```",
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def write_readme(results: Results, path: Path) -> None:
-    """Replace what stands between the two marks; ValueError unless both are there, once each."""
-    text = path.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not begin or not end or _BEGIN in after or _END in after:
-        raise ValueError(f"{path} must have one {_BEGIN} and after it one {_END}")
-    path.write_text(f"{before}{begin}\n\n{readme(results)}\n\n{end}{after}", encoding="utf-8")
+def write_between(path: Path, name: str, text: str) -> None:
+    """Replace what stands between <!-- name --> and <!-- /name -->; ValueError unless both are there once."""
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    whole = path.read_text(encoding="utf-8")
+    before, found, rest = whole.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed or begin in after or end in after:
+        raise ValueError(f"{path} must have one {begin} and after it one {end}")
+    path.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
 
 
-def _about(results: Results) -> str:
+def about(results: Results) -> str:
+    """Return the machine, its limits, the versions and the date, in a few sentences."""
     machine = results["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     build = machine["isa"]
@@ -91,11 +97,71 @@ def _shares(pairs: list[dict[str, Any]]) -> str:
 
 
 def _training(results: Results, groups: tuple[str, ...]) -> str:
+    if not (table := _steps(results, groups)):
+        return ""
+    return (
+        "Training, one step: sigmoid layers, binary cross-entropy, rows shuffled. CPU time, the least "
+        "of all repeats and the median in brackets. `step` is one batch in `Trainer.epoch`, which "
+        "`Network.fit` calls; `fit` is one batch of a whole `Network.fit`. Under a peer's name: how many "
+        f"times as long its step takes as `step`, both measured in turns.\n\n{table}"
+    )
+
+
+def _busy(results: Results) -> str:
+    if not (table := _steps(results, ("busy",))):
+        return ""
+    busy = results["busy"]
+    return (
+        f"The same beside a busy neighbour: core {busy['core']} copies through "
+        f"{busy['bytes'] * 1e-6:.0f} MB, {busy['bytes_per_second'] * 1e-9:.1f} GB/s read and written."
+        f"\n\n{table}"
+    )
+
+
+def _threads(results: Results) -> str:
+    """Return a row for each number of threads above one."""
+    rows = [row for row in results.get("threads", []) if "ratio" in row]
+    alone = {row["workload"]: row["seconds"] for row in rows if row["threads"] == 1}
+    head = [
+        "network",
+        "batch",
+        "dtype",
+        "optimiser",
+        "threads",
+        "used",
+        "one thread",
+        "so many",
+        "times as fast",
+    ]
+    body = [
+        [
+            row["network"],
+            str(row["batch"]),
+            row["dtype"],
+            optimizer_of(row),
+            str(row["threads"]),
+            str(row["used"]),
+            _pair(alone[row["workload"]]["least"], alone[row["workload"]]["median"]),
+            _pair(row["seconds"]["least"], row["seconds"]["median"]),
+            _ratio(row["ratio"]),
+        ]
+        for row in rows
+        if row["threads"] > 1
+    ]
+    text = (
+        "Threads, one step of `Trainer.epoch`, wall time. Allowed `threads`, a fit takes the number `used`: "
+        "small work stays on one."
+    )
+    return f"{text}\n\n{markdown_table(head, body)}" if body else ""
+
+
+def _steps(results: Results, groups: tuple[str, ...]) -> str:
+    """Return the table of the main workloads in these groups."""
     rows = list(_rows_of(results, groups))
     if not rows:
         return ""
     peers = [name for name in results["peers"] if any(p["peer"] == name for pairs in rows for p in pairs)]
-    head = ["network", "batch", "dtype", "step", "`fit`", "GFLOP/s", "of peak", *peers]
+    head = ["network", "batch", "dtype", "optimiser", "step", "`fit`", "GFLOP/s", "of peak", *peers]
     body = []
     for pairs in rows:
         first = pairs[0]
@@ -107,6 +173,7 @@ def _training(results: Results, groups: tuple[str, ...]) -> str:
                 first["network"],
                 str(first["batch"]),
                 first["dtype"],
+                optimizer_of(first),
                 _pair(least, median),
                 _pair(fit, fit_median),
                 f"{first['flops'] / least * 1e-9:.0f}",
@@ -114,12 +181,12 @@ def _training(results: Results, groups: tuple[str, ...]) -> str:
                 *(_ratio(ratios.get(name)) for name in peers),
             ]
         )
-    return (
-        "Training, one step: sigmoid layers, binary cross-entropy, SGD, rows shuffled. CPU time, the least "
-        "of all repeats and the median in brackets. `step` is one batch in `Trainer.epoch`, which "
-        "`Network.fit` calls; `fit` is one batch of a whole `Network.fit`. Under a peer's name: how many "
-        "times as long its step takes as `step`, both measured in turns.\n\n" + _table(head, body)
-    )
+    return markdown_table(head, body)
+
+
+def optimizer_of(row: dict[str, Any]) -> str:
+    """Return the name of a row's optimiser as people write it."""
+    return "Adam" if row.get("optimizer") == "adam" else "SGD"  # files before Adam do not say
 
 
 def _sweep(results: Results, group: str) -> str:
@@ -140,18 +207,19 @@ def _sweep(results: Results, group: str) -> str:
                 _ratio(nearest["ratio"]),
             ]
         )
-    return f"Sweep: {group}, float32.\n\n{_table(head, body)}" if body else ""
+    return f"Sweep: {group}, float32.\n\n{markdown_table(head, body)}" if body else ""
 
 
 def _builds(results: Results) -> str:
     rows = results["builds"]
     builds = list(dict.fromkeys(row["isa"] for row in rows))
-    cells: dict[tuple[str, int, str], dict[str, str]] = {}
+    cells: dict[tuple[str, ...], dict[str, str]] = {}
     for row in rows:
-        text = f"{_time(row['seconds']['least'])}, {row['share']:.0%} ({row['share_median']:.0%})"
-        cells.setdefault((row["network"], row["batch"], row["dtype"]), {})[row["isa"]] = text
-    body = [[n, str(b), d, *(texts.get(build, "") for build in builds)] for (n, b, d), texts in cells.items()]
-    table = _table(["network", "batch", "dtype", *builds], body)
+        text = f"{time_text(row['seconds']['least'])}, {row['share']:.0%} ({row['share_median']:.0%})"
+        key = (row["network"], str(row["batch"]), row["dtype"], optimizer_of(row))
+        cells.setdefault(key, {})[row["isa"]] = text
+    body = [[*key, *(texts.get(build, "") for build in builds)] for key, texts in cells.items()]
+    table = markdown_table(["network", "batch", "dtype", "optimiser", *builds], body)
     return (
         f"fastnet's builds: least time of a step, share of that build's own peak.\n\n{table}" if body else ""
     )
@@ -173,7 +241,11 @@ def _inference(results: Results) -> str:
         for row in rows
         if "ratio" in row
     ]
-    return f"Prediction, float32, one public call with its checks.\n\n{_table(head, body)}" if body else ""
+    return (
+        f"Prediction, float32, one public call with its checks.\n\n{markdown_table(head, body)}"
+        if body
+        else ""
+    )
 
 
 def _beginning(results: Results) -> str:
@@ -205,7 +277,9 @@ def _slower(results: Results, whole_fits: bool) -> str:
             continue
         ratio = row["ratio"]
         size = f"batch {row['batch']}" if "batch" in row else f"predict {row['rows']:,} rows"
-        what = f"- {row['network']}, {size}, {row['dtype']}: {row['peer']} takes"
+        rule = ", Adam" if row.get("optimizer") == "adam" else ""
+        beside = ", beside a busy neighbour" if row.get("group") == "busy" else ""
+        what = f"- {row['network']}, {size}, {row['dtype']}{rule}{beside}: {row['peer']} takes"
         if min(ratio["least"], ratio["median"]) < 1:
             steps.append(f"{what} {_ratio(ratio)} as long")
         elif min(ratio.get("fit_least", 1), ratio.get("fit_median", 1)) < 1:
@@ -214,8 +288,8 @@ def _slower(results: Results, whole_fits: bool) -> str:
     if not steps:
         text = "fastnet was slower than a peer in no case measured."
     if fits and whole_fits:
-        about = "a fit of few steps: on the widest networks of one epoch"
-        text += f"\n\nWhere only a whole `fit` is slower than a peer's bare steps ({about}):\n\n"
+        few = "a fit of few steps: on the widest networks of one epoch"
+        text += f"\n\nWhere only a whole `fit` is slower than a peer's bare steps ({few}):\n\n"
         text += "\n".join(fits)
     return text
 
@@ -234,12 +308,14 @@ def _left_out(results: Results) -> str:
     return "Left out, or not in order:\n\n" + "\n".join(lines) if lines else ""
 
 
-def _table(head: list[str], body: list[list[str]]) -> str:
+def markdown_table(head: list[str], body: list[list[str]]) -> str:
+    """Return the table, a line for each row."""
     lines = [head, ["---"] * len(head), *body]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _time(seconds: float) -> str:
+def time_text(seconds: float) -> str:
+    """Return a time with three digits and its unit."""
     for unit, factor in (("s", 1), ("ms", 1e3)):
         if seconds * factor >= 1:
             return f"{seconds * factor:.3g} {unit}"
@@ -247,7 +323,7 @@ def _time(seconds: float) -> str:
 
 
 def _pair(least: float, median: float) -> str:
-    return f"{_time(least)} ({_time(median)})"
+    return f"{time_text(least)} ({time_text(median)})"
 
 
 def _ratio(ratio: dict[str, float] | None) -> str:

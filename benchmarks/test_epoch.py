@@ -35,12 +35,14 @@ def test_epoch(benchmark: BenchmarkFixture, side: ModuleType, workload: Workload
     problem = Problem(workload)
     X, T = problem.X.T, problem.T.T
     how: dict[str, Any] = {"epochs": 1, "batch_size": workload.batch, "shuffle": False}
-    how["learning_rate"] = problem.learning_rate
+    rule, rate = type(problem.optimizer).__name__, problem.learning_rate
+    how["optimizer"] = getattr(side, rule)(rate)
     found = network(side, workload).fit(X, T, **how).loss[0]
-    exact = network(fastnet.reference, workload).fit(X, T, **how).loss[0]
+    reference_how = {**how, "optimizer": getattr(fastnet.reference, rule)(rate)}
+    exact = network(fastnet.reference, workload).fit(X, T, **reference_how).loss[0]
     errors = workload.steps * (sum(workload.sizes) + workload.batch) ** 0.5
     assert abs(found - exact) <= 2 * np.finfo(workload.dtype).eps * errors
 
-    benchmark.group = f"epoch of {workload.network}, batch {workload.batch}, {workload.dtype}"
+    benchmark.group = f"epoch of {workload}"
     benchmark.extra_info.update(flops=workload.flops * workload.steps, steps=workload.steps)
     benchmark(network(side, workload).fit, X, T, **how)

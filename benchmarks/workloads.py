@@ -13,12 +13,12 @@ _BATCHES = (1, 8, 32, 128, 512, 2048)
 
 PREDICTION = Workload("predict", (100, 256, 128, 1), batch=1000, steps=1)  # only its network matters
 
+_DOUBLE = [replace(w, name=f"{w.name}-f64", dtype="float64") for w in WORKLOADS]
+
 GROUPS: dict[str, tuple[Workload, ...]] = {
     "main": WORKLOADS,
-    "float64": tuple(replace(w, name=f"{w.name}-f64", dtype="float64") for w in WORKLOADS[:5]),
-    "alone": (
-        replace(WORKLOADS[5], name="huge-f64", dtype="float64"),
-    ),  # no peer: a step takes half a second
+    "float64": tuple(_DOUBLE[:-1]),
+    "alone": (_DOUBLE[-1],),  # huge, without a peer: a step takes a second
     "widths": tuple(Workload(f"width-{w}", (w, w, 1), batch=256, steps=4) for w in _WIDTHS),
     "batches": tuple(Workload(f"batch-{b}", (30, 100, 1), batch=b, steps=4096 // b) for b in _BATCHES),
 }

@@ -11,7 +11,6 @@ __all__ = ["PREDICTORS", "TRAINERS", "missing", "predictor", "trainer"]
 # name: (what must be installed, module here, class)
 TRAINERS = {
     "scikit-learn": (("sklearn",), "scikit_learn", "ScikitLearn"),
-    "scikit-learn-adam": (("sklearn",), "scikit_learn", "ScikitLearnAdam"),
     "torch": (("torch",), "pytorch", "Eager"),
     "torch-compiled": (("torch",), "pytorch", "Compiled"),
     "jax": (("jax",), "xla", "Steps"),

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnet.bench import Problem, Workload
+from fastnet.optimizers import Adam
 
 Array = NDArray[Any]
 
@@ -19,19 +20,21 @@ class Peer(ABC):
     """A library that trains the network of a problem.
 
     The constructor prepares everything that an epoch then only uses: data and orders in the library's own
-    arrays, weights, compiled functions. None of it is timed.
+    arrays, weights, what the optimiser keeps, compiled functions. None of it is timed. With `exact` it is to
+    be checked, not timed: it then does as fastnet even where the library's own rule differs a little.
     """
 
     clock: ClassVar[Callable[[], float]] = staticmethod(
         time.thread_time
     )  # or process_time: other threads work
     flops_limit: ClassVar[float] = float("inf")  # of a step; more would take minutes
-    comparable: ClassVar[bool] = True  # whether it ends at the same weights as fastnet
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, exact: bool = False) -> None:
         self.problem = problem
+        self.exact = exact
         self.batch = problem.workload.batch
         self.learning_rate = problem.learning_rate
+        self.adam = problem.optimizer if isinstance(problem.optimizer, Adam) else None
         layers = problem.network().layers
         self.W: list[Array] = [layer.W.copy() for layer in layers]  # (n_out, n_in)
         self.b: list[Array] = [layer.b[:, 0].copy() for layer in layers]
@@ -56,6 +59,12 @@ class Peer(ABC):
     @abstractmethod
     def epoch(self, order: Any) -> None:
         """Train one epoch: rows taken in this order, `batch` at a time, a step after each."""
+
+    def learn(self, count: int) -> None:
+        """Train that many epochs with the rows in order."""
+        for _ in range(count):
+            self.epoch(self.in_order)
+        self.finish()
 
     def finish(self) -> None:  # noqa: B027 (most libraries have nothing to wait for)
         """Wait until what was started is done."""

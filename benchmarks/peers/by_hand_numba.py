@@ -9,7 +9,7 @@ where they win and are taken).
 
 from __future__ import annotations
 
-from math import exp
+from math import exp, sqrt
 from typing import Any
 
 import numpy as np
@@ -61,14 +61,37 @@ def _gradient(D: Array, A: Array, rows: Array, out: Array) -> None:
             out[j, i] = total
 
 
+@njit(error_model="numpy")  # Python's would look for a zero divisor in each turn of the loop
+def _adam(W: Array, dW: Array, m: Array, v: Array, share: float, rate: float, beta_1: float, beta_2: float,
+          epsilon: float) -> None:  # fmt: skip
+    """Take the step of batch t on vectors; dW is the sum over the batch, share 1/batch."""
+    number = W.dtype.type
+    each, step, small = number(share), number(rate), number(epsilon)
+    keep_1, rest_1, keep_2, rest_2 = number(beta_1), number(1 - beta_1), number(beta_2), number(1 - beta_2)
+    for i in range(len(W)):
+        g = each * dW[i]
+        m[i] = keep_1 * m[i] + rest_1 * g
+        v[i] = keep_2 * v[i] + rest_2 * g * g
+        W[i] -= step * m[i] / (sqrt(v[i]) + small)
+
+
 @njit
 def _epoch(X: Array, T: Array, order: Array, W: Any, b: Any, A: Any, D: Any, rows: Any, U: Any, dW: Any,
-           rate: float) -> None:  # fmt: skip
-    """A[k] (width, batch) is the input of layer k, D[k] its ∂J/∂Z; rows, U, dW are room for Aᵀ, Wᵀ, ∂J/∂W."""
+           db: Any, moments: Any, t: Array, rate: float, beta_1: float, beta_2: float,
+           epsilon: float) -> None:  # fmt: skip
+    """Plain descent with beta_1 < 0, else Adam, of which t[0] counts the steps.
+
+    A[k] (width, batch) is the input of layer k, D[k] its ∂J/∂Z; rows, U, dW are room for Aᵀ, Wᵀ, ∂J/∂W.
+    moments: m and v of each W, then of each b, as vectors.
+    """
     one = X.dtype.type(1)
-    step = X.dtype.type(rate)
     layers, batch = len(W), A[0].shape[1]
+    share = 1 / batch
+    step, scaled = X.dtype.type(rate * share), rate
     for first in range(0, len(order), batch):
+        if beta_1 >= 0:
+            t[0] += 1
+            scaled = rate * sqrt(1 - beta_2 ** t[0]) / (1 - beta_1 ** t[0])
         for n in range(batch):
             for i in range(X.shape[1]):
                 A[0][i, n] = X[order[first + n], i]
@@ -97,7 +120,14 @@ def _epoch(X: Array, T: Array, order: Array, W: Any, b: Any, A: Any, D: Any, row
                 total = X.dtype.type(0)
                 for n in range(batch):
                     total += D[k][j, n]
-                b[k][j] -= step * total
+                db[k][j] = total
+            if beta_1 >= 0:
+                _adam(W[k].reshape(-1), dW[k].reshape(-1), moments[0][k], moments[1][k], share, scaled,
+                      beta_1, beta_2, epsilon)  # fmt: skip
+                _adam(b[k], db[k], moments[2][k], moments[3][k], share, scaled, beta_1, beta_2, epsilon)
+                continue
+            for j in range(W[k].shape[0]):
+                b[k][j] -= step * db[k][j]
                 for i in range(W[k].shape[1]):
                     W[k][j, i] -= step * dW[k][j, i]
 
@@ -118,11 +148,16 @@ class Numba(Peer):
             tuple(np.empty((n, size), dtype) for size in sizes[:-1]),
             tuple(np.empty(W.shape[::-1], dtype) for W in self.W),
             tuple(np.empty_like(W) for W in self.W),
+            tuple(np.empty_like(b) for b in self.b),
+            tuple(tuple(np.zeros(a.size, dtype) for a in arrays) for arrays in (self.W,) * 2 + (self.b,) * 2),
+            np.zeros(1, np.int64),
         )
+        adam = self.adam
+        self.numbers = (adam.beta_1, adam.beta_2, adam.epsilon) if adam else (-1.0, -1.0, -1.0)
 
     def epoch(self, order: NDArray[np.intp]) -> None:
         """Train in one compiled call."""
-        _epoch(self.problem.X, self.problem.T, order, *self.arrays, self.learning_rate / self.batch)
+        _epoch(self.problem.X, self.problem.T, order, *self.arrays, self.learning_rate, *self.numbers)
 
     def weights(self) -> tuple[list[Array], list[Array]]:
         """Return the arrays that the loops change."""

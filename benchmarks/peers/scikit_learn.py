@@ -27,10 +27,9 @@ class ScikitLearn(Peer):
     """`fit` goes on from the weights it has (warm_start) for the wanted number of epochs.
 
     It draws its orders itself, which no parameter switches off; `shuffle` of its module is replaced by one
-    that hands out those every side gets. Its time gets smaller by that.
+    that hands out those every side gets. Its time gets smaller by that. Each `fit` makes a new optimiser:
+    Adam's moments start at zero again.
     """
-
-    solver = "sgd"
 
     def prepare(self) -> None:
         """Make the model by a first fit, then put the common weights in."""
@@ -39,7 +38,7 @@ class ScikitLearn(Peer):
         self.model = _Timed(
             hidden_layer_sizes=sizes[1:-1],
             activation="logistic",
-            solver=self.solver,
+            solver=self.problem.workload.optimizer,
             alpha=0.0,
             batch_size=self.batch,
             learning_rate="constant",
@@ -52,6 +51,8 @@ class ScikitLearn(Peer):
             warm_start=True,
             shuffle=True,
         )
+        if adam := self.adam:
+            self.model.set_params(beta_1=adam.beta_1, beta_2=adam.beta_2, epsilon=adam.epsilon)
         self._fit(rows, 1, [self.in_order])  # makes the arrays of weights, which then get their values
         for k, (W, b) in enumerate(zip(self.W, self.b, strict=True)):
             self.model.coefs_[k][:] = W.T
@@ -70,6 +71,10 @@ class ScikitLearn(Peer):
         ):
             self.model.fit(rows, self.labels)
 
+    def learn(self, count: int) -> None:
+        """Fit all epochs in one call, in which Adam goes on."""
+        self._fit(self.problem.X, count, [self.in_order])
+
     def epoch(self, order: Any) -> None:
         """Fit one epoch."""
         self._fit(self.problem.X, 1, [order])
@@ -82,13 +87,3 @@ class ScikitLearn(Peer):
     def weights(self) -> tuple[list[Array], list[Array]]:
         """Return the weights turned back."""
         return [np.asarray(W.T) for W in self.model.coefs_], list(self.model.intercepts_)
-
-
-class ScikitLearnAdam(ScikitLearn):
-    """The same with Adam, the solver it uses unless told: what a user who changes nothing waits for.
-
-    Other weights come of it, so there is nothing to compare them with.
-    """
-
-    solver = "adam"
-    comparable = False

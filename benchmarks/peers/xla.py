@@ -6,6 +6,7 @@ keeps it to one at a time.
 
 from __future__ import annotations
 
+import math
 import time
 from functools import partial
 from typing import Any
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from benchmarks.peers.base import Array, Peer
 
 _Parameters = list[tuple[jax.Array, jax.Array]]
+_State = tuple[_Parameters, Any]  # weights, and what the optimiser keeps: Adam's (m, v, t)
 
 
 def _cost(parameters: _Parameters, A: jax.Array, T: jax.Array, columns: bool) -> jax.Array:
@@ -46,42 +48,59 @@ class _Jax(Peer):
         self.X, self.T = jnp.asarray(self.problem.X), jnp.asarray(self.problem.T)
         pairs = zip(self.W, self.b, strict=True)
         if self.columns:
-            self.parameters = [(jnp.array(W), jnp.array(b[:, None])) for W, b in pairs]
+            parameters = [(jnp.array(W), jnp.array(b[:, None])) for W, b in pairs]
         else:
-            self.parameters = [(jnp.array(W.T), jnp.array(b)) for W, b in pairs]
+            parameters = [(jnp.array(W.T), jnp.array(b)) for W, b in pairs]
+        kept: Any = ()
+        if self.adam is not None:
+            kept = (*(jax.tree.map(jnp.zeros_like, parameters) for _ in range(2)), jnp.int32(0))
+        self.state: _State = (parameters, kept)
 
-    def step(self, parameters: _Parameters, X: jax.Array, T: jax.Array, batch: jax.Array) -> _Parameters:
+    def step(self, state: _State, X: jax.Array, T: jax.Array, batch: jax.Array) -> _State:
+        parameters, kept = state
         A, targets = X[batch], T[batch]
         if self.columns:
             A, targets = A.T, targets.T
         gradients = jax.grad(_cost)(parameters, A, targets, self.columns)
-        return jax.tree.map(lambda value, slope: value - self.learning_rate * slope, parameters, gradients)
+        if adam := self.adam:
+            m, v, t = kept
+            m = jax.tree.map(lambda m, g: adam.beta_1 * m + (1 - adam.beta_1) * g, m, gradients)
+            v = jax.tree.map(lambda v, g: adam.beta_2 * v + (1 - adam.beta_2) * g * g, v, gradients)
+            t += 1
+            rest_1, rest_2 = (-jnp.expm1(t * math.log(beta)) for beta in (adam.beta_1, adam.beta_2))
+            rate = adam.learning_rate * jnp.sqrt(rest_2) / rest_1  # 1 - beta^t without what float32 loses
+            weights = jax.tree.map(
+                lambda w, m, v: w - rate * m / (jnp.sqrt(v) + adam.epsilon), parameters, m, v
+            )
+            return weights, (m, v, t)
+        return jax.tree.map(lambda w, g: w - self.learning_rate * g, parameters, gradients), ()
 
     def finish(self) -> None:
-        jax.block_until_ready(self.parameters)
+        jax.block_until_ready(self.state)
 
     def weights(self) -> tuple[list[Array], list[Array]]:
-        W = [np.asarray(V if self.columns else V.T) for V, _ in self.parameters]
-        return W, [np.asarray(b).reshape(-1) for _, b in self.parameters]
+        parameters = self.state[0]
+        W = [np.asarray(V if self.columns else V.T) for V, _ in parameters]
+        return W, [np.asarray(b).reshape(-1) for _, b in parameters]
 
 
 class Steps(_Jax):
-    """One call per batch; the old weights are given up to it (donated)."""
+    """One call per batch; the old state is given up to it (donated)."""
 
     def prepare(self) -> None:
         """Compile the step."""
         super().prepare()
 
         @partial(jax.jit, donate_argnums=0)
-        def one(parameters: _Parameters, X: Any, T: Any, order: Any, k: int) -> _Parameters:
-            return self.step(parameters, X, T, order[k])
+        def one(state: _State, X: Any, T: Any, order: Any, k: int) -> _State:
+            return self.step(state, X, T, order[k])
 
         self.one = one
 
     def epoch(self, order: Any) -> None:
         """Call the step for each batch; it runs while the next is being called."""
         for k in range(len(order)):
-            self.parameters = self.one(self.parameters, self.X, self.T, order, k)
+            self.state = self.one(self.state, self.X, self.T, order, k)
 
 
 class Scan(_Jax):
@@ -100,14 +119,14 @@ class Scan(_Jax):
         super().prepare()
 
         @partial(jax.jit, donate_argnums=0)
-        def scan(parameters: _Parameters, X: Any, T: Any, order: Any) -> _Parameters:
-            def body(now: _Parameters, batch: Any) -> tuple[_Parameters, None]:
+        def scan(state: _State, X: Any, T: Any, order: Any) -> _State:
+            def body(now: _State, batch: Any) -> tuple[_State, None]:
                 return self.step(now, X, T, batch), None
 
-            return lax.scan(body, parameters, order)[0]
+            return lax.scan(body, state, order)[0]
 
         self.scan = scan
 
     def epoch(self, order: Any) -> None:
         """Call the compiled epoch."""
-        self.parameters = self.scan(self.parameters, self.X, self.T, order)
+        self.state = self.scan(self.state, self.X, self.T, order)

@@ -24,12 +24,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnet import isa
+from fastnet import isa, threads
 from fastnet._core import engine
 from fastnet._validate import Array
 from fastnet._version import __version__
 from fastnet.layer import Layer
 from fastnet.network import Network
+from fastnet.optimizers import SGD, Adam
 
 __all__ = [
     "ROWS",
@@ -55,18 +56,28 @@ _WARM_UP = 1_000_000  # iterations after which a core has settled in the frequen
 
 @dataclass(frozen=True)
 class Workload:
-    """A network and how it is trained: sigmoids, binary cross-entropy, stochastic gradient descent."""
+    """A network and how it is trained: sigmoids, binary cross-entropy, plain gradient descent or Adam."""
 
     name: str
     sizes: tuple[int, ...]
     batch: int
     steps: int  # in an epoch
     dtype: Literal["float32", "float64"] = "float32"
+    optimizer: Literal["sgd", "adam"] = "sgd"
 
     @property
     def network(self) -> str:
         """The sizes as people write them."""
         return "-".join(map(str, self.sizes))
+
+    @property
+    def weights(self) -> int:
+        """Weights and biases."""
+        return sum(n_out * (n_in + 1) for n_in, n_out in pairwise(self.sizes))
+
+    def __str__(self) -> str:
+        named = f"{self.network}, batch {self.batch}, {self.dtype}"
+        return named if self.optimizer == "sgd" else f"{named}, {self.optimizer}"
 
     @property
     def n(self) -> int:
@@ -93,20 +104,28 @@ WORKLOADS = (
     Workload("tiny-32", (2, 3, 1), batch=32, steps=100),
     Workload("tiny-200", (2, 3, 1), batch=200, steps=100),
     Workload("small", (30, 100, 1), batch=200, steps=20),
+    Workload("small-adam", (30, 100, 1), batch=200, steps=20, optimizer="adam"),
     Workload("medium", (100, 256, 128, 1), batch=256, steps=10),
+    Workload("medium-adam", (100, 256, 128, 1), batch=256, steps=10, optimizer="adam"),
     Workload("large", (784, 512, 512, 1), batch=512, steps=10),
     Workload("huge", (1024, 2048, 2048, 1), batch=1024, steps=4),
 )
-ROWS = (1, 100, 1_000_000)  # to predict at once, through the network of "medium"
+ROWS = (1, 100, 1_000_000)  # to predict at once, through 100-256-128-1
 
 
 class Problem:
-    """A workload with data: what every side of a comparison is given."""
+    """A workload with data and an optimiser: what every side of a comparison is given.
 
-    def __init__(self, workload: Workload) -> None:
+    `epsilon` is Adam's, where it is not to be its own.
+    """
+
+    def __init__(self, workload: Workload, epsilon: float | None = None) -> None:
         rng = np.random.default_rng(0)
         self.workload = workload
-        self.learning_rate = min(0.2, 8 / max(workload.sizes))  # wide sums would run away at 0.2
+        self.optimizer: SGD | Adam = SGD(min(0.2, 8 / max(workload.sizes)))  # wide sums run away at 0.2
+        if workload.optimizer == "adam":
+            self.optimizer = Adam() if epsilon is None else Adam(epsilon=epsilon)
+        self.learning_rate = self.optimizer.learning_rate
         n, n_in, n_out = workload.n, workload.sizes[0], workload.sizes[-1]
         self.X: Array = rng.standard_normal((n, n_in), dtype=workload.dtype)  # an example in each row
         likely = self.X @ rng.standard_normal((n_in, n_out), dtype=workload.dtype) / math.sqrt(n_in)
@@ -123,11 +142,21 @@ class Problem:
         layers = [Layer(n_in, n_out) for n_in, n_out in pairwise(sizes)]
         return Network(layers, seed=0, dtype=self.workload.dtype)
 
-    def trainer(self) -> engine.Trainer:
+    def threads(self, wanted: int) -> int:
+        """Return how many threads `Network.fit` would use if it were allowed so many."""
+        return threads.worth(wanted, self.network()._flops(self.workload.batch))
+
+    def trainer(self, n_threads: int = 1) -> engine.Trainer:
         """Return what trains that network, one epoch per call, under the active build."""
         layers = self.network().layers
-        names = [layer.activation for layer in layers]
-        return engine.Trainer([k.W for k in layers], [k.b for k in layers], names, self.workload.batch)
+        return engine.Trainer(
+            [layer.W for layer in layers],
+            [layer.b for layer in layers],
+            [layer.activation for layer in layers],
+            self.workload.batch,
+            n_threads,
+            **self.optimizer.core_options(),
+        )
 
 
 @dataclass(frozen=True)
@@ -148,14 +177,14 @@ class Summary:
         return cls(min(values), median, low, high, len(values))
 
 
-def epochs(problem: Problem, trainer: engine.Trainer) -> Side:
+def epochs(problem: Problem, trainer: engine.Trainer, clock: Callable[[], float] = time.thread_time) -> Side:
     """Return a side that trains epochs in shuffled orders drawn before: the calls `Network.fit` makes."""
 
     def side(count: int) -> float:
-        start = time.thread_time()
+        start = clock()
         for k in range(count):
             trainer.epoch(problem.X.T, problem.T.T, problem.orders[k % _ORDERS], problem.learning_rate)
-        return time.thread_time() - start
+        return clock() - start
 
     return side
 
@@ -249,10 +278,10 @@ def run(
         for build in chosen:
             if builds is None and workload.flops > 1e9 and build in ("portable", "v2"):
                 continue  # minutes, for a number that nobody asks for
-            progress(f"{workload.network}, batch {workload.batch}, {workload.dtype}: build {build}")
+            progress(f"{workload}: build {build}")
             with isa.using(build):
                 training.append(_steps(workload, build, rounds, slice_seconds))
-    medium = Workload("rows", WORKLOADS[3].sizes, batch=1000, steps=1)
+    medium = Workload("rows", (100, 256, 128, 1), batch=1000, steps=1)
     for count in rows:
         progress(f"{medium.network}: predict {count:,} rows")
         prediction.append(_predictions(medium, count, rounds, slice_seconds))
@@ -276,6 +305,7 @@ def _steps(workload: Workload, build: str, rounds: int, slice_seconds: float) ->
         "network": workload.network,
         "batch": workload.batch,
         "dtype": workload.dtype,
+        "optimizer": workload.optimizer,
         "isa": build,
         "seconds": vars(step),
         "flops": workload.flops,
@@ -302,17 +332,17 @@ def _predictions(workload: Workload, rows: int, rounds: int, slice_seconds: floa
 
 def report(results: dict[str, Any]) -> str:
     """Return the results of `run` laid out for a person."""
-    head = f"{'network':16} {'batch':>5}  {'dtype':8} {'build':9}"
+    head = f"{'network':16} {'batch':>5}  {'dtype':8} {'optimiser':9} {'build':9}"
     lines = [f"{head} {'step, least':>12} {'median':>12} {'GFLOP/s':>8} {'of peak':>8}"]
     for row in results["training"]:
-        what = f"{row['network']:16} {row['batch']:5}  {row['dtype']:8} {row['isa']:9}"
+        what = f"{row['network']:16} {row['batch']:5}  {row['dtype']:8} {row['optimizer']:9} {row['isa']:9}"
         least, median = row["seconds"]["least"], row["seconds"]["median"]
         rate = f"{row['flops'] / least * 1e-9:8.1f} {row['share']:8.1%}"
         lines.append(f"{what} {1e6 * least:9.2f} us {1e6 * median:9.2f} us {rate}")
     for row in results["prediction"]:
         least, median = row["seconds"]["least"], row["seconds"]["median"]
         what = f"{row['network']}, predict {row['rows']:,} rows, {row['dtype']}"
-        lines.append(f"{what:41} {1e6 * least:9.2f} us {1e6 * median:9.2f} us")
+        lines.append(f"{what:51} {1e6 * least:9.2f} us {1e6 * median:9.2f} us")
     versions = results["versions"]
     lines.append(
         f"CPU time of one thread; fastnet {versions['fastnet']}, NumPy {versions['numpy']}, "
