@@ -45,6 +45,8 @@ def most(n_threads: int | None = None) -> int:
     >>> threads.most(2)
     2
     """
+    if type(n_threads) is int and 0 < n_threads <= MOST:
+        return n_threads
     if n_threads is not None:
         return _in_range(_validate.integer(n_threads, "n_threads"), "n_threads")
     for name in VARIABLES:
@@ -59,9 +61,14 @@ def most(n_threads: int | None = None) -> int:
 
 
 def worth(n_threads: int | None, flops: float) -> int:
-    """Return how many threads to use for a piece of work between two barriers, of so many flops."""
-    allowed = most(n_threads)
-    return max(1, min(allowed, int(flops / FLOPS_WORTH_A_THREAD)))
+    """Return how many threads to use for a piece of work between two barriers, of so many flops.
+
+    Work too small for a second thread does not ask the environment how many there could be: that would take
+    longer than a small network.
+    """
+    if flops < 2 * FLOPS_WORTH_A_THREAD and n_threads is None:
+        return 1
+    return max(1, min(most(n_threads), int(flops / FLOPS_WORTH_A_THREAD)))
 
 
 def _in_range(value: int, name: str) -> int:
