@@ -78,6 +78,7 @@ class Network(Described, Learner):
         self._fitting = threading.Lock()
         self._publishing = threading.Lock()
         self._trainer = None
+        threads.meet()
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -224,6 +225,7 @@ class Network(Described, Learner):
         self._fitting = threading.Lock()
         self._publishing = threading.Lock()
         self._trainer = None
+        threads.meet()
 
     def __repr__(self) -> str:
         head = ("layer", "W", "b", "activation", "parameters")
