@@ -10,7 +10,7 @@ import warnings
 from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
@@ -41,7 +41,8 @@ def fit(est: Any, X: Any, y: Any, sample_weight: Any, incremental: bool) -> None
 
 def split(est: Any, X: Any, y: Any, sample_weight: Any, dtype: Any) -> tuple[Any, Any, Any, Held]:
     """Hold examples out for early stopping, drawn as scikit-learn draws them."""
-    stratify = y if is_classifier(est) and est.n_outputs_ == 1 else None  # not for several labels
+    single = isinstance(est, ClassifierMixin) and est.n_outputs_ == 1
+    stratify = y if single else None  # not for several labels
     arrays = [X, y] if sample_weight is None else [X, y, sample_weight]
     parts = train_test_split(
         *arrays, random_state=est._random_state, test_size=est.validation_fraction, stratify=stratify
