@@ -15,7 +15,8 @@ from sklearn.neural_network import MLPClassifier as TheirClassifier
 from sklearn.neural_network import MLPRegressor as TheirRegressor
 from sklearn.utils._param_validation import InvalidParameterError
 
-from fastnet.sklearn import MLPClassifier, MLPRegressor, _quick
+from fastnet import threads
+from fastnet.sklearn import MLPClassifier, MLPRegressor, _predict, _quick
 
 X = np.random.default_rng(0).normal(size=(12, 3))
 THREE = np.array([2, 0, 1] * 4)
@@ -201,3 +202,26 @@ def test_another_scikit_learn_whose_binarizer_keeps_more(monkeypatch: pytest.Mon
     monkeypatch.setattr(_quick, "_binarizers", {})
     monkeypatch.setattr(_quick, "_KNOWN", {"classes_"})
     assert _quick.labels(MLPClassifier(), X, THREE, incremental=False, reset=True) is None
+
+
+@pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_blocks_of_rows_change_no_bit_and_miss_no_number(
+    n_threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One thread goes through small blocks, several through larger ones."""
+    iris, y = load_iris(return_X_y=True)
+    est = MLPClassifier((5,), solver="lbfgs", max_iter=5, random_state=0, n_threads=n_threads).fit(iris, y)
+    many = np.tile(iris, (200, 1))
+    expected = np.concatenate([est.predict_proba(row[None, :]) for row in iris])
+    seen: list[int] = []
+    forward = _predict.Network.forward
+    monkeypatch.setattr(
+        _predict.Network, "forward", lambda self, X, out: (seen.append(X.shape[1]), forward(self, X, out))[1]
+    )
+    monkeypatch.setattr(threads, "FLOPS_WORTH_A_THREAD", 1e5)
+    assert np.array_equal(est.predict_proba(many), np.tile(expected, (200, 1)))
+    assert len(seen) == (4 if n_threads == 1 else 1)
+    many[-1, 2] = np.nan
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        est.predict_proba(many)
