@@ -189,7 +189,7 @@ class Trainer:
                 callbacks=callbacks,
                 max_seconds=None if max_seconds is None else _validate.rate(max_seconds, "max_seconds"),
             )
-            self._do(run, data.X.shape[1])
+            self._do(run, data.n)
         if run.interrupted:
             _validate.warn(run.interrupted)
         return run.history
@@ -205,7 +205,7 @@ class Trainer:
         with self._one_at_a_time():
             data, _ = _data.prepared(self.network, self._loss.name, (X, T, sample_weight))
             run = Run(self, data, None, epochs=1, one_by_one=True)
-            self._do(run, data.X.shape[1])
+            self._do(run, data.n)
         if run.interrupted:
             raise KeyboardInterrupt(run.interrupted)
         return run.history.loss[-1]
