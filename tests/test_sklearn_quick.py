@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.metrics import accuracy_score
@@ -21,6 +22,8 @@ from fastnet.sklearn import MLPClassifier, MLPRegressor, _predict, _quick
 X = np.random.default_rng(0).normal(size=(12, 3))
 THREE = np.array([2, 0, 1] * 4)
 WIDE = np.array(["b", "a", "b"] * 4, "<U9")
+
+KNOWING = MLPClassifier((), solver="lbfgs", max_iter=100, tol=1.0).fit(X, THREE)
 
 LABELS = {
     "int": THREE,
@@ -91,6 +94,10 @@ def with_value(value: float) -> Any:
         (with_value(np.nan), THREE),
         (with_value(np.inf), THREE),
         (X[0], THREE),
+        (X[0, 0], THREE),
+        (np.array(1.0), THREE),
+        (None, THREE),
+        (sparse.csr_array(X), THREE),
         (X[:, :0], THREE),
         (X[:0], THREE[:0]),
         (X.astype(int), THREE),
@@ -109,8 +116,16 @@ def with_value(value: float) -> Any:
 )
 def test_what_is_not_plain_is_left_to_scikit_learn(features: Any, y: Any) -> None:
     assert _quick.labels(MLPClassifier(), features, y, incremental=False, reset=True) is None
-    number = _quick.numbers(MLPRegressor(), features, np.asarray(y), incremental=False, reset=True)
-    assert number is None or np.asarray(y).dtype.kind == "f"
+    number = _quick.numbers(MLPRegressor(), features, y, incremental=False, reset=True)
+    assert number is None or (type(y) is np.ndarray and y.dtype == float)
+    if features is not X:
+        assert _quick.numbers(MLPRegressor(), features, X[:, 0], incremental=False, reset=True) is None
+
+
+@pytest.mark.parametrize("features", [X.tolist(), X[0], X[0, 0], np.array(1.0), None, sparse.csr_array(X)])
+def test_a_score_of_what_is_no_matrix_is_left_to_scikit_learn(features: Any) -> None:
+    assert _quick.accuracy(KNOWING, X, THREE) is not None
+    assert _quick.accuracy(KNOWING, features, THREE) is None
 
 
 def test_an_estimator_that_knows_something_compares() -> None:

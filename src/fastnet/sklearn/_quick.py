@@ -81,7 +81,9 @@ def features(est: Any, X: Any, reset: bool) -> bool:
 
 def numbers(est: Any, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Array, Array] | None:
     """Return X and y as the regressor's `_validate_input` does; None if they are not plain."""
-    if type(y) is not np.ndarray or y.ndim != 1 or y.dtype not in _data.FLOATS or len(y) != len(X):
+    if type(X) is not np.ndarray:
+        return None
+    if type(y) is not np.ndarray or y.ndim != 1 or y.dtype not in _data.FLOATS or y.shape != X.shape[:1]:
         return None
     if not engine.all_finite(y[None, :]) or not features(est, X, reset):
         return None
@@ -96,7 +98,7 @@ def labels(est: Any, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Ar
     state = est.__dict__
     if "classes_" in state and (est.warm_start or incremental):
         return None
-    if not plain_labels(y) or type(X) is not np.ndarray or len(y) != len(X):
+    if not plain_labels(y) or type(X) is not np.ndarray or y.shape != X.shape[:1]:
         return None
     classes = np.asarray(sorted(set(np.unique(y))))
     many = len(classes) > 2
