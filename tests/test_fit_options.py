@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,55 @@ def test_the_held_out_part_is_drawn_from_the_seed_alone() -> None:
     )
     other = network((3, 4, 1)).fit(X, T, epochs=4, batch_size=16, seed=8, validation_fraction=0.2)
     assert other.validation_loss != history.validation_loss
+
+
+PARTS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "in order": {"shuffle": False},
+    "weights": {"sample_weight": np.linspace(1, 2, 90)},
+    "classes": {"class_weight": "balanced", "sample_weight": np.linspace(1, 2, 90)},
+    "one class": {"class_weight": {1: 3.0}},
+    "metrics": {"metrics": ["accuracy", "r2"], "optimizer": "adam"},
+    "lbfgs": {"optimizer": fn.LBFGS(max_iter=5), "metrics": ["accuracy"]},
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("layout", ["C", "F", "reversed"])
+@pytest.mark.parametrize("what", PARTS)
+def test_a_part_trains_as_a_copy_of_it(what: str, layout: str, dtype: str) -> None:
+    """Where examples are contiguous they are trained on where they lie."""
+    X, _ = data(3, 1, 90, dtype)
+    labels = np.arange(90) % 7 % 3
+    X = {"C": X, "F": np.asfortranarray(X), "reversed": np.asfortranarray(X)[:, ::-1]}[layout]
+    order = reference.permutation(90, 7, SPLIT_STREAM)
+    out, kept = np.sort(order[:18]), np.sort(order[18:])
+    how = PARTS[what] | ({} if what == "lbfgs" else {"epochs": 4, "batch_size": 16})
+    part, copy = outputs("softmax", 3, dtype), outputs("softmax", 3, dtype)
+    seen = part.fit(X, labels, seed=7, validation_fraction=0.2, **how)
+    w = how.get("sample_weight")
+    if w is not None:
+        how |= {"sample_weight": w[kept]}
+    validation = (X[:, out], labels[out]) if w is None else (X[:, out], labels[out], w[out])
+    expected = copy.fit(X[:, kept], labels[kept], seed=7, validation=validation, **how)
+    assert bits(part) == bits(copy)
+    assert (seen.loss, seen.validation_loss, seen.metrics) == (
+        expected.loss,
+        expected.validation_loss,
+        expected.metrics,
+    )
+
+
+def test_holding_a_part_out_copies_no_examples() -> None:
+    rows = np.random.default_rng(0).normal(size=(20_000, 50))
+    T = (rows[:, :1].T > 0).astype(float)
+    net = network((50, 4, 1))
+    net.fit(rows.T, T, epochs=1)  # loads what a fit needs
+    tracemalloc.start()
+    net.fit(rows.T, T, epochs=2, validation_fraction=0.3, early_stopping=True)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < rows.nbytes / 8  # the orders of the columns: 8 bytes for each of 50 numbers
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import tracemalloc
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -365,3 +366,17 @@ def test_schedules(solver: str) -> None:
     assert_same_weights(parts, whole.fit(X, y))
     with pytest.raises(AssertionError):
         assert_same_weights(plain, one)
+
+
+def test_early_stopping_copies_no_part_to_train_on() -> None:
+    X = np.random.default_rng(0).normal(size=(20_000, 50))
+    y = X[:, 0] > 0
+    est = MLPClassifier((4,), max_iter=2, early_stopping=True, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        est.fit(X, y)  # loads what a fit needs
+        tracemalloc.start()
+        est.fit(X, y)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < X.nbytes / 2  # the validation set is a tenth; the split draws and sorts indices

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastnet import isa
+from fastnet import isa, threads
 from fastnet._version import __version__
 from fastnet.described import Standardize
 from fastnet.functions import (
@@ -125,3 +125,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+threads.meet()

@@ -25,22 +25,43 @@ SPLIT_STREAM = 2**61  # of the seed: the epochs' shuffles are far below, dropout
 
 
 class Examples(NamedTuple):
-    """Input (n_in, n), targets (n_out, n) and weights (n,) or None for all 1."""
+    """Input (n_in, n), targets (n_out, n) and weights (n,) or None for all 1.
+
+    With `which`, only these columns of them count, in that order.
+    """
 
     X: Array
     T: Array
     weights: Array | None
+    which: NDArray[np.intp] | None = None
+
+    @property
+    def n(self) -> int:
+        """How many there are."""
+        return self.X.shape[1] if self.which is None else len(self.which)
 
     def total_weight(self) -> float:
         """Return the sum of the weights: what a mean over the examples divides by."""
-        return float(self.X.shape[1] if self.weights is None else self.weights.sum(dtype=np.float64))
+        if self.weights is None:
+            return float(self.n)
+        return float(chosen(self.weights, self.which).sum(dtype=np.float64))
+
+    def outcome(self, A: Array) -> tuple[Array, Array]:
+        """Return the targets, and of the outputs A for all of X those that go with them."""
+        return chosen(self.T.T, self.which).T, A if self.which is None else A.take(self.which, axis=1)
+
+    def order(self, shuffled: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return the columns of X for an order of the examples."""
+        return shuffled if self.which is None else chosen(self.which, shuffled)
 
     def in_double(self) -> Examples:
-        """Return the same in float64, copied if they are not."""
-        X, T, weights = self
+        """Return the same in float64, those that count copied if they are not."""
+        if self.X.dtype == np.float64:
+            return self
+        X, T, weights, _ = self if self.which is None else _columns(self, self.which)
         if weights is not None:
-            weights = weights.astype(np.float64, copy=False)
-        return Examples(X.astype(np.float64, copy=False), T.astype(np.float64, copy=False), weights)
+            weights = weights.astype(np.float64)
+        return Examples(X.astype(np.float64), T.astype(np.float64), weights)
 
 
 def prepared(
@@ -61,14 +82,15 @@ def prepared(
     held_out = None if validation is None else _validation(network, loss, validation)
     if fraction:
         kept, others = split(data.X.shape[1], fraction, seed)
-        data, held_out = _columns(data, kept), _columns(data, others)
-    X, T, weights = data
+        data, held_out = _part(data, kept), _part(data, others)
+    X, T, weights, which = data
     if class_weight is not None:
-        by_class = _class_weights(class_weight, T, loss)
+        by_class = np.ones(X.shape[1])
+        by_class[... if which is None else which] = _class_weights(class_weight, chosen(T.T, which).T, loss)
         weights = by_class if weights is None else weights * by_class
     if held_out is not None:
-        held_out = held_out._replace(weights=usable(held_out.weights, network.dtype))
-    return Examples(X, T, usable(weights, network.dtype)), held_out
+        held_out = held_out._replace(weights=usable(held_out.weights, network.dtype, held_out.which))
+    return Examples(X, T, usable(weights, network.dtype, which), which), held_out
 
 
 def checked(network: Learner, loss: str, X: Any, T: Any, weights: Any) -> Examples:
@@ -99,9 +121,24 @@ def split(n: int, fraction: float, seed: int) -> tuple[NDArray[np.intp], NDArray
     return np.sort(order[count:]), np.sort(order[:count])
 
 
+def _part(data: Examples, which: NDArray[np.intp]) -> Examples:
+    """Return some of the examples: where they lie, if each is contiguous.
+
+    Others are copied, so that they are: gathering scattered numbers in each epoch takes up to twice as long.
+    """
+    if data.X.strides[0] == data.X.itemsize or len(data.X) == 1:
+        return data._replace(which=which)
+    return _columns(data, which)
+
+
+def chosen(array: Array, which: NDArray[np.intp] | None) -> Array:
+    """Return some entries of an array, along its first axis, or all."""
+    return array if which is None else array[which]
+
+
 def _columns(data: Examples, which: NDArray[np.intp]) -> Examples:
     """Return some of the examples, copied so that each is contiguous."""
-    X, T, weights = data
+    X, T, weights, _ = data
     return Examples(X.T[which].T, T.T[which].T, None if weights is None else weights[which])
 
 
@@ -172,13 +209,18 @@ def sample_weights(sample_weight: Any, n: int) -> NDArray[np.float64] | None:
     return weights
 
 
-def usable(weights: Array | None, dtype: np.dtype[Any]) -> Array | None:
-    """Return weights as the core takes them: contiguous, in the network's dtype, with a sum above 0."""
+def usable(
+    weights: Array | None, dtype: np.dtype[Any], which: NDArray[np.intp] | None = None
+) -> Array | None:
+    """Return weights as the core takes them: contiguous, in the network's dtype, with a sum above 0.
+
+    The sum is of those that count.
+    """
     if weights is None:
         return None
     with np.errstate(over="ignore"):
         weights = np.ascontiguousarray(weights, dtype)
-    total = weights.sum(dtype=np.float64)
+    total = chosen(weights, which).sum(dtype=np.float64)
     if not (0 < total < np.inf):
         raise ValueError(f"sample_weight must have a finite sum above 0, got {total:g}")
     return weights

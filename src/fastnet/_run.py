@@ -129,8 +129,9 @@ class Run:
     def _batches(self, core: engine.Trainer) -> str:
         """Train epoch by epoch, and return why the last was the last."""
         trainer, at, history, display = self._trainer, self._trainer._at, self.history, self._display
-        X, T, weights = self._data
-        n, seed, shuffle = X.shape[1], trainer._seed, trainer._shuffle
+        data = self._data
+        X, T, weights, which = data
+        n, seed, shuffle = data.n, trainer._seed, trainer._shuffle
         learning_rate, schedule = trainer._optimizer.learning_rate, trainer._schedule  # type: ignore[union-attr]
         rate: Any = learning_rate
         last_rate = learning_rate
@@ -148,7 +149,7 @@ class Run:
                 place.epoch, place.examples_seen = epoch, at.examples_seen
                 rate = schedule.rates(learning_rate, place)
                 last_rate = float(rate if isinstance(rate, (int, float)) else rate[-1])
-            order = engine.permutation(n, seed, epoch) if shuffle else None
+            order = data.order(engine.permutation(n, seed, epoch)) if shuffle else which
             loss = core.epoch(X, T, order, rate, weights) / n
             now = clock()
             if not (isfinite(loss) and core.finite()):
@@ -169,7 +170,7 @@ class Run:
     def _iterations(self, core: engine.Trainer, settings: LBFGS) -> str:
         """Train by L-BFGS, and return why it ended."""
         trainer, at, history, display = self._trainer, self._trainer._at, self.history, self._display
-        n, start = self._data.X.shape[1], time.perf_counter()
+        n, start = self._data.n, time.perf_counter()
 
         def after_iteration(loss: float) -> str:
             nonlocal start
@@ -200,9 +201,11 @@ class Run:
             loss = core.loss(*self._held_out) / self._held_out.total_weight()
             self.history.validation_loss.append(loss)
         if self._metrics:
-            self._measure(core, "", self._data)
+            A = core.predict(self._data.X)
+            self._measure("", self._data, A)
             if self._held_out is not None:
-                self._measure(core, "validation_", self._held_out)
+                same = self._held_out.X is self._data.X  # another part of it
+                self._measure("validation_", self._held_out, A if same else core.predict(self._held_out.X))
         if self._early_stopping:
             reason = self._waits(core, loss)
         if trainer._schedule is not None:
@@ -211,10 +214,10 @@ class Run:
             callback.on_epoch_end(trainer)
         return trainer._stop or reason
 
-    def _measure(self, core: engine.Trainer, prefix: str, data: Examples) -> None:
-        A = core.predict(data.X)
+    def _measure(self, prefix: str, data: Examples, A: Array) -> None:
+        T, A = data.outcome(A)
         for name, metric in self._metrics.items():
-            self.history.metrics.setdefault(prefix + name, []).append(metric(data.T, A))
+            self.history.metrics.setdefault(prefix + name, []).append(metric(T, A))
 
     def _waits(self, core: engine.Trainer, loss: float) -> str:
         """Note the weights if the loss is the lowest yet, and return why there is no hope, or ""."""
@@ -243,7 +246,7 @@ class Run:
         self.history.trim()
         if not core.finite():
             raise self._diverged("weights that an interrupt found so") from None
-        trainer, at, n, rest = self._trainer, self._trainer._at, self._data.X.shape[1], 0
+        trainer, at, n, rest = self._trainer, self._trainer._at, self._data.n, 0
         if (
             trainer._lbfgs is None
         ):  # it may have come after the last batch of an epoch that is not counted yet

@@ -63,7 +63,7 @@ def loss(
     data, found, activation = _checked(Z, T, loss, activation, sample_weight)
     if data.X.shape[1] == 0:
         raise ValueError(f"Z must have at least one example (a column), got shape {data.X.shape}")
-    cost, _ = engine.loss(found.name, found.parameter, activation, *data)
+    cost, _ = engine.loss(found.name, found.parameter, activation, *data[:3])
     return cost / data.total_weight()
 
 
@@ -103,7 +103,7 @@ def loss_backward(
            [-1.5]])
     """
     data, found, activation = _checked(Z, T, loss, activation, sample_weight)
-    _, dZ = engine.loss(found.name, found.parameter, activation, *data)
+    _, dZ = engine.loss(found.name, found.parameter, activation, *data[:3])
     return dZ
 
 

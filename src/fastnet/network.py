@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,6 +69,7 @@ class Network(Described, Learner):
         self._layers = _checked_layers(layers)
         self._dtype = _validate.real_dtype(dtype)
         self._sizes = _validate.chain([(layer.n_in, layer.n_out) for layer in self._layers])
+        self._multiplications = _multiplications(self._sizes)
         seed = _validate.seed(seed)
         for k, layer in enumerate(self._layers):
             layer._check_dtype(k, self._dtype)
@@ -76,6 +78,7 @@ class Network(Described, Learner):
         self._fitting = threading.Lock()
         self._publishing = threading.Lock()
         self._trainer = None
+        threads.meet()
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -154,9 +157,9 @@ class Network(Described, Learner):
         """
         X = _validate.examples(X, self._sizes[0], self._dtype)
         W, b = self._weights()
-        team = threads.worth(n_threads, 2.0 * self._products() * X.shape[1])
-        how = self._standardize()
-        return self._explained(engine.forward(W, b, self._activations(), X, team, standardize=how))
+        team = threads.worth(n_threads, 2.0 * self._multiplications * X.shape[1])
+        A = engine.forward(W, b, self._activations(), X, team, None, self._standardize())
+        return A if engine.all_finite(A) else self._explained(A)
 
     def compile(self) -> Predictor:
         """Return a frozen predictor: the network as it is now, laid out for single rows and for blocks.
@@ -181,13 +184,9 @@ class Network(Described, Learner):
 
         return Predictor(self)
 
-    def _products(self) -> int:
-        """Return the multiplications of one example's forward pass."""
-        return sum(layer.n_in * layer.n_out for layer in self._layers)
-
     def _flops(self, examples: int) -> float:
         """Return the flops of forward, backward and gradients of a block: what threads meet after."""
-        return 6.0 * self._products() * min(examples, 1024)
+        return 6.0 * self._multiplications * min(examples, 1024)
 
     def _activations(self) -> list[str]:
         return [layer.activation for layer in self._layers]
@@ -198,7 +197,7 @@ class Network(Described, Learner):
     def _weights(self) -> tuple[list[Array], list[Array]]:
         """Return the arrays W and b of all layers as one finished fit left them."""
         with self._publishing:
-            return [layer.W for layer in self._layers], [layer.b for layer in self._layers]
+            return [layer._W for layer in self._layers], [layer._b for layer in self._layers]
 
     def _publish(self, W: list[Array], b: list[Array]) -> None:
         with self._publishing:
@@ -222,9 +221,11 @@ class Network(Described, Learner):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self._multiplications = _multiplications(self._sizes)  # pickles of older versions have none
         self._fitting = threading.Lock()
         self._publishing = threading.Lock()
         self._trainer = None
+        threads.meet()
 
     def __repr__(self) -> str:
         head = ("layer", "W", "b", "activation", "parameters")
@@ -241,6 +242,11 @@ class Network(Described, Learner):
         total = sum(layer.n_out * (layer.n_in + 1) for layer in self._layers)
         sizes = "-".join(map(str, self._sizes))
         return "\n".join([f"Network {sizes}, {self._dtype}, {total:,} parameters", *lines])
+
+
+def _multiplications(sizes: tuple[int, ...]) -> int:
+    """Return those of one example's forward pass."""
+    return sum(n_in * n_out for n_in, n_out in pairwise(sizes))
 
 
 def _checked_layers(layers: Any) -> tuple[Layer, ...]:

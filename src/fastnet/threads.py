@@ -4,15 +4,23 @@ The argument ``n_threads`` comes first, then the environment variables FASTNET_N
 OMP_NUM_THREADS (which joblib sets in its workers), then the CPUs that this process may use. That is the most:
 a call uses fewer where its work is too small to gain from another thread. The number changes no bit of any
 result, because no sum is ever split: threads share out examples, and rows of gradients.
+
+A limit set through threadpoolctl (``threadpool_limits(2)``, or with ``user_api="fastnet"``) stands above all
+of these, the argument included, and is of the whole process, as the pool is. threadpoolctl finds what has
+been registered with it: fastnet does that when it meets threadpoolctl loaded, on ``import fastnet`` and
+``import fastnet.sklearn`` and whenever a `Network` is made or a call uses several threads. Where a limit is
+to be set before any of that, call `register`. fastnet never loads threadpoolctl by itself.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 
 from fastnet import _validate
+from fastnet._core import engine
 
-__all__ = ["most"]
+__all__ = ["most", "register"]
 
 VARIABLES = ("FASTNET_NUM_THREADS", "OMP_NUM_THREADS")
 
@@ -21,9 +29,44 @@ VARIABLES = ("FASTNET_NUM_THREADS", "OMP_NUM_THREADS")
 FLOPS_WORTH_A_THREAD = 1e7
 MOST = 256
 
+_registered = False
+
+
+def register() -> None:
+    """Make fastnet's threads known to threadpoolctl, which is loaded for it.
+
+    Needed only for limits that are set before fastnet has met threadpoolctl.
+
+    Raises
+    ------
+    ImportError
+        If threadpoolctl (3.2 or later) is not installed.
+
+    Examples
+    --------
+    >>> import threadpoolctl
+    >>> from fastnet import threads
+    >>> threads.register()
+    >>> with threadpoolctl.threadpool_limits(1, user_api="fastnet"):
+    ...     threads.most(8)
+    1
+    """
+    global _registered
+    if not _registered:
+        from fastnet import _threadpoolctl
+
+        _threadpoolctl.register()
+        _registered = True
+
+
+def meet() -> None:
+    """Register if threadpoolctl is loaded, and one that others can register with."""
+    if not _registered and hasattr(sys.modules.get("threadpoolctl"), "register"):
+        register()
+
 
 def most(n_threads: int | None = None) -> int:
-    """Return how many threads a call may use at most.
+    """Return how many threads a call may use at most now.
 
     Parameters
     ----------
@@ -45,6 +88,14 @@ def most(n_threads: int | None = None) -> int:
     >>> threads.most(2)
     2
     """
+    limit = engine.thread_limit()
+    return min(limit, asked(n_threads)) if limit else asked(n_threads)
+
+
+def asked(n_threads: int | None) -> int:
+    """Return `most` as if no limit had been set through threadpoolctl."""
+    if type(n_threads) is int and 0 < n_threads <= MOST:
+        return n_threads
     if n_threads is not None:
         return _in_range(_validate.integer(n_threads, "n_threads"), "n_threads")
     for name in VARIABLES:
@@ -59,9 +110,17 @@ def most(n_threads: int | None = None) -> int:
 
 
 def worth(n_threads: int | None, flops: float) -> int:
-    """Return how many threads to use for a piece of work between two barriers, of so many flops."""
-    allowed = most(n_threads)
-    return max(1, min(allowed, int(flops / FLOPS_WORTH_A_THREAD)))
+    """Return how many threads to use for a piece of work between two barriers, of so many flops.
+
+    Work too small for a second thread does not ask the environment how many there could be: that would take
+    longer than a small network.
+    """
+    if flops < 2 * FLOPS_WORTH_A_THREAD:
+        if n_threads is not None:
+            asked(n_threads)  # is it a number of threads?
+        return 1
+    meet()
+    return min(most(n_threads), int(flops / FLOPS_WORTH_A_THREAD))
 
 
 def _in_range(value: int, name: str) -> int:

@@ -100,7 +100,7 @@ class Trainer:
             self._schedule = resolve(schedule)
         self._shuffle = _validate.flag(shuffle, "shuffle")
         self._seed = _validate.seed(seed)
-        self._n_threads = None if n_threads is None else threads.most(n_threads)
+        self._n_threads = None if n_threads is None else threads.asked(n_threads)
         self._lbfgs = self._optimizer if isinstance(self._optimizer, optimizers.LBFGS) else None
         self._at = Standing()
         self._core: engine.Trainer | None = None  # while there is one, step and moments are its own
@@ -189,7 +189,7 @@ class Trainer:
                 callbacks=callbacks,
                 max_seconds=None if max_seconds is None else _validate.rate(max_seconds, "max_seconds"),
             )
-            self._do(run, data.X.shape[1])
+            self._do(run, data.n)
         if run.interrupted:
             _validate.warn(run.interrupted)
         return run.history
@@ -205,7 +205,7 @@ class Trainer:
         with self._one_at_a_time():
             data, _ = _data.prepared(self.network, self._loss.name, (X, T, sample_weight))
             run = Run(self, data, None, epochs=1, one_by_one=True)
-            self._do(run, data.X.shape[1])
+            self._do(run, data.n)
         if run.interrupted:
             raise KeyboardInterrupt(run.interrupted)
         return run.history.loss[-1]

@@ -45,6 +45,8 @@ cdef extern from "pool.h" nogil:
     ctypedef void (*region)(void* arguments, int thread) noexcept nogil
     int pool_enter(int wanted)
     void pool_run(region run, void* arguments, int size)
+    void fastnet_set_num_threads(int limit)
+    int fastnet_get_num_threads()
 
 
 # ---- the builds
@@ -110,6 +112,18 @@ cdef const kernel_table* table_for(cnp.ndarray a) except NULL:
     if kind == cnp.NPY_FLOAT64:
         return table64
     raise TypeError(f"expected a float32 or float64 array, got {a.dtype}")
+
+
+# ---- threads
+
+def thread_limit():
+    """How many threads any call may use; 0 if nobody has set a limit."""
+    return fastnet_get_num_threads()
+
+
+def limit_threads(int limit):
+    """Let no call use more threads from now on, whatever it asks for; 0 takes the limit away."""
+    fastnet_set_num_threads(limit)
 
 
 include "engine/arrays.pxi"

@@ -19,7 +19,10 @@ except (ImportError, AttributeError) as error:
         f"fastnet.sklearn needs scikit-learn 1.7 or later: pip install 'fastnet[sklearn]' ({error})"
     ) from error
 
+from fastnet import threads
 from fastnet.sklearn._estimators import MLPClassifier, MLPRegressor
 from fastnet.sklearn._patch import patch, patched, unpatch
+
+threads.meet()  # which scikit-learn has loaded
 
 __all__ = ["MLPClassifier", "MLPRegressor", "patch", "patched", "unpatch"]

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from fastnet.sklearn import _data, _hooks, _lbfgs, _predict, _stochastic
+from fastnet.sklearn import _data, _hooks, _lbfgs, _predict, _quick, _stochastic
 from fastnet.sklearn._call import Call, Report
 from fastnet.sklearn._schedule import OURS, THEIRS
 
@@ -48,6 +48,7 @@ class Dropin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportM
     """Comes before scikit-learn's estimator among the bases, and puts the core in its hooks."""
 
     _theirs: ClassVar[Any]
+    _plain_input: ClassVar[Any]
     solver: str
     validation_loss_curve_: list[float] | None = None
 
@@ -141,6 +142,14 @@ class Dropin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportM
                 f"{', '.join(asked)}: not with scikit-learn's own code, which has to do the work"
             )
 
+    @classmethod
+    def _get_param_names(cls) -> list[str]:
+        return _quick.param_names(cls, super()._get_param_names)
+
+    def _validate_params(self) -> None:
+        if UNKNOWN or not _quick.params_hold(self):
+            super()._validate_params()
+
     def _initialize(self, y: Any, layer_units: list[int], dtype: Any) -> None:
         super()._initialize(y, layer_units, dtype)
         self.validation_loss_curve_ = None
@@ -156,6 +165,9 @@ class Dropin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportM
         return coef.astype(dtype, copy=False), intercept.astype(dtype, copy=False)
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
+        plain = None if UNKNOWN else self._plain_input(self, X, y, incremental, reset)
+        if plain is not None:
+            return plain  # type: ignore[no-any-return]
         given = X
         X, y = super()._validate_input(X, y, incremental, reset)
         return _data.in_precision(X, given, self.dtype), y

@@ -12,7 +12,7 @@ from sklearn.neural_network._multilayer_perceptron import MLPClassifier as Their
 from sklearn.neural_network._multilayer_perceptron import MLPRegressor as TheirRegressor
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastnet.sklearn import _predict
+from fastnet.sklearn import _predict, _quick
 from fastnet.sklearn._base import CONSTRAINTS, UNKNOWN, Dropin
 from fastnet.sklearn._data import Array
 
@@ -66,6 +66,7 @@ class MLPClassifier(Dropin, TheirClassifier):  # type: ignore[misc]
     """
 
     _theirs: ClassVar[Any] = TheirClassifier
+    _plain_input: ClassVar[Any] = staticmethod(_quick.labels)
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **TheirClassifier._parameter_constraints,
         **CONSTRAINTS,
@@ -190,6 +191,29 @@ class MLPClassifier(Dropin, TheirClassifier):  # type: ignore[misc]
         np.subtract(1, A, out=P[:, :1])
         return P
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy of `predict`: the part of the labels that are right, weighted if so asked for.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+        y : array-like, shape (n_samples,) or (n_samples, n_classes)
+        sample_weight : array-like, shape (n_samples,), optional
+
+        Returns
+        -------
+        float
+
+        Examples
+        --------
+        >>> from fastnet.sklearn import MLPClassifier
+        >>> clf = MLPClassifier((), solver="lbfgs", random_state=0)
+        >>> clf.fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]).score([[0.5], [1.4]], [0, 1])
+        0.5
+        """
+        found = _quick.accuracy(self, X, y) if sample_weight is None and not UNKNOWN else None
+        return float(super().score(X, y, sample_weight)) if found is None else found
+
 
 class MLPRegressor(Dropin, TheirRegressor):  # type: ignore[misc]
     """scikit-learn's MLPRegressor, its work done by fastnet.
@@ -244,6 +268,7 @@ class MLPRegressor(Dropin, TheirRegressor):  # type: ignore[misc]
     """
 
     _theirs: ClassVar[Any] = TheirRegressor
+    _plain_input: ClassVar[Any] = staticmethod(_quick.numbers)
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **TheirRegressor._parameter_constraints,
         **CONSTRAINTS,

@@ -65,9 +65,13 @@ class Network:
         self.W, self.b = _data.layers(coefs, intercepts, self.dtype)
         self.n_threads = est.n_threads
 
+    def team(self, n: int) -> int:
+        """Return how many threads to use for n examples."""
+        return _trainer.team(self.n_threads, 2.0 * _trainer.products(self.W) * n)
+
     def forward(self, X: Array, out: Array) -> None:
         """Write the outputs of the columns X into the columns out."""
-        team = _trainer.team(self.n_threads, 2.0 * _trainer.products(self.W) * X.shape[1])
+        team = self.team(X.shape[1])
         engine.forward(self.W, self.b, self.names, X, team, out=out)
 
     def empty(self, n: int) -> Array:
@@ -84,10 +88,14 @@ class Network:
     def checked(self, X: Array) -> Array | None:
         """Return the outputs (n, n_out) of dense rows X; None if some number in them is not finite.
 
-        A block is looked through right before it is used, while it is in the caches.
+        A block is looked through right before it is used, while it is in the caches: in L2 if there is one
+        thread, and if the weights, which each block lays out anew, take much less; otherwise in L3.
         """
         P = self.empty(len(X))
-        for rows in _data.cuts(X, self.dtype):
+        size = _data.BLOCK_BYTES
+        if X.nbytes > _data.CACHED_BYTES and self.team(len(X)) == 1:
+            size = min(size, max(_data.CACHED_BYTES, 4 * sum(W.nbytes for W in self.W)))
+        for rows in _data.cuts(X, self.dtype, size):
             part = X[rows]
             if not engine.all_finite(part):
                 return None

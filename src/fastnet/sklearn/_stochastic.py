@@ -10,13 +10,14 @@ import warnings
 from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from fastnet._core import engine
 from fastnet.sklearn import _data, _schedule, _score, _trainer
 from fastnet.sklearn._call import Held, class_weights, held_from_call
+from fastnet.sklearn._data import Array
 
 
 def fit(est: Any, X: Any, y: Any, sample_weight: Any, incremental: bool) -> None:
@@ -34,24 +35,30 @@ def fit(est: Any, X: Any, y: Any, sample_weight: Any, incremental: bool) -> None
         sample_weight = class_weights(est, y, sample_weight)
     dtype = _data.precision(X, [*est.coefs_, *est.intercepts_])
     held = held_from_call(est, call, dtype)
+    rows = None
     if est.early_stopping and held is None:
-        X, y, sample_weight, held = split(est, X, y, sample_weight, dtype)
-    Fit(est, X, y, sample_weight, held, dtype).run(incremental)
+        rows, held = split(est, X, y, sample_weight, dtype)
+        if _data.is_sparse(X) or X.strides[1] != X.itemsize:  # others are trained on where they lie
+            sample_weight = None if sample_weight is None else sample_weight[rows]
+            X, y, rows = X[rows], y[rows], None
+    Fit(est, X, y, sample_weight, held, dtype, rows).run(incremental)
 
 
-def split(est: Any, X: Any, y: Any, sample_weight: Any, dtype: Any) -> tuple[Any, Any, Any, Held]:
-    """Hold examples out for early stopping, drawn as scikit-learn draws them."""
-    stratify = y if is_classifier(est) and est.n_outputs_ == 1 else None  # not for several labels
-    arrays = [X, y] if sample_weight is None else [X, y, sample_weight]
-    parts = train_test_split(
-        *arrays, random_state=est._random_state, test_size=est.validation_fraction, stratify=stratify
+def split(est: Any, X: Any, y: Any, sample_weight: Any, dtype: Any) -> tuple[Array, Held]:
+    """Hold examples out for early stopping, drawn as scikit-learn draws them; return the rows to train on."""
+    single = isinstance(est, ClassifierMixin) and est.n_outputs_ == 1
+    stratify = y if single else None  # not for several labels
+    rows, out = train_test_split(
+        np.arange(X.shape[0]),
+        random_state=est._random_state,
+        test_size=est.validation_fraction,
+        stratify=stratify,
     )
-    weights, weights_val = (None, None) if sample_weight is None else parts[4:]
-    if parts[1].shape[0] < 2:
+    if len(out) < 2:
         raise ValueError(
             "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
         )
-    return parts[0], parts[2], weights, Held(parts[1], parts[3], weights_val, dtype)
+    return rows, Held(X[out], y[out], None if sample_weight is None else sample_weight[out], dtype)
 
 
 def batch_size(est: Any, n: int) -> int:
@@ -69,10 +76,18 @@ class Fit:
     """One fit: the data as the core takes it, the order of the examples, the trainer."""
 
     def __init__(
-        self, est: Any, X: Any, y: Any, weights: Any, held: Held | None, dtype: np.dtype[Any]
+        self,
+        est: Any,
+        X: Any,
+        y: Any,
+        weights: Any,
+        held: Held | None,
+        dtype: np.dtype[Any],
+        rows: Array | None = None,
     ) -> None:
         self.est = est
-        self.n = X.shape[0]
+        self.rows = rows  # those to train on; None: all
+        self.n = X.shape[0] if rows is None else len(rows)
         self.batch = batch_size(est, self.n)
         self.X = _data.dense_if_small(X, dtype)
         self.T = np.ascontiguousarray(y, dtype).T
@@ -150,7 +165,8 @@ class Fit:
         else:
             rate = state.learning_rate if self.est._call.solver == "sgd" else state.learning_rate_init
         if not _data.is_sparse(self.X):
-            return float(self.trainer.epoch(self.X.T, self.T, self.order, rate, self.weights))
+            order = self.order if self.rows is None else self.rows[self.order]
+            return float(self.trainer.epoch(self.X.T, self.T, order, rate, self.weights))
         total = 0.0
         step = _data.rows_at_once(self.X, self.dtype, self.batch)
         for start in range(0, self.n, step):

@@ -19,9 +19,15 @@ cdef int code_of(object name, tuple names, str what) except -1:
     return names.index(name)
 
 
-cdef int same_kind(cnp.ndarray a, const kernel_table* table, str name) except -1:
+cdef str of_layer(str name, int layer):
+    """What an error calls an argument; put together only once there is one."""
+    return name if layer < 0 else f"{name} of layer {layer}"
+
+
+cdef int same_kind(cnp.ndarray a, const kernel_table* table, str name, int layer=-1) except -1:
     if table_for(a) is not table:
-        raise TypeError(f"{name}: expected an array of {table.itemsize}-byte floats, got {a.dtype}")
+        raise TypeError(f"{of_layer(name, layer)}: expected an array of {table.itemsize}-byte floats, "
+                        f"got {a.dtype}")
     return 0
 
 
@@ -39,10 +45,12 @@ cdef matrix as_matrix(cnp.ndarray a) noexcept:
     return m
 
 
-cdef void* contiguous(cnp.ndarray a, const kernel_table* table, Py_ssize_t count, str name) except? NULL:
-    same_kind(a, table, name)
+cdef void* contiguous(cnp.ndarray a, const kernel_table* table, Py_ssize_t count, str name,
+                      int layer=-1) except? NULL:
+    same_kind(a, table, name, layer)
     if not cnp.PyArray_ISCARRAY_RO(a) or cnp.PyArray_SIZE(a) != count:
-        raise ValueError(f"{name}: expected {count} numbers in C order, got shape {np.shape(a)}")
+        raise ValueError(f"{of_layer(name, layer)}: expected {count} numbers in C order, "
+                         f"got shape {np.shape(a)}")
     return cnp.PyArray_DATA(a)
 
 
@@ -58,6 +66,10 @@ cdef class Arena:
         memory_give_back(&self.m)
 
 
+cdef enum:
+    MOST_KEPT_LAYERS = 32       # of a network whose arena for predictions is kept for the next call
+
+
 cdef class Layers:
     """The weights of a network as the kernels take them.
 
@@ -70,6 +82,7 @@ cdef class Layers:
 
     def __cinit__(self, list W, list b, list activations, list dropout=None, standardize=None):
         cdef Py_ssize_t n_in, n_out
+        cdef cnp.ndarray w
         cdef int k
         if not 0 < len(W) == len(b) == len(activations):
             raise ValueError("expected as many W as b and activations, "
@@ -83,7 +96,11 @@ cdef class Layers:
         if dropout is not None and len(dropout) != self.count:
             raise ValueError(f"dropout: expected {self.count} numbers, got {len(dropout)}")
         for k in range(self.count):
-            n_out, n_in = W[k].shape
+            w = W[k]
+            same_kind(w, self.table, "W", k)
+            if cnp.PyArray_NDIM(w) != 2:
+                raise ValueError(f"W of layer {k}: expected a matrix, got shape {np.shape(w)}")
+            n_out, n_in = cnp.PyArray_DIM(w, 0), cnp.PyArray_DIM(w, 1)
             self.arrays[k].n_in = n_in
             self.arrays[k].n_out = n_out
             self.arrays[k].activation = code_of(activations[k], ACTIVATIONS, "activation")
@@ -91,9 +108,8 @@ cdef class Layers:
             self.arrays[k].dropout = 0.0 if dropout is None else dropout[k]
             if not 0 <= self.arrays[k].dropout < 1:
                 raise ValueError(f"dropout: expected numbers in [0, 1), got {dropout[k]}")
-            same_kind(W[k], self.table, f"W of layer {k}")
-            self.arrays[k].W = as_matrix(W[k])
-            self.arrays[k].b = contiguous(b[k], self.table, n_out, f"b of layer {k}")
+            self.arrays[k].W = as_matrix(w)
+            self.arrays[k].b = contiguous(b[k], self.table, n_out, "b", k)
             if k < self.count - 1 and self.arrays[k].activation == ACTIVATION_softmax:
                 raise ValueError(f"layer {k}: softmax is for the last layer only")
             if k > 0 and n_in != self.arrays[k - 1].n_out:
@@ -114,6 +130,19 @@ cdef class Layers:
         W = [np.empty(np.shape(w), w.dtype) for w in self.kept[0]]
         b = [np.empty_like(w) for w in self.kept[1]]
         return Layers(W, b, ["identity"]*self.count), W, b
+
+    cdef bytes shape(self, int threads):
+        """What an arena for predictions depends on, as bytes that can be compared."""
+        cdef Py_ssize_t[3 + 3*MOST_KEPT_LAYERS] numbers
+        cdef int k
+        numbers[0] = <Py_ssize_t>self.table
+        numbers[1] = threads
+        numbers[2] = self.arrays[0].mean != NULL
+        for k in range(self.count):
+            numbers[3 + 3*k] = self.arrays[k].n_in
+            numbers[4 + 3*k] = self.arrays[k].n_out
+            numbers[5 + 3*k] = self.arrays[k].activation
+        return (<char*>numbers)[:(3 + 3*self.count)*sizeof(Py_ssize_t)]
 
     cdef Layers like(self, list W, list b):
         """Arrays of the same shapes that somebody hands in; ValueError for others."""

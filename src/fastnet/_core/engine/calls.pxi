@@ -15,6 +15,67 @@ cdef void run_predict(void* arguments, int thread) noexcept nogil:
     fp_leave(mode)
 
 
+# To get memory for the weights of 100-256-128-1 in panels, and to have it cleared, takes longer than to
+# predict a few examples. So the last few arenas wait here for networks of the same shapes, laid out: only the
+# weights, which may have changed, go in anew. A call takes its arena out, so no two share one.
+
+cdef enum:
+    MOST_KEPT = 4               # arenas: those of the layers of a small network, one by one
+    KEPT_BYTES = 4 << 20        # of all of them
+
+cdef list kept_arenas = []      # the latest first
+
+
+cdef class KeptArena:
+    """An arena that is laid out for predictions, and for what."""
+    cdef Arena arena
+    cdef bytes shape
+    cdef size_t bytes
+
+
+cdef KeptArena arena_for(Layers layers, Py_ssize_t n, int threads):
+    """An arena with the weights of these layers, for predictions of n examples."""
+    cdef const kernel_table* table = layers.table
+    cdef KeptArena kept
+    cdef bytes shape = layers.shape(threads) if layers.count <= MOST_KEPT_LAYERS else None
+    cdef size_t bytes
+    if shape is not None:
+        for kept in kept_arenas:
+            if kept.shape == shape:
+                kept_arenas.remove(kept)
+                with nogil:
+                    table.write(kept.arena.m.start, 0, layers.arrays)
+                return kept
+        bytes = table.predict_size(layers.arrays, layers.count, BLOCK, threads, NULL)
+        if bytes <= KEPT_BYTES:
+            n = BLOCK                              # for any number of examples
+        else:
+            shape = None
+    kept = KeptArena()
+    kept.shape = shape
+    kept.bytes = table.predict_size(layers.arrays, layers.count, n, threads, NULL)
+    kept.arena = Arena(kept.bytes)
+    with nogil:
+        table.predict_prepare(kept.arena.m.start, layers.arrays, layers.count, n, threads, NULL)
+    return kept
+
+
+cdef int keep_arena(KeptArena kept) except -1:
+    """Keep an arena for the next call, unless it is too large."""
+    cdef size_t total = 0
+    cdef KeptArena other
+    cdef int k
+    if kept.shape is None:
+        return 0
+    kept_arenas.insert(0, kept)
+    for k, other in enumerate(kept_arenas):
+        total += other.bytes
+        if k == MOST_KEPT or total > KEPT_BYTES:
+            del kept_arenas[k:]
+            break
+    return 0
+
+
 def forward(list W, list b, list activations, cnp.ndarray X, int n_threads=1, cnp.ndarray out=None,
             standardize=None):
     """A (n_out, n) of the last layer for X (n_in, n), any strides; into `out`, any strides, if that is given.
@@ -35,17 +96,17 @@ def forward(list W, list b, list activations, cnp.ndarray X, int n_threads=1, cn
         raise ValueError("out: expected a writable array")
     if n == 0:
         return out
-    cdef Arena arena = Arena(table.predict_size(layers.arrays, layers.count, n, n_threads, NULL))
+    cdef KeptArena kept = arena_for(layers, n, n_threads)
     cdef predict_call call
     call.table = table
-    call.arena = arena.m.start
+    call.arena = kept.arena.m.start
     call.X = as_matrix(X)
     call.out = as_matrix(out)
     call.n = n
     with nogil:
-        table.predict_prepare(arena.m.start, layers.arrays, layers.count, n, n_threads, NULL)
         call.together = new_team(pool_enter(n_threads))
         pool_run(run_predict, &call, call.together.size)
+    keep_arena(kept)
     return out
 
 

@@ -238,12 +238,14 @@ cdef class Trainer:
         piece = max(1, <Py_ssize_t>(3e8/flops))
         return piece if 2*piece*self.batch < n else max(1, (n + self.batch - 1)//self.batch)
 
-    cdef double sums(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray weights, const layer_arrays* out):
+    cdef double sums(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray weights, cnp.ndarray order,
+                     const layer_arrays* out):
         cdef gradients_call call
-        cdef Py_ssize_t n = X.shape[1], block = min(self.batch, BLOCK), blocks = (n + block - 1)//block
+        cdef Py_ssize_t n = X.shape[1] if order is None else cnp.PyArray_SIZE(order)
+        cdef Py_ssize_t block = min(self.batch, BLOCK), blocks = (n + block - 1)//block
         call.table = self.table
         call.arena = self.arena.m.start
-        call.data = self.data(X, T, None, weights)
+        call.data = self.data(X, T, order, weights)
         call.n = n
         call.out = out
         call.told = self.room(0, blocks)
@@ -252,21 +254,25 @@ cdef class Trainer:
             pool_run(run_gradients, &call, call.together.size)
         return self.cost_scale*sum_in_double(self.costs, blocks)
 
-    def gradients(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray weights=None):
-        """Sums over all examples, without l2 and dropout: lists of dW and db, and the cost.
+    def gradients(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray weights=None, cnp.ndarray order=None):
+        """Sums over all columns, or those that `order` names, without l2 and dropout.
 
-        The trainer's batch must be n.
+        Lists of dW and db, and the cost. The trainer's batch must be their number.
         """
         cdef Layers out
-        if X.shape[1] != self.batch:
-            raise ValueError(f"X: expected as many columns as the batch size {self.batch}, got {X.shape[1]}")
+        cdef Py_ssize_t n = X.shape[1] if order is None else cnp.PyArray_SIZE(order)
+        if n != self.batch:
+            raise ValueError(f"X: expected as many columns as the batch size {self.batch}, got {n}")
         out, dW, db = self.layers.fresh()
-        cost = self.sums(X, T, weights, out.arrays)
+        cost = self.sums(X, T, weights, order, out.arrays)
         return dW, db, cost
 
-    def loss(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray weights=None):
-        """The summed cost of any number of examples by the weights of now, without l2 and dropout."""
-        return self.sums(X, T, weights, NULL)
+    def loss(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray weights=None, cnp.ndarray order=None):
+        """The summed cost of all columns, or those that `order` names, by the weights of now.
+
+        Without l2 and dropout.
+        """
+        return self.sums(X, T, weights, order, NULL)
 
     def predict(self, cnp.ndarray X, cnp.ndarray out=None):
         """A of the last layer, (n_out, n), by the weights as they are now; see `forward`."""

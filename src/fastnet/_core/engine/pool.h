@@ -5,6 +5,24 @@
 
 typedef void (*region)(void *arguments, int thread);
 
+/* How many threads any region may have, whatever its call asks for; 0: as many as it asks for. The two functions
+ * are seen from outside the module: threadpoolctl knows the library by them, and other languages may call them.
+ */
+#if defined(_WIN32)
+#  define FROM_OUTSIDE __declspec(dllexport)
+static volatile int pool_limit;
+#else
+#  define FROM_OUTSIDE __attribute__((visibility("default")))
+static _Atomic int pool_limit;
+#endif
+FROM_OUTSIDE void fastnet_set_num_threads(int limit);
+FROM_OUTSIDE int fastnet_get_num_threads(void);
+void fastnet_set_num_threads(int limit)
+{
+    pool_limit = limit < 0 ? 0 : limit > MOST_THREADS ? MOST_THREADS : limit;
+}
+int fastnet_get_num_threads(void) { return pool_limit; }
+
 #if defined(_WIN32)
 
 static int pool_enter(int wanted) { (void)wanted; return 1; }
@@ -66,8 +84,9 @@ static void pool_after_fork(void)
  * With more than 1, the pool is ours until pool_run ends. */
 static int pool_enter(int wanted)
 {
-    int idle = 0;
+    int idle = 0, limit = pool_limit;
     sigset_t all, before;
+    if (limit > 0 && wanted > limit) wanted = limit;
     if (wanted <= 1 || !atomic_compare_exchange_strong(&pool.busy, &idle, 1)) return 1;
     if (wanted > MOST_THREADS) wanted = MOST_THREADS;
     if (!pool.hooked) pool.hooked = pthread_atfork(NULL, NULL, pool_after_fork) == 0;
