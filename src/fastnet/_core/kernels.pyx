@@ -16,7 +16,7 @@ cdef extern from *:
     const char* FASTNET_ISA_NAME
 
 include "kernels/panels.pxi"
-include "kernels/few.pxi"
+include "kernels/narrow.pxi"
 include "kernels/elementary.pxi"
 include "kernels/activations.pxi"
 include "kernels/product.pxi"
@@ -52,6 +52,8 @@ kernels.rows_size = rows_size
 kernels.rows_prepare = rows_prepare
 kernels.rows_scratch = rows_scratch
 kernels.rows_predict = rows_predict
+kernels.few_scratch = few_scratch
+kernels.few_predict = few_predict
 kernels.dense_backward_size = dense_backward_size
 kernels.dense_backward = dense_backward
 kernels.activate = activate_array

@@ -71,6 +71,8 @@ cdef extern from "table.h" nogil:
         void (*rows_prepare)(void*, const layer_arrays*, int) noexcept nogil
         size_t (*rows_scratch)(const void*) noexcept nogil
         void (*rows_predict)(const void*, void*, matrix, Py_ssize_t, matrix) noexcept nogil
+        size_t (*few_scratch)(const layer_arrays*, int) noexcept nogil
+        void (*few_predict)(const layer_arrays*, int, void*, matrix, Py_ssize_t, matrix) noexcept nogil
         size_t (*dense_backward_size)(Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
         void (*dense_backward)(void*, const layer_arrays*, matrix, matrix, Py_ssize_t,
                                matrix, matrix, void*) noexcept nogil

@@ -57,8 +57,10 @@ cdef void* contiguous(cnp.ndarray a, const kernel_table* table, Py_ssize_t count
 cdef class Arena:
     """Zeroed memory that lives as long as this object."""
     cdef memory m
+    cdef size_t bytes
 
     def __cinit__(self, size_t bytes):
+        self.bytes = bytes
         if not memory_take(&self.m, bytes):
             raise MemoryError(f"fastnet needs {bytes:,} bytes for its buffers, and they are not to be had")
 

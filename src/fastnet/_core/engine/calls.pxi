@@ -76,6 +76,27 @@ cdef int keep_arena(KeptArena kept) except -1:
     return 0
 
 
+cdef Arena spare_few = None     # scratch that no call is using
+
+
+cdef int predict_few(Layers layers, matrix X, Py_ssize_t n, matrix out) except -1:
+    # on one thread, which has read the weights once by then
+    global spare_few
+    cdef size_t bytes = layers.table.few_scratch(layers.arrays, layers.count)
+    cdef Arena scratch = spare_few
+    cdef fp_mode mode
+    spare_few = None
+    if scratch is None or scratch.bytes < bytes:
+        scratch = Arena(bytes)
+    with nogil:
+        mode = fp_enter()
+        layers.table.few_predict(layers.arrays, layers.count, scratch.m.start, X, n, out)
+        fp_leave(mode)
+    if bytes <= KEPT_BYTES:
+        spare_few = scratch
+    return 0
+
+
 def forward(list W, list b, list activations, cnp.ndarray X, int n_threads=1, cnp.ndarray out=None,
             standardize=None):
     """A (n_out, n) of the last layer for X (n_in, n), any strides; into `out`, any strides, if that is given.
@@ -95,6 +116,9 @@ def forward(list W, list b, list activations, cnp.ndarray X, int n_threads=1, cn
     if not cnp.PyArray_ISWRITEABLE(out):
         raise ValueError("out: expected a writable array")
     if n == 0:
+        return out
+    if n <= MOST_FEW:
+        predict_few(layers, as_matrix(X), n, as_matrix(out))
         return out
     cdef KeptArena kept = arena_for(layers, n, n_threads)
     cdef predict_call call

@@ -65,10 +65,10 @@ cdef void block_gradients(const trainer* t, Py_ssize_t n, const step* update, re
     cdef Py_ssize_t r0, r1, i0, i1
     cdef int k, last = t.n_layers - 1
     cdef bint alone = together.size == 1, fused = update != NULL and t.fused
-    cdef bint few
+    cdef bint narrow
     for k in range(last, -1, -1):
         l = &t.layers[k]
-        few = k == 0 and t.X != NULL
+        narrow = k == 0 and t.X != NULL
         dW = to + (l.dW - t.gradient)
         db = to + (l.db - t.gradient)
         r0 = share(l.n_out, thread, together.size)
@@ -89,8 +89,8 @@ cdef void block_gradients(const trainer* t, Py_ssize_t n, const step* update, re
                 if i1 > i0 and not update.nothing:
                     step_numbers(t, update, l, False, i0, i1 - i0, dW)
                 step_bias(t, update, l, r0, r1, db)
-        elif few:
-            few_gradient(l.dZ, l.n_out, r0, r1, t.X, l.n_in, n, w.sums, dW)
+        elif narrow:
+            narrow_gradient(l.dZ, l.n_out, r0, r1, t.X, l.n_in, n, w.sums, dW)
             if update != NULL:
                 step_rows(t, update, l, r0, r1, dW, db)
         elif r1 > r0:

@@ -154,7 +154,7 @@ cdef void gather_X(const trainer* t, const worker* w, const examples* data, Py_s
                    Py_ssize_t first, Py_ssize_t n, real* AT) noexcept nogil:
     """n examples from `position` of the order on into w.X and, from row `first` of the block on, into AT."""
     cdef Py_ssize_t j, F = t.layers[0].n_in
-    if F <= FEW and rows_are_contiguous(data.X):
+    if F <= NARROW and rows_are_contiguous(data.X):
         gather_numbers(data.X, F, &t.by, data.order, position, n, w.X)
         return
     if rows_are_contiguous(data.X):
@@ -172,7 +172,7 @@ cdef void gather_T(const trainer* t, worker* w, const examples* data, Py_ssize_t
     """The targets and the weights of n examples from `position` of the order on into w.T and w.weights."""
     cdef Py_ssize_t i, outputs = t.layers[t.n_layers - 1].n_out
     cdef const real* weights = <const real*>data.weights
-    if outputs <= FEW and rows_are_contiguous(data.T):
+    if outputs <= NARROW and rows_are_contiguous(data.T):
         gather_numbers(data.T, outputs, &AS_IT_IS, data.order, position, n, w.T)
     elif rows_are_contiguous(data.T):
         gather_rows(data.T, outputs, &AS_IT_IS, data.order, position, n, t.zeros, w.T, NULL, 0, 0)

@@ -1,14 +1,16 @@
-# Prediction of a few examples at once, for serving: all is prepared beforehand, and a lane is a unit.
+# Prediction of a few examples at once: a lane is a unit.
 #
 #     A (n, n_out) = f(b' + A_in (n, n_in) W')
 #
 # The tile is that of product.pxi with examples as rows of P, and W' as Q. Each sum is the same chain over
-# the inputs that starts from the bias, so the bits are those of any batch.
+# the inputs that starts from the bias, so the bits are those of any batch. For serving, W' is prepared
+# beforehand; weights that may change between two calls are transposed on the way, a panel at a time, which
+# stays in L1: that reads them once, where panels for blocks of examples would be written and read again.
 
 cdef struct row_layer:
     Py_ssize_t n_in, n_out
     int activation
-    real* W                     # (n_in, n_out), W transposed
+    real* W                     # (n_in, n_out), W transposed, in panels of whole vectors of rows
     real* b                     # (n_out)
 
 
@@ -40,7 +42,7 @@ cdef size_t lay_out_rows(char* base, const layer_arrays* arrays, int n_layers) n
         l.n_in = arrays[k].n_in
         l.n_out = arrays[k].n_out
         l.activation = arrays[k].activation
-        l.W = take(base, &used, l.n_in*round_up(l.n_out, PW))
+        l.W = take(base, &used, round_up(l.n_in, VW)*round_up(l.n_out, PW))
         l.b = take(base, &used, round_up(l.n_out, PW))
         t.widest = larger(t.widest, round_up(l.n_out, PW))
     return used
@@ -52,24 +54,35 @@ cdef size_t rows_size(const layer_arrays* arrays, int n_layers) noexcept nogil:
 
 cdef void rows_prepare(void* arena, const layer_arrays* arrays, int n_layers) noexcept nogil:
     cdef row_network* t = <row_network*>arena
-    cdef matrix turned
+    cdef Py_ssize_t j
     cdef int k
     lay_out_rows(<char*>arena, arrays, n_layers)
     load_standard(&t.by, arrays, round_up(arrays[0].n_in, PW))
     for k in range(n_layers):
-        turned.start = arrays[k].W.start
-        turned.row_step = arrays[k].W.column_step
-        turned.column_step = arrays[k].W.row_step
-        pack_weights(turned, arrays[k].n_in, arrays[k].n_out, t.layers[k].W)
+        for j in range(ceil_div(arrays[k].n_out, PW)):
+            turn_weights(&arrays[k], j, t.layers[k].W + j*round_up(arrays[k].n_in, VW)*PW)
         memcpy(t.layers[k].b, arrays[k].b, arrays[k].n_out*sizeof(real))
+
+
+cdef void turn_weights(const layer_arrays* l, Py_ssize_t panel, real* Q) noexcept nogil:
+    """A panel of W' (n_in, n_out): the units are taken as examples, whose features are their weights."""
+    cdef matrix turned
+    cdef Py_ssize_t first = panel*PW, units = smaller(PW, l.n_out - panel*PW)
+    turned.start = l.W.start
+    turned.row_step = l.W.column_step
+    turned.column_step = l.W.row_step
+    if rows_are_contiguous(turned):                # a vector past the last unit repeats it: nobody reads that
+        gather_rows(turned, l.n_in, &AS_IT_IS, NULL, first, units,
+                    <const real*>(l.W.start + first*l.W.row_step), Q, NULL, 0, 0)
+    else:
+        gather_elements(turned, l.n_in, &AS_IT_IS, NULL, first, units, Q, round_up(l.n_in, VW))
 
 
 cdef size_t rows_scratch(const void* arena) noexcept nogil:
     return 2*MOST_FEW*(<const row_network*>arena).widest*sizeof(real)
 
 
-cdef inline void gather_few(const row_network* t, matrix X, Py_ssize_t n, Py_ssize_t F,
-                            real* A) noexcept nogil:
+cdef inline void gather_few(const standard* by, matrix X, Py_ssize_t n, Py_ssize_t F, real* A) noexcept nogil:
     """n examples as the rows of a panel matrix, standardised."""
     cdef Py_ssize_t i, f, p, m
     cdef const char* x
@@ -84,9 +97,9 @@ cdef inline void gather_few(const row_network* t, matrix X, Py_ssize_t n, Py_ssi
             else:
                 for f in range(m):
                     a[f] = element(x + f*X.row_step)
-            if t.by.mean != NULL:
+            if by.mean != NULL:
                 for f in range(m):
-                    a[f] = (a[f] - t.by.mean[p*PW + f])/t.by.scale[p*PW + f]
+                    a[f] = (a[f] - by.mean[p*PW + f])/by.scale[p*PW + f]
 
 
 cdef void softmax_rows(real* Z, Py_ssize_t n, Py_ssize_t units) noexcept nogil:
@@ -115,35 +128,130 @@ cdef void softmax_rows(real* Z, Py_ssize_t n, Py_ssize_t units) noexcept nogil:
                 v_store(z + v*VW, v_mul(v_load(z + v*VW), v_set(total)))
 
 
+cdef inline void row_panel(Py_ssize_t panel, Py_ssize_t n_in, Py_ssize_t n_out, int activation, const real* A,
+                           Py_ssize_t n, const real* Q, const real* b, real* Z) noexcept nogil:
+    """A panel of units for n examples: Z = A W' + b, and the activation unless it is softmax."""
+    cdef int V = vectors_in_panel(n_out, panel)
+    cdef span s
+    s.P_panel = n*PW
+    s.Q = Q
+    s.Q_row = PW
+    s.K = n_in
+    s.end = END_STORE
+    s.init_row = 0
+    s.init_vector = VW
+    cross_panel(0, V, &s, A, n, Z + panel*n*PW, b, Z, NULL)
+    if activation != ACTIVATION_softmax:
+        activate_panel(activation, Z + panel*n*PW, NULL, n, V)
+
+
+cdef void scatter_few(const real* A, Py_ssize_t n, Py_ssize_t units, matrix out) noexcept nogil:
+    cdef Py_ssize_t i, c
+    for i in range(n):
+        for c in range(units):
+            memcpy(out.start + c*out.row_step + i*out.column_step, A + (c//PW*n + i)*PW + c%PW, sizeof(real))
+
+
 cdef void rows_predict(const void* arena, void* scratch, matrix X, Py_ssize_t n, matrix out) noexcept nogil:
     """A of the last layer for n <= MOST_FEW examples."""
     cdef const row_network* t = <const row_network*>arena
     cdef const row_layer* l = &t.layers[0]
     cdef real* A = <real*>scratch
     cdef real* Z = A + MOST_FEW*t.widest
-    cdef char* to
-    cdef span s
-    cdef Py_ssize_t i, j, c
-    cdef int k, V
-    gather_few(t, X, n, l.n_in, A)
-    s.P_panel = n*PW
-    s.Q_row = PW
-    s.end = END_STORE
-    s.init_row = 0
-    s.init_vector = VW
+    cdef Py_ssize_t j
+    cdef int k
+    gather_few(&t.by, X, n, l.n_in, A)
     for k in range(t.n_layers):
         l = &t.layers[k]
-        s.K = l.n_in
         for j in range(ceil_div(l.n_out, PW)):
-            V = vectors_in_panel(l.n_out, j)
-            s.Q = l.W + j*l.n_in*PW
-            cross_panel(0, V, &s, A, n, Z + j*n*PW, l.b + j*PW, Z, NULL)
-            if l.activation != ACTIVATION_softmax:
-                activate_panel(l.activation, Z + j*n*PW, NULL, n, V)
+            row_panel(j, l.n_in, l.n_out, l.activation, A, n, l.W + j*round_up(l.n_in, VW)*PW, l.b + j*PW, Z)
         if l.activation == ACTIVATION_softmax:
             softmax_rows(Z, n, l.n_out)
         A, Z = Z, A
-    for i in range(n):
-        for c in range(l.n_out):
-            to = out.start + c*out.row_step + i*out.column_step
-            memcpy(to, A + (c//PW*n + i)*PW + c%PW, sizeof(real))
+    scatter_few(A, n, l.n_out, out)
+
+
+cdef void one_panel(const layer_arrays* l, Py_ssize_t first, const real* a, const real* b,
+                    real* z) noexcept nogil:
+    """PW numbers of z = W a + b from unit `first` on, for one example, where rows of W are contiguous.
+
+    Squares of VW x VW weights are transposed in registers and multiplied there: nothing is stored between. A
+    chain of fma waits for itself, so there are as many at once as a panel has vectors. Units past the last
+    repeat it: nobody reads them.
+    """
+    cdef const real* rows[PW]
+    cdef lanes[PV] c
+    cdef lanes[VW] t
+    cdef Py_ssize_t k = 0, K = l.n_in
+    cdef int v, i
+    for i in range(PW):
+        rows[i] = <const real*>(l.W.start + smaller(first + i, l.n_out - 1)*l.W.row_step)
+    for v in range(PV):
+        c[v] = v_load(b + v*VW)
+    while k + VW <= K:
+        for v in range(PV):
+            for i in range(VW):
+                t[i] = v_load(rows[v*VW + i] + k)
+            v_transpose(t)
+            for i in range(VW):
+                c[v] = v_fma(v_set(a[k + i]), t[i], c[v])
+        k += VW
+    if k < K:
+        for v in range(PV):
+            for i in range(VW):
+                t[i] = v_load_first(rows[v*VW + i] + k, <int>(K - k))
+            v_transpose(t)
+            for i in range(VW):
+                if k + i < K:
+                    c[v] = v_fma(v_set(a[k + i]), t[i], c[v])
+    for v in range(PV):
+        v_store(z + v*VW, c[v])
+
+
+cdef inline bint weights_are_contiguous(const layer_arrays* l) noexcept nogil:
+    return (l.W.column_step == sizeof(real) and l.W.row_step % <Py_ssize_t>sizeof(real) == 0
+            and <size_t>l.W.start % sizeof(real) == 0)
+
+
+cdef inline Py_ssize_t widest_row(const layer_arrays* arrays, int n_layers) noexcept nogil:
+    """Units or inputs, in whole panels."""
+    cdef Py_ssize_t widest = round_up(arrays[0].n_in, PW)
+    cdef int k
+    for k in range(n_layers):
+        widest = larger(widest, round_up(arrays[k].n_out, PW))
+    return widest
+
+
+cdef size_t few_scratch(const layer_arrays* arrays, int n_layers) noexcept nogil:
+    return ((2*MOST_FEW + PW)*widest_row(arrays, n_layers) + PW)*sizeof(real)
+
+
+cdef void few_predict(const layer_arrays* arrays, int n_layers, void* scratch, matrix X, Py_ssize_t n,
+                      matrix out) noexcept nogil:
+    """The same from the weights where they lie."""
+    cdef Py_ssize_t widest = widest_row(arrays, n_layers), j
+    cdef real* A = <real*>scratch
+    cdef real* Z = A + MOST_FEW*widest
+    cdef real* Q = Z + MOST_FEW*widest
+    cdef real* b = Q + PW*widest
+    cdef const layer_arrays* l = arrays
+    cdef standard by
+    cdef int k
+    by.mean = <const real*>arrays.mean
+    by.scale = <const real*>arrays.scale
+    gather_few(&by, X, n, arrays.n_in, A)
+    for k in range(n_layers):
+        l = &arrays[k]
+        for j in range(ceil_div(l.n_out, PW)):
+            memcpy(b, <const real*>l.b + j*PW, smaller(PW, l.n_out - j*PW)*sizeof(real))
+            if n == 1 and weights_are_contiguous(l):
+                one_panel(l, j*PW, A, b, Z + j*PW)
+                if l.activation != ACTIVATION_softmax:
+                    activate_panel(l.activation, Z + j*PW, NULL, 1, vectors_in_panel(l.n_out, j))
+                continue
+            turn_weights(l, j, Q)
+            row_panel(j, l.n_in, l.n_out, l.activation, A, n, Q, b, Z)
+        if l.activation == ACTIVATION_softmax:
+            softmax_rows(Z, n, l.n_out)
+        A, Z = Z, A
+    scatter_few(A, n, l.n_out, out)

@@ -90,6 +90,10 @@ typedef struct {
     void (*rows_prepare)(void *arena, const layer_arrays *layers, int n_layers);
     size_t (*rows_scratch)(const void *arena);
     void (*rows_predict)(const void *arena, void *scratch, matrix X, ptrdiff_t n, matrix out);
+    /* and without preparation, from the weights where they lie */
+    size_t (*few_scratch)(const layer_arrays *layers, int n_layers);
+    void (*few_predict)(const layer_arrays *layers, int n_layers, void *scratch, matrix X, ptrdiff_t n,
+                        matrix out);
 
     /* One layer backwards: dA = W' dZ, dW = dZ A', db = sum of dZ over the examples */
     size_t (*dense_backward_size)(ptrdiff_t n_in, ptrdiff_t n_out, ptrdiff_t n);

@@ -46,7 +46,7 @@ cdef struct trainer:
     double[2] powers            # beta_1 and beta_2 to the power of steps
     Py_ssize_t block            # examples whose sums are one chain: the batch, at most BLOCK
     Py_ssize_t strip            # examples that go through all layers together
-    real* X                     # (features, block) if these are few, see few.pxi; else NULL
+    real* X                     # (features, block) if these are few, see narrow.pxi; else NULL
     Py_ssize_t X_height         # rows of X: features, rounded up to whole vectors unless few
     Py_ssize_t T_height         # rows of T, likewise
     standard by
@@ -79,7 +79,7 @@ cdef inline Py_ssize_t tree_levels(Py_ssize_t blocks) noexcept nogil:
 
 cdef inline Py_ssize_t height_of(Py_ssize_t numbers) noexcept nogil:
     """Rows of panels that examples of so many numbers are gathered into."""
-    return numbers if numbers <= FEW else round_up(numbers, VW)
+    return numbers if numbers <= NARROW else round_up(numbers, VW)
 
 
 cdef inline int states_of(const method* how) noexcept nogil:
@@ -145,7 +145,7 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
     for i in range(threads):
         w = &t.workers[i] if base != NULL else &counted_worker
         w.X = NULL
-        if not training or t.X_height > FEW:
+        if not training or t.X_height > NARROW:
             w.X = take(base, &used, t.X_height*round_up(t.strip, PW))
         w.packed = NULL
         if wide:
@@ -153,7 +153,7 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
         if training:
             w.T = take(base, &used, t.T_height*round_up(t.strip, PW))
             w.weights = take(base, &used, round_up(t.strip, PW))
-            w.sums = take(base, &used, larger(t.sums_size, 16*FEW*VW))
+            w.sums = take(base, &used, larger(t.sums_size, 16*NARROW*VW))
             w.leaf_dW = take(base, &used, t.sums_size)
             w.leaf_db = take(base, &used, t.sums_size)
             w.folded = take(base, &used, round_up(widest, VW))
@@ -161,7 +161,7 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
     # else of a strip for each thread
     examples = t.AT_panel_rows if training else threads*round_up(t.strip, PW)
     t.X = NULL
-    if training and t.X_height <= FEW:
+    if training and t.X_height <= NARROW:
         t.X = take(base, &used, t.X_height*examples)
     for k in range(n_layers):
         l = &t.layers[k] if base != NULL else &counted_layer

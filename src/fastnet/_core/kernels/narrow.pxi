@@ -8,7 +8,7 @@
 # 2-3-1 on 200 examples: 2.5 -> 1.9 us. With 8 features in vectors of 8 nothing would be gained.
 
 cdef enum:
-    FEW = 4                     # numbers, in every build: the bits of the gradient depend on it
+    NARROW = 4                  # numbers, in every build: the bits of the gradient depend on it
 
 
 cdef inline void gather_literal(const int F, matrix X, const standard* by, const Py_ssize_t* order,
@@ -38,7 +38,7 @@ cdef inline void gather_literal(const int F, matrix X, const standard* by, const
 
 cdef void gather_numbers(matrix X, Py_ssize_t F, const standard* by, const Py_ssize_t* order, Py_ssize_t first,
                      Py_ssize_t n, real* A) noexcept nogil:
-    """n examples of F <= FEW contiguous numbers into panels of F rows. Lanes past n become zero."""
+    """n examples of F <= NARROW contiguous numbers into panels of F rows. Lanes past n become zero."""
     if F == 1:
         gather_literal(1, X, by, order, first, n, A)
     elif F == 2:
@@ -52,7 +52,7 @@ cdef void gather_numbers(matrix X, Py_ssize_t F, const standard* by, const Py_ss
 cdef inline void unit_sums(const int F, const real* dZ, Py_ssize_t rows, const real* X, Py_ssize_t n,
                            real* sums) noexcept nogil:
     """sums[f] = the 16 lanes of sum_n dZ_n x_fn, for one unit of dZ (rows, n) and X (F, n). F is a literal."""
-    cdef lanes[FEW][LV] s
+    cdef lanes[NARROW][LV] s
     cdef lanes d
     cdef Py_ssize_t j, full = n//PW, at
     cdef int f, v
@@ -77,8 +77,8 @@ cdef inline void unit_sums(const int F, const real* dZ, Py_ssize_t rows, const r
 
 cdef inline void gradient_literal(const int F, const real* dZ, Py_ssize_t rows, Py_ssize_t r0, Py_ssize_t r1,
                                   const real* X, Py_ssize_t n, real* sums, real* dW) noexcept nogil:
-    """See few_gradient. F is a literal."""
-    cdef real[FEW*VW] folded
+    """See narrow_gradient. F is a literal."""
+    cdef real[NARROW*VW] folded
     cdef Py_ssize_t r = r0, i, m
     cdef int f
     while r < r1:
@@ -92,11 +92,11 @@ cdef inline void gradient_literal(const int F, const real* dZ, Py_ssize_t rows, 
         r += m
 
 
-cdef void few_gradient(const real* dZ, Py_ssize_t rows, Py_ssize_t r0, Py_ssize_t r1, const real* X,
+cdef void narrow_gradient(const real* dZ, Py_ssize_t rows, Py_ssize_t r0, Py_ssize_t r1, const real* X,
                        Py_ssize_t F, Py_ssize_t n, real* sums, real* dW) noexcept nogil:
-    """Rows [r0, r1) of dW = dZ X', dZ (rows, n), X (F, n) with F <= FEW.
+    """Rows [r0, r1) of dW = dZ X', dZ (rows, n), X (F, n) with F <= NARROW.
 
-    sums: SCRATCH of 16 FEW VW numbers.
+    sums: SCRATCH of 16 NARROW VW numbers.
     """
     if F == 1:
         gradient_literal(1, dZ, rows, r0, r1, X, n, sums, dW)
