@@ -56,12 +56,17 @@ class Machine:
     @property
     def block_k(self) -> int:
         """The most rows of Q in a block."""
-        return 1024 if self.L2 >= 3 << 19 else 512
+        return 1024 if self.L2 >= 3 << 19 else 128
 
     @property
     def block_rows(self) -> int:
         """The most rows of P in a block."""
-        return 256 if self.L2 >= 3 << 19 else 128
+        return 256 if self.L2 >= 3 << 19 else 512
+
+    @property
+    def packed_bytes(self) -> int:
+        """A P of more than that is copied block by block, and a network of more goes through as a whole."""
+        return self.block_bytes if self.L2 >= 3 << 19 else 1 << 22
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,6 @@ class _Product:
     M: int
     N: int
     K: int
-    whole: bool  # whether K is never cut: its end is a step of gradient descent
     strip: int  # how many columns are worked on before the next product
 
     @property
@@ -80,14 +84,14 @@ class _Product:
 
 
 def _products(workload: Workload, machine: Machine) -> Iterator[_Product]:
-    batch, plain = workload.batch, workload.optimizer == "sgd"
+    batch = workload.batch
     item = np.dtype(workload.dtype).itemsize
-    strip = min(batch, _LEAF) if workload.weights * item <= machine.block_bytes else batch
+    strip = min(batch, _LEAF) if workload.weights * item <= machine.packed_bytes else batch
     for k, (n_in, n_out) in enumerate(pairwise(workload.sizes)):
-        yield _Product(n_out, batch, n_in, False, strip)
+        yield _Product(n_out, batch, n_in, strip)
         if k > 0:
-            yield _Product(n_in, batch, n_out, False, strip)
-        yield _Product(n_out, n_in, batch, plain, n_in)
+            yield _Product(n_in, batch, n_out, strip)
+        yield _Product(n_out, n_in, batch, n_in)
 
 
 def counted(workload: Workload, machine: Machine) -> dict[str, int]:
@@ -103,9 +107,9 @@ def counted(workload: Workload, machine: Machine) -> dict[str, int]:
     home = next(level for level, size in sizes.items() if (working + data) * item <= size)
     for p in products:
         R, W = min(rows, p.M), min(max(16, 4 * vector // item), p.N)
-        k = p.K if p.whole else min(p.K, machine.block_k)
+        k = min(p.K, machine.block_k)
         blocks = ceil(p.K / k)
-        packed = p.M * p.K * item > machine.block_bytes
+        packed = p.M * p.K * item > machine.packed_bytes
         height = min(p.M, machine.block_rows, machine.block_bytes // (k * item)) if packed else p.M
         C = p.M * p.N * (2 * blocks - 1)  # written after each block of k, read before each but the first
         numbers["L1"] += p.M * p.N * p.K * (1 / W + 1 / R) + C

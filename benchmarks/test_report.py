@@ -91,10 +91,13 @@ def test_counts_by_hand() -> None:
 
 def test_a_panel_that_L1_cannot_hold_is_read_again_for_each_tile() -> None:
     workload = Workload("deep", (512, 96), batch=32, steps=1)
-    numbers = roofline.counted(workload, ZEN3)["L2"] / 4
-    forward = 96 * 512 + 512 * 32 * (96 // 3) + 96 * 32
     gradient = 96 * 32 + 32 * 512 + 96 * 512  # its panel, 32 x 32, stays
-    assert numbers == forward + gradient + 32 * (512 + 96)
+    data = 32 * (512 + 96)
+    with_2_MB = roofline.Machine("v3", L1=2**15, L2=2**21, L3=2**25)  # k is cut by 1024, that is not at all
+    forward = 96 * 512 + 512 * 32 * (96 // 3) + 96 * 32
+    assert roofline.counted(workload, with_2_MB)["L2"] / 4 == forward + gradient + data
+    forward = 96 * 512 + 512 * 32 + 96 * 32 * 7  # k is cut by 128: 4 blocks, C is read back for three
+    assert roofline.counted(workload, ZEN3)["L2"] / 4 == forward + gradient + data
 
 
 def test_every_level_counts_more_than_the_next() -> None:

@@ -217,7 +217,8 @@ cdef inline void start_chain(const product* x, span* s, Py_ssize_t k, Py_ssize_t
         s.init_vector = 0
 
 
-cdef inline const real* chain_init(const product* x, Py_ssize_t k, Py_ssize_t r, Py_ssize_t at) noexcept nogil:
+cdef inline const real* chain_init(const product* x, Py_ssize_t k, Py_ssize_t r,
+                                   Py_ssize_t at) noexcept nogil:
     """What the sums of C[r, ...], which lies at number `at`, start from."""
     if k > 0:
         return x.partial + at
