@@ -95,7 +95,7 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
                     const method* how, const trainer* shared) noexcept nogil:
     """Bytes of the arena, and with base, the arena: a trainer, its layers, its buffers.
 
-    About, in numbers, with n_k units in layer k, B = min(batch, 1024) and S = B or 64 (narrow networks):
+    About, in numbers, with n_k units in layer k, B = min(batch, 1024) and S = B, or 64 (few weights):
     sum n_k n_k-1 (1 + levels + states) for weights, gradients and what the optimiser keeps, 2 B sum n_k for
     activations and their transposes (3 B where slopes are kept), and for each thread S (n_0 + n_last) for
     examples, 48 max n_k for sums and, in wide networks, 1 MB for packed blocks; with more than one, B/2 max
@@ -131,9 +131,12 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
     # Weights that fit L2 are read again for each 64 examples, which then stay in L1 and L2 from the first
     # layer to the last and back; larger ones are read once for the whole block.
     t.strip = LEAF if weights <= packed_from else BLOCK
-    t.strip = smaller(round_up(t.block, PW), t.strip)
     t.X_height = height_of(arrays[0].n_in)
     t.T_height = height_of(outputs)
+    g = (t.X_height + t.T_height + units)*sizeof(real)
+    while t.strip < BLOCK and 2*t.strip*g <= 1 << 14:          # tiny networks: half of L1 holds more
+        t.strip *= 2
+    t.strip = smaller(round_up(t.block, PW), t.strip)
     t.AT_panel_rows = round_up(t.block, PW)
     t.zeros = take(base, &used, larger(t.X_height, t.T_height))
     if arrays[0].mean != NULL and shared == NULL:
