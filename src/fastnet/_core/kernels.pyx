@@ -23,6 +23,7 @@ include "kernels/product.pxi"
 include "kernels/losses.pxi"
 include "kernels/random.pxi"
 include "kernels/trainer.pxi"
+include "kernels/sparse.pxi"
 include "kernels/passes.pxi"
 include "kernels/optimizers.pxi"
 include "kernels/epoch.pxi"
@@ -45,6 +46,7 @@ kernels.write = write_arrays
 kernels.steps = get_steps
 kernels.set_steps = set_steps
 kernels.weights_finite = weights_finite
+kernels.was_sparse = was_sparse
 kernels.predict_size = predict_size
 kernels.predict_prepare = predict_prepare
 kernels.predict = predict

@@ -64,6 +64,7 @@ cdef extern from "table.h" nogil:
         int64_t (*steps)(const void*) noexcept nogil
         void (*set_steps)(void*, int64_t) noexcept nogil
         int (*weights_finite)(const void*) noexcept nogil
+        int (*was_sparse)(const void*) noexcept nogil
         size_t (*predict_size)(const layer_arrays*, int, Py_ssize_t, int, const void*) noexcept nogil
         void (*predict_prepare)(void*, const layer_arrays*, int, Py_ssize_t, int, const void*) noexcept nogil
         void (*predict)(const void*, matrix, Py_ssize_t, matrix, const team*, int) noexcept nogil

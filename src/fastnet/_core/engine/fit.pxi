@@ -336,6 +336,11 @@ cdef class Trainer:
             raise ValueError(f"step: expected at least 0, got {value}")
         self.table.set_steps(self.arena.m.start, value)
 
+    @property
+    def sparse(self):
+        """Whether the last epoch left out the zeros of X, as it does where they are many; no bit shows it."""
+        return bool(self.table.was_sparse(self.arena.m.start))
+
     def finite(self):
         """Whether every weight is finite."""
         return bool(self.table.weights_finite(self.arena.m.start))

@@ -50,8 +50,8 @@ cdef void output_gradients(const trainer* t, real* sums, Py_ssize_t n, bint alon
     fold_rows(sums + r0*16, r1 - r0, out)
 
 
-cdef void block_gradients(const trainer* t, Py_ssize_t n, const step* update, real* to, const team* together,
-                          int thread) noexcept nogil:
+cdef void block_gradients(const trainer* t, Py_ssize_t n, const step* update, real* to, bint sparse,
+                          const team* together, int thread) noexcept nogil:
     """This thread's rows of dW and db of every layer, from the block's dZ and A'.
 
     Into the gradient at `to`; unless `update` is NULL, each layer then takes its step at once, and with plain
@@ -66,6 +66,7 @@ cdef void block_gradients(const trainer* t, Py_ssize_t n, const step* update, re
     cdef int k, last = t.n_layers - 1
     cdef bint alone = together.size == 1, fused = update != NULL and t.fused
     cdef bint narrow
+    cdef Py_ssize_t p, p0, p1
     for k in range(last, -1, -1):
         l = &t.layers[k]
         narrow = k == 0 and t.X != NULL
@@ -88,6 +89,15 @@ cdef void block_gradients(const trainer* t, Py_ssize_t n, const step* update, re
             if update != NULL:
                 if i1 > i0 and not update.nothing:
                     step_numbers(t, update, l, False, i0, i1 - i0, dW)
+                step_bias(t, update, l, r0, r1, db)
+        elif k == 0 and sparse:
+            p0 = share(t.sparse.pieces, thread, together.size)
+            p1 = share(t.sparse.pieces, thread + 1, together.size)
+            for p in range(p0, p1):
+                sparse_gradient(t, w, p, n, dW)
+            if update != NULL:
+                step_weights(t, update, l, p0*(PIECE//PW), smaller(p1*(PIECE//PW), ceil_div(l.n_in, PW)),
+                             0, l.n_out, dW)
                 step_bias(t, update, l, r0, r1, db)
         elif narrow:
             narrow_gradient(l.dZ, l.n_out, r0, r1, t.X, l.n_in, n, w.sums, dW)
@@ -154,7 +164,7 @@ cdef inline void merge_rest(const trainer* t, Py_ssize_t top, team* together, in
 
 
 cdef Py_ssize_t batch_gradient(const trainer* t, const examples* data, Py_ssize_t position, Py_ssize_t n,
-                               int purpose, uint64_t step_number, real* costs, team* together,
+                               int purpose, uint64_t step_number, bint sparse, real* costs, team* together,
                                int thread) noexcept nogil:
     """The summed gradient of n examples at t.gradient, by blocks and their tree.
 
@@ -163,11 +173,11 @@ cdef Py_ssize_t batch_gradient(const trainer* t, const examples* data, Py_ssize_
     cdef Py_ssize_t blocks = 0, first = 0, m, top = 0
     while first < n:
         m = smaller(t.block, n - first)
-        block_passes(t, data, position + first, m, purpose, first, step_number, together, thread)
+        block_passes(t, data, position + first, m, purpose, first, step_number, sparse, together, thread)
         team_wait(together)
         if thread == 0:
             block_cost(t, m, costs + blocks)
-        block_gradients(t, m, NULL, t.gradient + top*t.gradient_size, together, thread)
+        block_gradients(t, m, NULL, t.gradient + top*t.gradient_size, sparse, together, thread)
         team_wait(together)
         blocks += 1
         top = merge_twins(t, top + 1, blocks, together, thread)
@@ -200,8 +210,9 @@ cdef void train(void* arena, const examples* data, Py_ssize_t batch, Py_ssize_t 
     cdef step s
     cdef double power_1 = t.powers[0], power_2 = t.powers[1]
     cdef long long steps = t.steps
-    cdef Py_ssize_t n, done = 0
+    cdef Py_ssize_t n, panels, done = 0
     cdef real weight
+    cdef bint sparse = first < last and mostly_zeros(t, data, first, last)
     while first < last:
         n = smaller(batch, last - first)
         weight = batch_weight(data, first, n)
@@ -210,18 +221,23 @@ cdef void train(void* arena, const examples* data, Py_ssize_t batch, Py_ssize_t 
         plan_step(t, rates[done*rates_step], weight, data.weights != NULL, power_1, power_2, &s)
         if t.how.l2 > 0:
             weight_squares(t, together, thread)
+        if sparse:
+            panels = ceil_div(t.layers[0].n_in, PW)
+            turn_first_weights(t, share(panels, thread, together.size),
+                               share(panels, thread + 1, together.size))
+            team_wait(together)
         if n <= t.block:
-            block_passes(t, data, first, n, TRAINING, 0, steps, together, thread)
+            block_passes(t, data, first, n, TRAINING, 0, steps, sparse, together, thread)
             team_wait(together)                    # all dZ and A' are there
             if thread == 0:
                 block_cost(t, n, cost)
             cost += 1
-            block_gradients(t, n, NULL if t.how.clip_norm > 0 else &s, t.gradient, together, thread)
+            block_gradients(t, n, NULL if t.how.clip_norm > 0 else &s, t.gradient, sparse, together, thread)
             if t.how.clip_norm > 0:
                 team_wait(together)
                 take_step(t, &s, together, thread)
         else:
-            cost += batch_gradient(t, data, first, n, TRAINING, steps, cost, together, thread)
+            cost += batch_gradient(t, data, first, n, TRAINING, steps, sparse, cost, together, thread)
             take_step(t, &s, together, thread)
         if thread == 0:
             (<real*>told.batch_weights)[done] = weight
@@ -233,6 +249,7 @@ cdef void train(void* arena, const examples* data, Py_ssize_t batch, Py_ssize_t 
         first += n
     if thread == 0:                                # the others have read them: they have waited since
         t.powers[0], t.powers[1], t.steps = power_1, power_2, steps
+        t.was_sparse = sparse
 
 
 cdef void gradients(void* arena, const examples* data, Py_ssize_t n, const layer_arrays* out,
@@ -240,7 +257,7 @@ cdef void gradients(void* arena, const examples* data, Py_ssize_t n, const layer
     """The summed gradients of n examples, to the user's arrays."""
     cdef const trainer* t = <const trainer*>arena
     cdef int k
-    batch_gradient(t, data, 0, n, GRADIENT, 0, <real*>told.block_costs, together, thread)
+    batch_gradient(t, data, 0, n, GRADIENT, 0, False, <real*>told.block_costs, together, thread)
     if thread > 0:
         return
     for k in range(t.n_layers):
@@ -256,7 +273,7 @@ cdef void costs(void* arena, const examples* data, Py_ssize_t n, const report* t
     cdef Py_ssize_t first = 0, m
     while first < n:
         m = smaller(t.block, n - first)
-        block_passes(t, data, first, m, COSTING, 0, 0, together, thread)
+        block_passes(t, data, first, m, COSTING, 0, 0, False, together, thread)
         team_wait(together)
         if thread == 0:
             block_cost(t, m, cost)

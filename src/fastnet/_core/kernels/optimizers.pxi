@@ -118,19 +118,25 @@ cdef void step_numbers(const trainer* t, const step* s, const layer* l, bint bia
         step_all(OPTIMIZER_sgd, t, s, bias, n, W, gradient, first, second)
 
 
-cdef void step_rows(const trainer* t, const step* s, layer* l, Py_ssize_t r0, Py_ssize_t r1,
-                    const real* dW, const real* db) noexcept nogil:
-    """Rows [r0, r1) of a layer: W and b."""
-    cdef Py_ssize_t p, r, width, panels = ceil_div(l.n_in, PW)
+cdef void step_weights(const trainer* t, const step* s, layer* l, Py_ssize_t p0, Py_ssize_t p1,
+                       Py_ssize_t r0, Py_ssize_t r1, const real* dW) noexcept nogil:
+    """Rows [r0, r1) of W in the panels [p0, p1)."""
+    cdef Py_ssize_t p, r, width
     if s.nothing or r1 <= r0:
         return
-    for p in range(panels):
+    for p in range(p0, p1):
         width = row_width(l.n_in, p)
         if width == PW:
             step_numbers(t, s, l, False, (p*l.n_out + r0)*PW, (r1 - r0)*PW, dW)
         else:
             for r in range(r0, r1):
                 step_numbers(t, s, l, False, (p*l.n_out + r)*PW, width, dW)
+
+
+cdef inline void step_rows(const trainer* t, const step* s, layer* l, Py_ssize_t r0, Py_ssize_t r1,
+                           const real* dW, const real* db) noexcept nogil:
+    """Rows [r0, r1) of a layer: W and b."""
+    step_weights(t, s, l, 0, ceil_div(l.n_in, PW), r0, r1, dW)
     step_bias(t, s, l, r0, r1, db)
 
 

@@ -15,7 +15,6 @@ cdef void forward_layer(const worker* w, const layer* l, int activation, bint ke
     A_in from panel 0 of the strip.
     """
     cdef product x
-    cdef Py_ssize_t j, panels = ceil_div(n, PW)
     x.P = l.W
     x.Q = A_in
     x.C = l.A + first*l.n_out
@@ -29,10 +28,16 @@ cdef void forward_layer(const worker* w, const layer* l, int activation, bint ke
     x.Q_panel = A_in_height*PW
     x.Q_narrow = False
     x.end = END_STORE
-    product_rows(&x, 0, l.n_out, 0, panels)
-    for j in range(panels):
-        activate_panel(activation, x.C + j*l.n_out*PW, l.S + (first + j*PW)*l.n_out if keep else NULL,
-                       l.n_out, vectors_in_panel(n, j))
+    product_rows(&x, 0, l.n_out, 0, ceil_div(n, PW))
+    activate_layer(l, activation, keep, first, n)
+
+
+cdef void activate_layer(const layer* l, int activation, bint keep, Py_ssize_t first,
+                         Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t j, at
+    for j in range(ceil_div(n, PW)):
+        at = (first + j*PW)*l.n_out
+        activate_panel(activation, l.A + at, l.S + at if keep else NULL, l.n_out, vectors_in_panel(n, j))
 
 
 cdef void drop(const trainer* t, const layer* l, uint64_t key, Py_ssize_t in_batch, Py_ssize_t first,
@@ -65,7 +70,7 @@ cdef void drop(const trainer* t, const layer* l, uint64_t key, Py_ssize_t in_bat
 
 
 cdef void forward(const trainer* t, const worker* w, Py_ssize_t first, Py_ssize_t n, int purpose,
-                  Py_ssize_t in_batch, uint64_t step_number) noexcept nogil:
+                  Py_ssize_t in_batch, uint64_t step_number, bint sparse) noexcept nogil:
     """All layers on the n examples in w.X, which start at `first` of the block and at in_batch of the batch.
 
     Unless predicting, the last layer stops at its logits Z where the loss starts from them; for a backward
@@ -84,7 +89,11 @@ cdef void forward(const trainer* t, const worker* w, Py_ssize_t first, Py_ssize_
         activation = l.activation
         if purpose != PREDICTING and k == t.n_layers - 1 and t.logits:
             activation = ACTIVATION_identity
-        forward_layer(w, l, activation, purpose >= GRADIENT and l.S != NULL, A_in, height, first, n)
+        if k == 0 and sparse:
+            sparse_forward(t, w, l.A + first*l.n_out, first, n)
+            activate_layer(l, activation, purpose >= GRADIENT and l.S != NULL, first, n)
+        else:
+            forward_layer(w, l, activation, purpose >= GRADIENT and l.S != NULL, A_in, height, first, n)
         if purpose == TRAINING and l.dropout > 0:
             drop(t, l, key_of(key_of(t.how.seed, (<uint64_t>1 << 62) + k), step_number), in_batch, first, n)
         A_in = l.A + first*l.n_out
@@ -197,7 +206,7 @@ cdef inline Py_ssize_t share(Py_ssize_t count, int thread, int threads) noexcept
 
 
 cdef void block_passes(const trainer* t, const examples* data, Py_ssize_t position, Py_ssize_t n, int purpose,
-                       Py_ssize_t in_batch, uint64_t step_number, const team* together,
+                       Py_ssize_t in_batch, uint64_t step_number, bint sparse, const team* together,
                        int thread) noexcept nogil:
     """Forward, loss and backward for this thread's leaves of the n examples of a block, strip by strip.
 
@@ -216,14 +225,20 @@ cdef void block_passes(const trainer* t, const examples* data, Py_ssize_t positi
         m = smaller(t.strip, end - first)
         if t.X != NULL:
             w.X = t.X + first*t.X_height
-        gather_X(t, w, data, position + first, first, m, t.layers[0].AT if purpose >= GRADIENT else NULL)
+        if sparse:
+            gather_sparse(&t.sparse, data.X, t.layers[0].n_in, data.order, position + first, m, first)
+        else:
+            gather_X(t, w, data, position + first, first, m,
+                     t.layers[0].AT if purpose >= GRADIENT else NULL)
         gather_T(t, w, data, position + first, m)
-        forward(t, w, first, m, purpose, in_batch + first, step_number)
+        forward(t, w, first, m, purpose, in_batch + first, step_number, sparse)
         loss_and_output(t, w, first, m, purpose >= GRADIENT, alone)
         k = t.n_layers - (2 if t.one_unit else 1)  # one_unit: dZ of the layer below the last is there already
         while k > 0 and purpose >= GRADIENT:
             backward_layer(w, &t.layers[k], &t.layers[k - 1], first, m)
             k -= 1
+        if sparse:
+            turn_first_dZ(t, first, m)
         first += m
 
 

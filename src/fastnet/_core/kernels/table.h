@@ -76,6 +76,7 @@ typedef struct {
     int64_t (*steps)(const void *arena);
     void (*set_steps)(void *arena, int64_t steps);
     int (*weights_finite)(const void *arena);
+    int (*was_sparse)(const void *arena);   /* whether the last `train` left out zeros of X: see sparse.pxi */
 
     /* Prediction: A of the last layer, (n_out, n), for n examples. With `shared`, another arena of the same
      * network, the weights are read there, and the new one holds buffers only. */

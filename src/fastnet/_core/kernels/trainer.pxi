@@ -1,6 +1,22 @@
 # What a fit keeps in memory: weights in panels, the buffers of one block and each thread's own,
 # laid out in one arena.
 
+cdef enum:
+    SPARSE_INPUTS = 64          # a first layer with fewer inputs
+    SPARSE_UNITS = 8            # or fewer units never takes the way of sparse.pxi
+    PIECE = 64                  # features: whole panels in every build
+
+
+cdef struct sparse_input:       # the examples of a block as lists of what is not 0
+    int* feature                # (block, capacity): which features these are, ascending; NULL: no lists
+    real* value                 # (block, capacity), in the place of A'
+    int* start                  # (block, pieces + 1): where in an example's list a piece of features starts
+    real* WT                    # (features, U): W transposed, made for each batch
+    real* dZT                   # (block, U): dZ transposed
+    Py_ssize_t capacity, pieces
+    Py_ssize_t U                # units, in whole vectors
+
+
 cdef struct layer:
     Py_ssize_t n_in, n_out
     int activation
@@ -30,6 +46,7 @@ cdef struct worker:             # what a thread has for itself
     real* leaf_db               # SCRATCH (widest layer, 16)
     real* folded                # SCRATCH (widest layer)
     real* packed                # SCRATCH for blocks of P
+    real* turned                # SCRATCH for a piece of the first layer, see sparse.pxi
 
 
 cdef struct trainer:
@@ -46,6 +63,8 @@ cdef struct trainer:
     double[2] powers            # beta_1 and beta_2 to the power of steps
     Py_ssize_t block            # examples whose sums are one chain: the batch, at most BLOCK
     Py_ssize_t strip            # examples that go through all layers together
+    sparse_input sparse
+    bint was_sparse             # whether the last call trained on lists
     real* X                     # (features, block) if these are few, see narrow.pxi; else NULL
     Py_ssize_t X_height         # rows of X: features, rounded up to whole vectors unless few
     Py_ssize_t T_height         # rows of T, likewise
@@ -91,6 +110,20 @@ cdef inline int states_of(const method* how) noexcept nogil:
     return 2
 
 
+cdef void lay_out_lists(trainer* t, char* base, size_t* used, Py_ssize_t n_in, Py_ssize_t n_out,
+                        real* value) noexcept nogil:
+    cdef sparse_input* s = &t.sparse
+    cdef Py_ssize_t ints = sizeof(real)//sizeof(int)
+    s.capacity = round_up(n_in, VW)
+    s.pieces = ceil_div(n_in, PIECE)
+    s.U = round_up(n_out, VW)
+    s.feature = <int*>take(base, used, ceil_div(t.AT_panel_rows*s.capacity, ints))
+    s.start = <int*>take(base, used, ceil_div(t.AT_panel_rows*(s.pieces + 1), ints))
+    s.WT = take(base, used, round_up(n_in, PW)*s.U)
+    s.dZT = take(base, used, t.AT_panel_rows*s.U)
+    s.value = value
+
+
 cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssize_t batch, int threads,
                     const method* how, const trainer* shared) noexcept nogil:
     """Bytes of the arena, and with base, the arena: a trainer, its layers, its buffers.
@@ -98,7 +131,7 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
     About, in numbers, with n_k units in layer k, B = min(batch, 1024) and S = B, or 64 (few weights):
     sum n_k n_k-1 (1 + levels + states) for weights, gradients and what the optimiser keeps, 2 B sum n_k for
     activations and their transposes (3 B where slopes are kept), and for each thread S (n_0 + n_last) for
-    examples, 48 max n_k for sums and, in wide networks, 1 MB for packed blocks; with more than one, B/2 max
+    examples, 512 VW for a piece of lists, 48 max n_k for sums and, in wide networks, 1 MB for packed blocks; with more than one, B/2 max
     n_k for the sums of leaves. When predicting (how is NULL): S for each thread instead of 2 B, and no
     weights if they are shared with another arena.
     """
@@ -114,6 +147,8 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
     cdef Py_ssize_t outputs = arrays[n_layers - 1].n_out
     cdef int k, i
     cdef bint wide = False
+    cdef bint lists = (training and arrays[0].n_in >= SPARSE_INPUTS and arrays[0].n_out >= SPARSE_UNITS
+                       and arrays[0].mean == NULL)
     if base != NULL:
         t.layers = <layer*>(base + used)
         t.workers = <worker*>(base + used + round_up(n_layers*sizeof(layer), 64))
@@ -160,6 +195,8 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
             w.leaf_dW = take(base, &used, t.sums_size)
             w.leaf_db = take(base, &used, t.sums_size)
             w.folded = take(base, &used, round_up(widest, VW))
+            if lists:
+                w.turned = take(base, &used, PIECE*8*VW)
     # training: activations of the whole block, each thread has its strips of them;
     # else of a strip for each thread
     examples = t.AT_panel_rows if training else threads*round_up(t.strip, PW)
@@ -194,6 +231,10 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
             if (k + 1 < n_layers or not t.one_unit) and (k > 0 or t.X == NULL):
                 l.AT = take(base, &used, examples*round_up(l.n_in, VW))
     if training:
+        t.sparse.feature = NULL
+        if lists:
+            lay_out_lists(t, base, &used, arrays[0].n_in, arrays[0].n_out,
+                          t.layers[0].AT if base != NULL else NULL)
         t.leaf_costs = take(base, &used, ceil_div(t.block, LEAF)*16)
         t.output_sums = take(base, &used, 2*t.sums_size*(ceil_div(t.block, LEAF) if threads > 1 else 1))
         t.squares = take(base, &used, 3*units)
@@ -313,6 +354,10 @@ cdef double repeated(double beta, int64_t steps) noexcept nogil:
             break
         power *= beta
     return power
+
+
+cdef int was_sparse(const void* arena) noexcept nogil:
+    return (<const trainer*>arena).was_sparse
 
 
 cdef int weights_finite(const void* arena) noexcept nogil:

@@ -30,7 +30,7 @@ cdef void predict(const void* arena, matrix X, Py_ssize_t n, matrix out, const t
     while first < end:
         m = smaller(t.strip, end - first)
         gather_X(t, w, &data, first, 0, m, NULL)
-        forward(t, w, thread*strip, m, PREDICTING, 0, 0)
+        forward(t, w, thread*strip, m, PREDICTING, 0, 0, False)
         scatter(last.A + thread*strip*last.n_out, last.n_out, last.n_out, m, out, first)
         first += m
 
@@ -81,7 +81,7 @@ cdef void dense_backward(void* arena, const layer_arrays* arrays, matrix A, matr
             backward_layer(w, l, &below, s, k)
             s += k
         scatter(below.dZ, l.n_in, l.n_in, m, dA, first)
-        block_gradients(t, m, NULL, t.gradient + top*t.gradient_size, &alone, 0)
+        block_gradients(t, m, NULL, t.gradient + top*t.gradient_size, False, &alone, 0)
         blocks += 1
         top = merge_twins(t, top + 1, blocks, &alone, 0)
         first += m
