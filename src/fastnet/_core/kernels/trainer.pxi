@@ -130,10 +130,10 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
 
     About, in numbers, with n_k units in layer k, B = min(batch, 1024) and S = B, or 64 (few weights):
     sum n_k n_k-1 (1 + levels + states) for weights, gradients and what the optimiser keeps, 2 B sum n_k for
-    activations and their transposes (3 B where slopes are kept), and for each thread S (n_0 + n_last) for
-    examples, 512 VW for a piece of lists, 48 max n_k for sums and, in wide networks, 1 MB for packed blocks; with more than one, B/2 max
-    n_k for the sums of leaves. When predicting (how is NULL): S for each thread instead of 2 B, and no
-    weights if they are shared with another arena.
+    activations and their transposes (3 B where slopes are kept), (n_0 + 2 B) n_1 and B n_0 integers for the
+    lists of sparse.pxi, and for each thread S (n_0 + n_last) for examples, 48 max n_k for sums and, in wide
+    networks, 1 MB for packed blocks; with more than one, B/2 max n_k for the sums of leaves. When predicting
+    (how is NULL): S for each thread instead of 2 B, and no weights if they are shared with another arena.
     """
     cdef bint training = how != NULL
     cdef trainer counted
