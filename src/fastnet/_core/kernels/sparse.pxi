@@ -11,7 +11,7 @@
 # piece of PIECE features starts. All examples go by such a piece of W' or dW' while it is in L1, a few
 # vectors of units at once.
 #
-# Times as fast as dense, whole steps of 784-64-10 with Adam on Zen 3: 1.4 (float32 1.3) on pictures of digits,
+# Times as fast as dense, steps of 784-64-10 with Adam on Zen 3: 1.4 (float32 1.3) on pictures of digits,
 # a fifth of which is not 0; on made-up data 1.0 at a quarter, 1.6 at a tenth, 2.9 at a fiftieth.
 
 cdef enum:
