@@ -30,6 +30,7 @@ include "kernels/epoch.pxi"
 include "kernels/whole.pxi"
 include "kernels/rows.pxi"
 
+v_prepare()
 cdef kernel_table kernels
 kernels.isa = FASTNET_ISA_NAME
 kernels.itemsize = sizeof(real)

@@ -40,6 +40,8 @@ cdef extern from "tiles.h" nogil:
     lanes v_exponent(lanes x)
     lanes v_square_rest(lanes x, lanes square)
     void v_transpose(lanes* r)
+    void v_prepare()
+    int v_pack(const real* p, int n, int f, real* value, int* where)
     void v_prefetch(const real* p)
     void v_prefetch_l2(const real* p)
 

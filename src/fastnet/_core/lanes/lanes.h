@@ -57,6 +57,20 @@ they
 #  define v_accumulate(c, a, b) (*(c) = v_fma(a, b, *(c)))
 #endif
 
+#ifndef V_PACK                                      /* see lanes_x86.h */
+static inline int v_pack(const real *p, int n, int f, real *value, int *where)
+{
+    int count = 0;
+    for (int i = 0; i < n; i++) {                   /* without a branch: what is 0 is written over */
+        value[count] = p[i];
+        where[count] = f + i;
+        count += p[i] != 0;
+    }
+    return count;
+}
+static inline void v_prepare(void) {}
+#endif
+
 static const real ZEROS[16] = {0};
 static inline lanes v_zero(void) { return v_set((real)0); }
 

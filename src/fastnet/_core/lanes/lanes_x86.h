@@ -150,6 +150,60 @@ static inline lanes v_exponent(lanes x)
 }
 #endif
 
+/* ---- v_pack: those of n <= VW numbers that are not 0, to the front of `value`, and f plus where they were into
+ * `where`; both get VW numbers, of which the return value says how many count ---- */
+#if VBYTES == 64
+#  define V_PACK
+static inline int v_pack(const real *p, int n, int f, real *value, int *where)
+{
+    const __m512i number = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    lanes x = n < VW ? v_load_first(p, n) : v_load(p);
+    first_mask mask = IF_DOUBLE(_mm512_cmp_pd_mask, _mm512_cmp_ps_mask)(x, v_set(0), _CMP_NEQ_UQ);
+    __m512i at = _mm512_maskz_compress_epi32(mask, _mm512_add_epi32(number, _mm512_set1_epi32(f)));
+    v_store(value, X86(maskz_compress)(mask, x));
+    memcpy(where, &at, VW * sizeof(int));
+    return __builtin_popcount(mask);
+}
+static inline void v_prepare(void) {}
+#elif VBYTES == 32
+#  define V_PACK
+static uint8_t pack_[1 << VW][8];       /* the numbers of the bits that are set */
+#  if FASTNET_REAL_IS_DOUBLE
+static uint8_t pack_halves_[1 << VW][8]; /* the same for both halves of each */
+#  endif
+static inline void v_prepare(void)
+{
+    for (int mask = 0; mask < 1 << VW; mask++)
+        for (int i = 0, k = 0; i < VW; i++)
+            if (mask >> i & 1) {
+#  if FASTNET_REAL_IS_DOUBLE
+                pack_halves_[mask][2 * k] = (uint8_t)(2 * i);
+                pack_halves_[mask][2 * k + 1] = (uint8_t)(2 * i + 1);
+#  endif
+                pack_[mask][k++] = (uint8_t)i;
+            }
+}
+static inline __m256i pack_order_(const uint8_t *bytes)
+{
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)bytes));
+}
+static inline int v_pack(const real *p, int n, int f, real *value, int *where)
+{
+    lanes x = n < VW ? v_load_first(p, n) : v_load(p);
+    int mask = X86(movemask)(X86(cmp)(x, v_set(0), _CMP_NEQ_UQ));
+    __m256i order = pack_order_(pack_[mask]), at = _mm256_add_epi32(order, _mm256_set1_epi32(f));
+#  if FASTNET_REAL_IS_DOUBLE
+    order = pack_order_(pack_halves_[mask]);
+    v_store(value, _mm256_castps_pd(_mm256_permutevar8x32_ps(_mm256_castpd_ps(x), order)));
+    _mm_storeu_si128((__m128i *)where, _mm256_castsi256_si128(at));
+#  else
+    v_store(value, _mm256_permutevar8x32_ps(x, order));
+    _mm256_storeu_si256((__m256i *)where, at);
+#  endif
+    return __builtin_popcount((unsigned)mask);
+}
+#endif
+
 /* ---- v_transpose: VW vectors of VW numbers, in registers ---- */
 static inline void v_transpose(lanes r[VW])
 {
