@@ -11,8 +11,8 @@
 # piece of PIECE features starts. All examples go by such a piece of W' or dW' while it is in L1, a few
 # vectors of units at once.
 #
-# Times as fast as dense, steps of 784-64-10 with Adam on Zen 3: 1.5 on pictures of digits, a fifth of which is
-# not 0; on made-up data 1.2 at a quarter, 1.9 at a tenth, 2.9 at a fiftieth; with 512 units 1.0 to 1.6.
+# Times as fast as dense, steps of 784-64-10 with Adam on Zen 3: 1.5 on pictures of digits, a fifth of which
+# is not 0; on made-up data 1.2 at a quarter, 1.9 at a tenth, 2.9 at a fiftieth; with 512 units up to 1.6.
 
 cdef enum:
     SAMPLED = 32                # examples, and features of each, that are looked at
