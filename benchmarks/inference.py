@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.peers import predictor
 from benchmarks.training import Pace
 from benchmarks.workloads import PREDICTION
-from fastnet.bench import Problem, Summary, alternate
+from fastnet.bench import Problem, Summary, alternate, calls
 
 __all__ = ["compare"]
 
@@ -27,19 +27,11 @@ def compare(peer_name: str, rows: int, pace: Pace) -> dict[str, Any]:
     # each side loses at most an eps at each term of the sums; sigmoids make no error larger
     bound = 2 * float(np.finfo(X.dtype).eps) * sum(PREDICTION.sizes)
 
-    def ours(count: int) -> float:
-        start = time.thread_time()
-        for _ in range(count):
-            net.predict_proba(X.T, n_threads=1)
-        return time.thread_time() - start
-
-    def theirs(count: int) -> float:
-        start = clock()
-        for _ in range(count):
-            peer.predict(X)
-        return clock() - start
-
-    seconds = alternate({"fastnet": ours, "peer": theirs}, pace.rounds, pace.slice_seconds)
+    sides = {
+        "fastnet": calls(partial(net.predict_proba, n_threads=1), X.T),
+        "peer": calls(peer.predict, X, clock=clock),
+    }
+    seconds = alternate(sides, pace.rounds, pace.slice_seconds)
     step = {name: Summary.of(values) for name, values in seconds.items()}
     sizes = PREDICTION.sizes
     return {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -17,7 +16,7 @@ from numpy.lib.stride_tricks import as_strided
 import fastnet
 from benchmarks.training import Pace
 from fastnet._core import engine
-from fastnet.bench import Problem, Side, Summary, Workload, alternate, epochs, fma_rate
+from fastnet.bench import Problem, Summary, Workload, alternate, calls, epochs, fma_rate
 
 __all__ = ["caches", "description", "limits", "threads"]
 
@@ -74,7 +73,7 @@ def limits(pace: Pace) -> dict[str, Any]:
                 seconds = alternate({"peak": side}, pace.rounds, pace.slice_seconds)["peak"]
                 peaks[f"{build} {dtype}"] = vars(Summary.of(unit / second for second in seconds))
     source = np.ones(_COPIED // 8)
-    copy = _side(np.copyto, np.zeros_like(source), source)
+    copy = calls(np.copyto, np.zeros_like(source), source)
     seconds = alternate({"copy": copy}, 7, pace.slice_seconds)["copy"]
     return {
         "flops": peaks,
@@ -112,7 +111,7 @@ def _levels(pace: Pace) -> dict[str, dict[str, float]]:
         rows = max(1, _READ // size)
         x, y = np.ones(count, np.float32), np.ones(count, np.float32)
         again_x, again_y = (as_strided(z, (rows, count), (0, z.itemsize), writeable=False) for z in (x, y))
-        seconds = alternate({"read": _side(np.vecdot, again_x, again_y)}, 7, pace.slice_seconds)["read"]
+        seconds = alternate({"read": calls(np.vecdot, again_x, again_y)}, 7, pace.slice_seconds)["read"]
         summary = Summary.of(rows * 8 * count / second for second in seconds)
         found[name] = {"cache": caches().get(name, 0), "read": 8 * count, **vars(summary)}
     return found
@@ -141,16 +140,6 @@ def _smallest_step(pace: Pace) -> dict[str, float]:
     problem = Problem(_NOTHING)
     seconds = alternate({"step": epochs(problem, problem.trainer())}, 7, pace.slice_seconds)["step"]
     return vars(Summary.of(second / _NOTHING.steps for second in seconds))
-
-
-def _side(function: Any, *arguments: Any) -> Side:
-    def side(count: int) -> float:
-        start = time.thread_time()
-        for _ in range(count):
-            function(*arguments)
-        return time.thread_time() - start
-
-    return side
 
 
 def threads() -> int | None:

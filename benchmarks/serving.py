@@ -7,30 +7,16 @@ one thread; least and median CPU time of the thread.
 from __future__ import annotations
 
 import argparse
-import time
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 import fastnet as fn
 from benchmarks.peers.onnx_runtime import OnnxRuntime
-from fastnet.bench import Side, Summary, alternate, pin
+from fastnet.bench import Summary, alternate, calls, pin
 
 NETWORKS = ((30, 100, 1), (100, 256, 128, 1))
 ROWS = (1, 2, 4, 8, 16)
-
-
-def calls(function: Any, *arguments: Any) -> Side:
-    """Return a side that makes that many calls."""
-
-    def side(count: int) -> float:
-        start = time.thread_time()
-        for _ in range(count):
-            function(*arguments)
-        return time.thread_time() - start
-
-    return side
 
 
 def compare(sizes: tuple[int, ...], rows: int) -> str:

@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -40,6 +40,7 @@ __all__ = [
     "Summary",
     "Workload",
     "alternate",
+    "calls",
     "epochs",
     "fma_rate",
     "pin",
@@ -189,6 +190,20 @@ def epochs(problem: Problem, trainer: engine.Trainer, clock: Callable[[], float]
     return side
 
 
+def calls(
+    function: Callable[..., object], *arguments: Any, clock: Callable[[], float] = time.thread_time
+) -> Side:
+    """Return a side that makes that many calls."""
+
+    def side(count: int) -> float:
+        start = clock()
+        for _ in range(count):
+            function(*arguments)
+        return clock() - start
+
+    return side
+
+
 def fma_rate(dtype: str) -> tuple[Side, float]:
     """Return a side that does nothing but multiply-adds in registers, and the flops of one count of it."""
 
@@ -318,14 +333,9 @@ def _steps(workload: Workload, build: str, rounds: int, slice_seconds: float) ->
 def _predictions(workload: Workload, rows: int, rounds: int, slice_seconds: float) -> dict[str, Any]:
     net = Problem(workload).network()
     X = np.random.default_rng(0).standard_normal((rows, workload.sizes[0]), dtype=workload.dtype)
-
-    def side(count: int) -> float:
-        start = time.thread_time()
-        for _ in range(count):
-            net.predict_proba(X.T, n_threads=1)
-        return time.thread_time() - start
-
-    seconds = alternate({"predict": side}, rounds, slice_seconds)
+    seconds = alternate(
+        {"predict": calls(partial(net.predict_proba, n_threads=1), X.T)}, rounds, slice_seconds
+    )
     summary = Summary.of(seconds["predict"])
     return {"network": workload.network, "dtype": workload.dtype, "rows": rows, "seconds": vars(summary)}
 
