@@ -98,6 +98,33 @@ def test_cost_and_dZ_at_every_size(isa: str, dtype: Any, rng: Any, loss: str, ac
                 assert not dZ[:, wider == 0].any()
 
 
+@pytest.mark.parametrize("far", ["right", "wrong", "at 0", "anywhere"])
+def test_the_cost_of_one_output_is_near_however_small_it_is(isa: str, dtype: Any, rng: Any, far: str) -> None:
+    """The logarithms of many examples are one, with the relative error of a sum of positive numbers.
+
+    The most that its argument becomes: 1024 examples at z = 0, where each of the 64 in a lane doubles it.
+    """
+    eps = float(np.finfo(dtype).eps)
+    one = [np.ones((1, 1), dtype)], [np.zeros((1, 1), dtype)], ["sigmoid"]
+    for n in [*awkward_sizes(dtype), 1024, 1025, 3000]:
+        T = rng.integers(0, 2, (1, n)).astype(dtype)
+        sign = {
+            "right": 2 * T - 1,
+            "wrong": 1 - 2 * T,
+            "at 0": 0 * T,
+            "anywhere": rng.choice([-1, 1], (1, n)),
+        }[far]
+        Z = (sign * rng.uniform(10, 30 if far == "right" else 80, (1, n))).astype(dtype)
+        Zw, Tw = wide(Z, T)
+        exact = (np.maximum(Zw, 0) - Zw * Tw + np.log1p(np.exp(-abs(Zw)))).sum()
+        cost = engine.Trainer(*one, n).loss(Z, T)
+        # e: 1.1 ULP; a factor or a term: 2 roundings each, 64 in a lane, 16 leaves; the logarithm, the fold
+        assert abs(cost - exact) <= (1.1 + 2 * min(64, n / 16) + 32 + 4 + 5) * eps * exact
+        assert np.isnan(engine.Trainer(*one, n).loss(np.full_like(Z, np.nan), T))
+        ones = engine.Trainer(*one, n).loss(Z, T, np.ones(n, dtype))  # each logarithm by itself
+        assert abs(cost - ones) <= 250 * eps * exact
+
+
 def test_targets_that_are_met_cost_nothing(isa: str, dtype: Any, rng: Any) -> None:
     for loss, activation in PAIRS:
         if loss in OF_LOGITS:

@@ -356,6 +356,19 @@ def test_going_on_gives_the_same_bits(isa: str, dtype: Any, rng: Any, optimizer:
         assert bits(second) == bits(whole)
 
 
+def test_an_order_that_names_no_column_is_refused(dtype: Any, rng: Any) -> None:
+    W, b, X, T, _ = start(rng, (3, 5, 1), dtype, 40)
+    trainer = engine.Trainer(W, b, names((3, 5, 1)), 10)
+    before = bits(trainer)
+    for wrong in (-1, 40, 2**40, np.iinfo(np.intp).min, np.iinfo(np.intp).max):
+        for place in (0, 17, 39):
+            order = np.arange(40)
+            order[place] = wrong
+            with pytest.raises(ValueError, match=f"order: expected columns 0 to 39, got {wrong}$"):
+                trainer.epoch(X, T, order, 0.1)
+    assert bits(trainer) == before
+
+
 def test_float64_is_wider_than_what_it_checks(dtype: Any) -> None:
     """The bounds above mean nothing where longdouble is float64 again."""
     if np.finfo(np.longdouble).eps == np.finfo(np.float64).eps:

@@ -5,7 +5,7 @@ capsule. Read product.pxi for the matrix products, passes.pxi for the forward an
 optimizers.pxi for a step, epoch.pxi for batches and epochs.
 """
 from cpython.pycapsule cimport PyCapsule_New
-from libc.math cimport sqrt
+from libc.math cimport isinf, sqrt
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 

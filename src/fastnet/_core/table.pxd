@@ -11,7 +11,7 @@ cdef extern from "table.h" nogil:
     void team_wait(team* t)
 
     enum: ACTIVATION_identity, ACTIVATION_softmax, ACTIVATION_exp, ACTIVATION_COUNT
-    enum: LOSS_cross_entropy, LOSS_COUNT
+    enum: LOSS_bce, LOSS_cross_entropy, LOSS_COUNT
     enum: OPTIMIZER_sgd, OPTIMIZER_momentum, OPTIMIZER_adam, OPTIMIZER_adamw, OPTIMIZER_rmsprop
     enum: OPTIMIZER_COUNT
     const char** ACTIVATION_NAMES

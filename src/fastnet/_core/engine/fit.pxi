@@ -128,6 +128,7 @@ cdef class Trainer:
     cdef examples data(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray order, cnp.ndarray weights) except *:
         cdef examples d
         cdef Py_ssize_t n = X.shape[1], i
+        cdef size_t outside = 0
         same_kind(X, self.table, "X")
         same_kind(T, self.table, "T")
         shape_is(X, self.layers.arrays[0].n_in, n, "X")
@@ -142,9 +143,11 @@ cdef class Trainer:
                 raise ValueError("order: expected a vector of dtype intp in C order, "
                                  f"got {order.dtype} {np.shape(order)}")
             d.order = <const Py_ssize_t*>cnp.PyArray_DATA(order)
-            for i in range(cnp.PyArray_SIZE(order)):
-                if not 0 <= d.order[i] < n:
-                    raise ValueError(f"order: expected columns 0 to {n - 1}, got {d.order[i]}")
+            for i in range(cnp.PyArray_SIZE(order)):           # two signs, or-ed: gcc makes vectors of it
+                outside |= <size_t>d.order[i] | <size_t>(n - 1) - <size_t>d.order[i]
+            if <Py_ssize_t>outside < 0:
+                wrong = next(k for k in order if not 0 <= k < n)
+                raise ValueError(f"order: expected columns 0 to {n - 1}, got {wrong}")
         return d
 
     cdef Py_ssize_t blocks_in_batch(self):

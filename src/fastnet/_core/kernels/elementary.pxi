@@ -89,6 +89,12 @@ cdef inline lanes log_of(lanes x) noexcept nogil:
     return v_fma(e, v_set(LN2_HI), v_fma(e, v_set(LN2_LO), f))
 
 
+cdef inline lanes log1p_of(lanes x) noexcept nogil:
+    """log(1 + x) for x >= 0, within 4 ULP: log u + (what u = 1 + x was rounded by)/u."""
+    cdef lanes u = v_add(v_set(1), x)
+    return v_add(log_of(u), v_div(v_sub(x, v_sub(u, v_set(1))), u))
+
+
 cdef inline lanes if_positive(lanes x, lanes a, lanes b) noexcept nogil:
     """x > 0 ? a : b"""
     return v_if_negative(v_sub(v_zero(), x), a, b)

@@ -216,8 +216,8 @@ cdef void train(void* arena, const examples* data, Py_ssize_t batch, Py_ssize_t 
     while first < last:
         n = smaller(batch, last - first)
         weight = batch_weight(data, first, n)
-        power_1 *= t.how.beta_1
-        power_2 *= t.how.beta_2
+        power_1 = next_power(power_1, t.how.beta_1)
+        power_2 = next_power(power_2, t.how.beta_2)
         plan_step(t, rates[done*rates_step], weight, data.weights != NULL, power_1, power_2, &s)
         if t.how.l2 > 0:
             weight_squares(t, together, thread)

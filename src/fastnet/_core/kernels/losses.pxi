@@ -135,6 +135,54 @@ cdef void cross_entropy_panel(real* Z, const real* T, const real* weights, const
             v_store(Z + i, v_keep_first(y, left) if left < VW else y)
 
 
+cdef enum:
+    LEAF = 64                   # examples whose costs, and whose sums below, are worked out together
+    LEAF_PANELS = 4             # at most; LEAF//PW in this build
+
+
+cdef struct leaf_cost:          # of a leaf: in 16 virtual lanes, J + log(1 + odds)
+    real[16] J
+    real[16] odds               # 0, but for unit_bce
+
+
+cdef inline void unit_bce_vector(real* Z, const real* T, int left, lanes* J, lanes* odds) noexcept nogil:
+    """One vector of unit_bce, of which the first `left` lanes count."""
+    cdef lanes z = v_load(Z), t = v_load(T)
+    cdef lanes e = exp_of_negative(v_negabs(z)), dz = v_sub(sigmoid_of(z), t)
+    cdef lanes rest = v_fnma(z, t, v_max(z, v_zero()))
+    if left < VW:
+        e, dz, rest = v_keep_first(e, left), v_keep_first(dz, left), v_keep_first(rest, left)
+    v_store(Z, dz)
+    J[0] = v_add(J[0], rest)
+    odds[0] = v_fma(e, v_add(odds[0], v_set(1)), odds[0])
+
+
+cdef void unit_bce(real* Z, const real* T, Py_ssize_t n, leaf_cost* cost) noexcept nogil:
+    """Z -> dZ in place, and the cost of a leaf of n examples, for one output unit and weights of 1. As `bce`.
+
+    sum_n log(1 + e_n) is the logarithm of a product, e_n = e^-|z_n|: one logarithm for a block of examples
+    in place of one each. Kept is what the product exceeds 1 by, odds = (1 + odds)(1 + e) - 1, which sums
+    numbers above 0 only: its relative error stays below that many roundings however small e is. A block
+    makes at most 2^64 of it.
+    """
+    cdef lanes[LV] J
+    cdef lanes[LV] odds
+    cdef Py_ssize_t i = 0
+    cdef int v
+    for v in range(LV):
+        J[v] = odds[v] = v_zero()
+    while i + 16 <= n:
+        for v in range(LV):
+            unit_bce_vector(Z + i + v*VW, T + i + v*VW, VW, &J[v], &odds[v])
+        i += 16
+    for v in range(LV):
+        if i + v*VW < n:
+            unit_bce_vector(Z + i + v*VW, T + i + v*VW, <int>(n - i - v*VW), &J[v], &odds[v])
+    for v in range(LV):
+        v_store(cost.J + v*VW, J[v])
+        v_store(cost.odds + v*VW, odds[v])
+
+
 cdef inline void loss_panel(int code, real* Z, const real* T, const real* weights, const real* S,
                             const real* constants, Py_ssize_t rows, Py_ssize_t n, real* cost) noexcept nogil:
     """Z -> dZ and the cost of one panel, see loss_vectors."""
@@ -152,11 +200,6 @@ cdef inline void loss_panel(int code, real* Z, const real* T, const real* weight
 #
 # Sums run in 16 virtual lanes over a leaf of 64 examples, and leaf after leaf is added to the total. A leaf
 # is a whole number of panels in every build, and never shared between threads.
-
-cdef enum:
-    LEAF = 64                   # examples
-    LEAF_PANELS = 4             # at most; LEAF//PW in this build
-
 
 cdef struct output_unit:
     const real* w               # IN  (F)

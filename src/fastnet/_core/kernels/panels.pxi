@@ -248,15 +248,34 @@ cdef inline lanes fold_lanes(const real* row) noexcept nogil:
     return t[0]
 
 
-cdef void fold_rows(const real* sums, Py_ssize_t n, real* out) noexcept nogil:
-    """out[r] = the sum of the 16 lanes of row r by a fixed tree: lane i + lane i+8, then +4, +2, +1.
+cdef inline real fold_row(const real* row) noexcept nogil:
+    """The sum of 16 lanes by a fixed tree: lane i + lane i+8, then +4, +2, +1."""
+    cdef real[VW] t
+    cdef int i
+    v_store(t, fold_lanes(row))
+    if VW >= 16:
+        for i in range(8):
+            t[i] += t[(i + 8) % VW]
+    if VW >= 8:
+        for i in range(4):
+            t[i] += t[(i + 4) % VW]
+    if VW >= 4:
+        for i in range(2):
+            t[i] += t[(i + 2) % VW]
+    if VW >= 2:
+        t[0] += t[1 % VW]
+    return t[0]
 
-    VW rows at a time through a transpose; sums and out hold a multiple of VW rows.
+
+cdef void fold_rows(const real* sums, Py_ssize_t n, real* out) noexcept nogil:
+    """out[r] = fold_row of row r: VW rows at a time through a transpose, and what is left one by one.
+
+    More than half of VW rows count as VW: sums and out hold a multiple of VW rows.
     """
     cdef lanes[VW] t
     cdef Py_ssize_t r = 0
     cdef int i
-    while r < n:
+    while r < n - VW//2:
         for i in range(VW):
             t[i] = fold_lanes(sums + (r + i)*16)
         v_transpose(t)
@@ -273,3 +292,6 @@ cdef void fold_rows(const real* sums, Py_ssize_t n, real* out) noexcept nogil:
             t[0] = v_add(t[0], t[1 % VW])
         v_store(out + r, t[0])
         r += VW
+    while r < n:
+        out[r] = fold_row(sums + r*16)
+        r += 1

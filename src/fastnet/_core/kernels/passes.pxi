@@ -8,13 +8,16 @@ cdef enum:                      # what a forward pass is for
     TRAINING                    # and outputs dropped
 
 
-cdef void forward_layer(const worker* w, const layer* l, int activation, bint keep, const real* A_in,
-                        Py_ssize_t A_in_height, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
-    """A = activation(W A_in + b), Z_jn = sum_i w_ji a_in + b_j, for n examples; keep: the slopes too, in S.
+cdef void forward_layer(const worker* w, const layer* l, const real* A_in, Py_ssize_t A_in_height,
+                        Py_ssize_t first, Py_ssize_t n) noexcept nogil:
+    """Z = W A_in + b, Z_jn = sum_i w_ji a_in + b_j, for n examples, to where A will be.
 
     A_in from panel 0 of the strip.
     """
     cdef product x
+    if l.n_in <= NARROW:
+        narrow_forward(l.W, l.b_lanes, l.n_out, A_in, l.n_in, n, l.A + first*l.n_out)
+        return
     x.P = l.W
     x.Q = A_in
     x.C = l.A + first*l.n_out
@@ -29,11 +32,11 @@ cdef void forward_layer(const worker* w, const layer* l, int activation, bint ke
     x.Q_narrow = False
     x.end = END_STORE
     product_rows(&x, 0, l.n_out, 0, ceil_div(n, PW))
-    activate_layer(l, activation, keep, first, n)
 
 
 cdef void activate_layer(const layer* l, int activation, bint keep, Py_ssize_t first,
                          Py_ssize_t n) noexcept nogil:
+    """Z becomes A = activation(Z), for n examples; keep: the slopes too, in S."""
     cdef Py_ssize_t j, at
     for j in range(ceil_div(n, PW)):
         at = (first + j*PW)*l.n_out
@@ -91,9 +94,9 @@ cdef void forward(const trainer* t, const worker* w, Py_ssize_t first, Py_ssize_
             activation = ACTIVATION_identity
         if k == 0 and sparse:
             sparse_forward(t, w, l.A + first*l.n_out, first, n)
-            activate_layer(l, activation, purpose >= GRADIENT and l.S != NULL, first, n)
         else:
-            forward_layer(w, l, activation, purpose >= GRADIENT and l.S != NULL, A_in, height, first, n)
+            forward_layer(w, l, A_in, height, first, n)
+        activate_layer(l, activation, purpose >= GRADIENT and l.S != NULL, first, n)
         if purpose == TRAINING and l.dropout > 0:
             drop(t, l, key_of(key_of(t.how.seed, (<uint64_t>1 << 62) + k), step_number), in_batch, first, n)
         A_in = l.A + first*l.n_out
@@ -131,7 +134,7 @@ cdef void loss_and_output(const trainer* t, const worker* w, Py_ssize_t first, P
     cdef layer* last = &t.layers[t.n_layers - 1]
     cdef layer* below = last - 1 if t.one_unit else last
     cdef const real* slopes = below.S if below.end == END_KEPT else below.A
-    cdef real* cost
+    cdef leaf_cost* cost
     cdef output_unit u
     cdef Py_ssize_t s = 0, m, j, at
     u.w = last.W
@@ -142,13 +145,16 @@ cdef void loss_and_output(const trainer* t, const worker* w, Py_ssize_t first, P
     u.end = below.end
     while s < n:
         m = smaller(LEAF, n - s)
-        cost = t.leaf_costs + (first + s)//LEAF*16
-        memset(cost, 0, 16*sizeof(real))
-        for j in range(ceil_div(m, PW)):
-            at = (first + s + j*PW)*last.n_out
-            loss_panel(t.how.loss, last.A + at, w.T + (s + j*PW)*t.T_height, w.weights + s + j*PW,
-                       NULL if t.logits or not backward else last.S + at, t.loss_constants, last.n_out,
-                       smaller(PW, m - j*PW), cost)
+        cost = t.leaf_costs + (first + s)//LEAF
+        if t.unit_bce and w.plain:
+            unit_bce(last.A + first + s, w.T + s, m, cost)
+        else:
+            memset(cost, 0, sizeof(leaf_cost))
+            for j in range(ceil_div(m, PW)):
+                at = (first + s + j*PW)*last.n_out
+                loss_panel(t.how.loss, last.A + at, w.T + (s + j*PW)*t.T_height, w.weights + s + j*PW,
+                           NULL if t.logits or not backward else last.S + at, t.loss_constants, last.n_out,
+                           smaller(PW, m - j*PW), cost.J)
         if t.one_unit and backward:
             if not alone:
                 u.dW = t.output_sums + (first + s)//LEAF*2*t.sums_size
@@ -200,9 +206,9 @@ cdef void gather_T(const trainer* t, worker* w, const examples* data, Py_ssize_t
 cdef inline Py_ssize_t share(Py_ssize_t count, int thread, int threads) noexcept nogil:
     """Where the share of a thread starts when `count` things are dealt out in order.
 
-    The next thread's start is its end.
+    The next thread's start is its end. (One thread is spared the divisions: tiny networks would notice.)
     """
-    return count*thread//threads
+    return count*thread//threads if threads > 1 else count*thread
 
 
 cdef void block_passes(const trainer* t, const examples* data, Py_ssize_t position, Py_ssize_t n, int purpose,
@@ -244,28 +250,30 @@ cdef void block_passes(const trainer* t, const examples* data, Py_ssize_t positi
 
 cdef void block_cost(const trainer* t, Py_ssize_t n, real* cost) noexcept nogil:
     """The cost of a block of n examples: its leaves added in order, then the 16 lanes."""
-    cdef real[16*VW] sums                          # fold_rows folds VW rows at once
-    cdef real[VW] folded
-    cdef Py_ssize_t leaf
+    cdef const leaf_cost* leaf = t.leaf_costs
+    cdef real[16] sums
+    cdef lanes J, odds, o
+    cdef Py_ssize_t i, leaves = ceil_div(n, LEAF)
     cdef int v
-    memset(sums, 0, sizeof(sums))
-    for leaf in range(ceil_div(n, LEAF)):
-        for v in range(LV):
-            v_store(sums + v*VW, v_add(v_load(sums + v*VW), v_load(t.leaf_costs + leaf*16 + v*VW)))
-    fold_rows(sums, 1, folded)
-    cost[0] = folded[0]
+    for v in range(LV):
+        J = v_load(leaf.J + v*VW)
+        odds = v_load(leaf.odds + v*VW)
+        for i in range(1, leaves):
+            J = v_add(J, v_load(leaf[i].J + v*VW))
+            o = v_load(leaf[i].odds + v*VW)
+            odds = v_add(v_fma(o, odds, odds), o)
+        v_store(sums + v*VW, v_add(J, log1p_of(odds)) if t.unit_bce else J)
+    cost[0] = fold_row(sums)
 
 
 cdef real batch_weight(const examples* data, Py_ssize_t position, Py_ssize_t n) noexcept nogil:
     """The sum of the weights of n examples from `position` of the order on, in 16 virtual lanes."""
     cdef const real* weights = <const real*>data.weights
-    cdef real[16*VW] sums                          # fold_rows folds VW rows at once
-    cdef real[VW] folded
+    cdef real[16] sums
     cdef Py_ssize_t i
     if weights == NULL:
         return <real>n
     memset(sums, 0, sizeof(sums))
     for i in range(n):
         sums[i % 16] += weights[data.order[position + i] if data.order != NULL else position + i]
-    fold_rows(sums, 1, folded)
-    return folded[0]
+    return fold_row(sums)

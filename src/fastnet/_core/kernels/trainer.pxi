@@ -72,7 +72,8 @@ cdef struct trainer:
     Py_ssize_t AT_panel_rows    # rows of an AT
     real* gradient              # dW and db of all layers, `levels` times
     Py_ssize_t gradient_size
-    real* leaf_costs            # 16 lanes for each leaf of a block
+    leaf_cost* leaf_costs       # of each leaf of a block
+    bint unit_bce               # cross-entropy of one output that nothing cuts: unit_bce of losses.pxi
     # (widest layer, 16) of dW and of db, see losses.pxi; with threads, for each leaf
     real* output_sums
     Py_ssize_t sums_size
@@ -235,7 +236,7 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
         if lists:
             lay_out_lists(t, base, &used, arrays[0].n_in, arrays[0].n_out,
                           t.layers[0].AT if base != NULL else NULL)
-        t.leaf_costs = take(base, &used, ceil_div(t.block, LEAF)*16)
+        t.leaf_costs = <leaf_cost*>take(base, &used, ceil_div(t.block, LEAF)*32)
         t.output_sums = take(base, &used, 2*t.sums_size*(ceil_div(t.block, LEAF) if threads > 1 else 1))
         t.squares = take(base, &used, 3*units)
         levels = tree_levels(ceil_div(batch, BLOCK))
@@ -298,6 +299,8 @@ cdef void prepare(void* arena, const layer_arrays* arrays, int n_layers, Py_ssiz
     t.loss_constants[0] = <real>how.loss_parameter
     t.loss_constants[1] = <real>how.least_cost
     t.loss_constants[2] = <real>how.most_cost
+    t.unit_bce = (how.loss == LOSS_bce and arrays[n_layers - 1].n_out == 1 and how.least_cost <= 0
+                  and isinf(how.most_cost))
     t.fused = how.optimizer == OPTIMIZER_sgd and how.clip_norm <= 0
     set_steps(arena, 0)
     load_weights(t, arrays)
@@ -345,14 +348,19 @@ cdef void set_steps(void* arena, int64_t steps) noexcept nogil:
     t.powers[1] = repeated(t.how.beta_2, steps)
 
 
+cdef inline double next_power(double power, double beta) noexcept nogil:
+    """beta^t from beta^(t-1). Once 1 - beta^t has long been 1, zero: denormals cost a dozen cycles each."""
+    return power*beta if power > 1e-30 else 0
+
+
 cdef double repeated(double beta, int64_t steps) noexcept nogil:
     """beta multiplied that often, as `train` does it, one rounding each, or until nothing changes."""
     cdef double power = 1
     cdef int64_t i
     for i in range(steps):
-        if power*beta == power:
+        if next_power(power, beta) == power:
             break
-        power *= beta
+        power = next_power(power, beta)
     return power
 
 
