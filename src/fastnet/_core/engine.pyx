@@ -17,6 +17,7 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.math cimport log, log1p
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
 
 from fastnet._core.table cimport *
 

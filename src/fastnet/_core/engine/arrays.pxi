@@ -41,6 +41,8 @@ cdef matrix as_matrix(cnp.ndarray a) noexcept:
     cdef matrix m
     m.start = <char*>cnp.PyArray_DATA(a)
     m.row_step = cnp.PyArray_STRIDE(a, 0)
+    if cnp.PyArray_DIM(a, 0) == 1:                 # no next row: as good as next to it
+        m.row_step = cnp.PyArray_ITEMSIZE(a)
     m.column_step = cnp.PyArray_STRIDE(a, 1)
     return m
 

@@ -14,17 +14,20 @@ def uniform(uint64_t seed, uint64_t stream, Py_ssize_t count):
 def permutation(Py_ssize_t n, uint64_t seed, uint64_t epoch):
     """An order of 0..n-1 by Fisher and Yates, from the top.
 
-    Numbers below a bound by Lemire's multiplication (2019).
+    Numbers below a bound by Lemire's multiplication (2019). The numbers are swapped as 32 bits each, in the
+    second half of the array, which takes half the cache, and then spread over it.
     """
     if not 0 <= n < 2**32:
         raise ValueError(f"n: expected an int in [0, 2**32), got {n}")
     cdef cnp.ndarray out = np.empty(n, np.intp)
     cdef Py_ssize_t* order = <Py_ssize_t*>cnp.PyArray_DATA(out)
+    cdef uint32_t* half = <uint32_t*>order + n*(<Py_ssize_t>sizeof(Py_ssize_t)//4 - 1)
     cdef uint64_t state = key_of(seed, epoch), m, bound
+    cdef uint32_t[16] some
     cdef Py_ssize_t i, j
     with nogil:
         for i in range(n):
-            order[i] = i
+            half[i] = <uint32_t>i
         for i in range(n - 1, 0, -1):
             bound = <uint64_t>i + 1
             state += G
@@ -34,7 +37,14 @@ def permutation(Py_ssize_t n, uint64_t seed, uint64_t epoch):
                     state += G
                     m = (mix(state) >> 32)*bound
             j = <Py_ssize_t>(m >> 32)
-            order[i], order[j] = order[j], order[i]
+            half[i], half[j] = half[j], half[i]
+        i = 0
+        while i < n:                               # what is written lies before what is still to be read
+            m = n - i if n - i < 16 else 16
+            memcpy(some, half + i, m*sizeof(uint32_t))
+            for j in range(<Py_ssize_t>m):
+                order[i + j] = <Py_ssize_t>some[j]
+            i += 16
     return out
 
 
