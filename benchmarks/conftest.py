@@ -25,7 +25,7 @@ def one_core() -> Iterator[None]:
     except ImportError:
         limit = nullcontext()
     else:
-        limit = threadpool_limits(1)
+        limit = threadpool_limits(1, user_api="blas")  # not fastnet's, which some tests share out
     with limit:
         yield
     if allowed:
