@@ -22,6 +22,7 @@ BUILDS = fastnet.isa.compiled()
 DTYPES = ("float32", "float64")
 
 PREFIXES = r"\{\w+\} |bnd |notrack |data16 |rep |repz |repnz |lock |cs "
+FETCHING = r"^prefetcht1|^prfm pldl2keep"  # into L2
 WIDENING = r"^v?cvt(ss2sd|ps2pd)|^fcvtl|^fcvt d\d+, s\d+"
 
 every_build = pytest.mark.parametrize("build", BUILDS)
@@ -203,6 +204,14 @@ def test_accumulators_of_every_tile_stay_in_registers(build: str, real: str) -> 
     assert {name: lines for name, lines in on_stack.items() if lines} == {}
 
 
+@pytest.mark.parametrize("build", [build for build in BUILDS if build != "portable"])
+@every_dtype
+def test_every_tile_fetches_what_comes_next(build: str, real: str) -> None:
+    if not (found := tiles(code_of(build, real))):
+        pytest.skip("the module is stripped of its symbols")
+    assert [name for name, (_, body) in found.items() if not names(body, FETCHING)] == []
+
+
 # ------------------------------------------------------------------------------ the rules find what they seek
 
 FUNCTION = """
@@ -268,6 +277,12 @@ def test_registers_and_fma_are_seen() -> None:
     assert len(names(code, "%zmm")) == 6
     assert len(names(code, "^vfmadd")) == 3
     assert names(with_line("nop"), "%ymm") == []
+
+
+def test_fetching_is_seen() -> None:
+    assert names(with_line("prefetcht1 (%r9)"), FETCHING)
+    assert names(with_line("prfm pldl2keep, [x3]"), FETCHING)
+    assert names(with_line("prefetcht0 (%r9)"), FETCHING) == []
 
 
 def test_a_second_exported_symbol_is_seen() -> None:

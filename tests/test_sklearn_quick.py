@@ -17,7 +17,8 @@ from sklearn.neural_network import MLPRegressor as TheirRegressor
 from sklearn.utils._param_validation import InvalidParameterError
 
 from fastnet import threads
-from fastnet.sklearn import MLPClassifier, MLPRegressor, _predict, _quick
+from fastnet._core import engine
+from fastnet.sklearn import MLPClassifier, MLPRegressor, _quick
 
 X = np.random.default_rng(0).normal(size=(12, 3))
 THREE = np.array([2, 0, 1] * 4)
@@ -221,22 +222,25 @@ def test_another_scikit_learn_whose_binarizer_keeps_more(monkeypatch: pytest.Mon
 
 @pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_blocks_of_rows_change_no_bit_and_miss_no_number(
-    n_threads: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_many_rows_are_one_call_that_changes_no_bit_and_misses_no_number(
+    dtype: str, n_threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One thread goes through small blocks, several through larger ones."""
+    """Rows of another precision than the weights are converted, a block at a time."""
     iris, y = load_iris(return_X_y=True)
     est = MLPClassifier((5,), solver="lbfgs", max_iter=5, random_state=0, n_threads=n_threads).fit(iris, y)
-    many = np.tile(iris, (200, 1))
+    iris = iris.astype(dtype)
+    many = np.tile(iris, (1000, 1))
     expected = np.concatenate([est.predict_proba(row[None, :]) for row in iris])
     seen: list[int] = []
-    forward = _predict.Network.forward
+    forward = engine.forward
     monkeypatch.setattr(
-        _predict.Network, "forward", lambda self, X, out: (seen.append(X.shape[1]), forward(self, X, out))[1]
+        engine, "forward", lambda *a, **more: (seen.append(a[3].shape[1]), forward(*a, **more))[1]
     )
     monkeypatch.setattr(threads, "FLOPS_WORTH_A_THREAD", 1e5)
-    assert np.array_equal(est.predict_proba(many), np.tile(expected, (200, 1)))
-    assert len(seen) == (4 if n_threads == 1 else 1)
-    many[-1, 2] = np.nan
-    with pytest.raises(ValueError, match="Input X contains NaN"):
-        est.predict_proba(many)
+    assert np.array_equal(est.predict_proba(many), np.tile(expected, (1000, 1)))
+    assert len(seen) == (1 if dtype == "float64" else 2)
+    for bad, message in ((np.nan, "contains NaN"), (-np.inf, "contains infinity")):
+        many[-1, 2] = bad
+        with pytest.raises(ValueError, match=f"Input X {message}"):
+            est.predict_proba(many)

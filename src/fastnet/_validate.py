@@ -158,9 +158,14 @@ def logits(Z: Any) -> Array:
 def finite(array: Array, name: str) -> Array:
     """Return a 2-D array; ValueError naming the first NaN or infinity in it, row by row."""
     if not engine.all_finite(array):
-        row, column, value = _first_not_finite(array)
-        raise ValueError(f"{name} must be finite, got {value} at [{row}, {column}]")
+        raise not_finite(array, name)
     return array
+
+
+def not_finite(array: Array, name: str) -> ValueError:
+    """Return the error that names the first NaN or infinity in a 2-D array, row by row."""
+    row, column, value = _first_not_finite(array)
+    return ValueError(f"{name} must be finite, got {value} at [{row}, {column}]")
 
 
 def _first_not_finite(array: Array) -> tuple[int, int, float]:

@@ -155,10 +155,12 @@ class Network(Described, Learner):
         >>> net.predict_proba([[3.0, 1000.0], [3.0, 0.0]])
         array([[0.5, 1. ]])
         """
-        X = _validate.examples(X, self._sizes[0], self._dtype)
+        X = _validate.columns(X, "X", self._sizes[0], self._dtype)
         W, b = self._weights()
         team = threads.worth(n_threads, 2.0 * self._multiplications * X.shape[1])
-        A = engine.forward(W, b, self._activations(), X, team, None, self._standardize())
+        A = engine.forward(W, b, self._activations(), X, team, None, self._standardize(), check=True)
+        if A is None:
+            raise _validate.not_finite(X, "X")
         return A if engine.all_finite(A) else self._explained(A)
 
     def compile(self) -> Predictor:

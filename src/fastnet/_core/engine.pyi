@@ -1,4 +1,4 @@
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ def switch_to(name: str) -> None: ...
 def thread_limit() -> int: ...
 def limit_threads(limit: int) -> None: ...
 def geometry(dtype: Any) -> tuple[int, int, int]: ...
+@overload
 def forward(
     W: list[_Real],
     b: list[_Real],
@@ -27,7 +28,20 @@ def forward(
     n_threads: int = 1,
     out: _Real | None = None,
     standardize: tuple[_Real, _Real] | None = None,
+    check: Literal[False] = False,
 ) -> _Real: ...
+@overload
+def forward(
+    W: list[_Real],
+    b: list[_Real],
+    activations: list[str],
+    X: _Real,
+    n_threads: int = 1,
+    out: _Real | None = None,
+    standardize: tuple[_Real, _Real] | None = None,
+    *,
+    check: Literal[True],
+) -> _Real | None: ...
 def dense_backward(W: _Real, A: _Real, dZ: _Real) -> tuple[_Real, _Real, _Real]: ...
 def elementwise(name: str, x: _Real) -> _Real: ...
 def sigmoid_backward(dA: _Real, A: _Real) -> _Real: ...

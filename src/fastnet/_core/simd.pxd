@@ -48,8 +48,10 @@ cdef extern from "tiles.h" nogil:
     ctypedef struct span:
         const real* Q
         Py_ssize_t Q_row, P_panel, K, init_row, init_vector
+        const real* fetch_end
         int end
         real scale, decay
+    const real* NO_END
     enum: END_STORE, END_SIGMOID, END_TANH, END_KEPT, END_UPDATE
     ctypedef const real* (*tile_function)(const span*, Py_ssize_t, const real*, real*,
                                           const real*, const real*, const real*) noexcept nogil

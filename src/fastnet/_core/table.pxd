@@ -67,7 +67,7 @@ cdef extern from "table.h" nogil:
         int (*was_sparse)(const void*) noexcept nogil
         size_t (*predict_size)(const layer_arrays*, int, Py_ssize_t, int, const void*) noexcept nogil
         void (*predict_prepare)(void*, const layer_arrays*, int, Py_ssize_t, int, const void*) noexcept nogil
-        void (*predict)(const void*, matrix, Py_ssize_t, matrix, const team*, int) noexcept nogil
+        int (*predict)(void*, matrix, Py_ssize_t, matrix, int, const team*, int) noexcept nogil
         size_t (*rows_size)(const layer_arrays*, int) noexcept nogil
         void (*rows_prepare)(void*, const layer_arrays*, int) noexcept nogil
         size_t (*rows_scratch)(const void*) noexcept nogil

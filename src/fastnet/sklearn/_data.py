@@ -19,7 +19,6 @@ FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 # Sparse data no larger than this once dense is made dense at once; larger data block by block, in each epoch.
 DENSE_BYTES = 32 << 20
 BLOCK_BYTES = 4 << 20
-CACHED_BYTES = 256 << 10  # what is read twice on one core: half of a small L2
 
 
 def is_sparse(X: Any) -> bool:
@@ -36,9 +35,9 @@ def dense_if_small(X: Any, dtype: np.dtype[Any]) -> Any:
     return X.tocsr().astype(dtype, copy=False)
 
 
-def rows_at_once(X: Any, dtype: np.dtype[Any], multiple: int = 1, bytes_at_once: int = BLOCK_BYTES) -> int:
+def rows_at_once(X: Any, dtype: np.dtype[Any], multiple: int = 1) -> int:
     """Return how many rows make a dense block: whole multiples, and at least one."""
-    block = bytes_at_once // max(1, X.shape[1] * dtype.itemsize * multiple)
+    block = BLOCK_BYTES // max(1, X.shape[1] * dtype.itemsize * multiple)
     return max(1, int(block)) * multiple
 
 
@@ -49,15 +48,10 @@ def blocks(X: Any, dtype: np.dtype[Any]) -> Iterator[tuple[slice, Array]]:
         return
     if is_sparse(X):
         X = X.tocsr()
-    for rows in cuts(X, dtype):
-        yield rows, columns(X[rows], dtype)
-
-
-def cuts(X: Any, dtype: np.dtype[Any], bytes_at_once: int = BLOCK_BYTES) -> Iterator[slice]:
-    """Yield slices that cut X into blocks of rows that the caches hold."""
-    step = rows_at_once(X, dtype, bytes_at_once=bytes_at_once)
+    step = rows_at_once(X, dtype)
     for start in range(0, X.shape[0], step):
-        yield slice(start, min(X.shape[0], start + step))
+        rows = slice(start, min(X.shape[0], start + step))
+        yield rows, columns(X[rows], dtype)
 
 
 def columns(rows: Any, dtype: np.dtype[Any]) -> Array:

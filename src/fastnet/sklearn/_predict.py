@@ -44,9 +44,8 @@ def validated(est: Any, X: Any) -> Any:
 def outputs(est: Any, X: Any, layers: int | None = None) -> Array:
     """Return the output (n, n_out) of the network, or of its first so many layers, for any X given."""
     fitted(est)
-    network = Network(est, X, layers) if looks_in_order(est, X) else None
-    if network is not None:
-        P = network.checked(X)
+    if looks_in_order(est, X):
+        P = Network(est, X, layers).checked(X)
         if P is not None:
             return P
     X = validated(est, X)
@@ -71,8 +70,7 @@ class Network:
 
     def forward(self, X: Array, out: Array) -> None:
         """Write the outputs of the columns X into the columns out."""
-        team = self.team(X.shape[1])
-        engine.forward(self.W, self.b, self.names, X, team, out=out)
+        engine.forward(self.W, self.b, self.names, X, self.team(X.shape[1]), out=out)
 
     def empty(self, n: int) -> Array:
         """Return room for the outputs of n examples."""
@@ -86,20 +84,12 @@ class Network:
         return P
 
     def checked(self, X: Array) -> Array | None:
-        """Return the outputs (n, n_out) of dense rows X; None if some number in them is not finite.
-
-        A block is looked through right before it is used, while it is in the caches: in L2 if there is one
-        thread, and if the weights, which each block lays out anew, take much less; otherwise in L3.
-        """
+        """Return the outputs (n, n_out) of dense rows X; None if some number in them is not finite."""
         P = self.empty(len(X))
-        size = _data.BLOCK_BYTES
-        if X.nbytes > _data.CACHED_BYTES and self.team(len(X)) == 1:
-            size = min(size, max(_data.CACHED_BYTES, 4 * sum(W.nbytes for W in self.W)))
-        for rows in _data.cuts(X, self.dtype, size):
-            part = X[rows]
-            if not engine.all_finite(part):
+        for rows, columns in _data.blocks(X, self.dtype):
+            team = self.team(columns.shape[1])
+            if engine.forward(self.W, self.b, self.names, columns, team, out=P[rows].T, check=True) is None:
                 return None
-            self.forward(_data.columns(part, self.dtype), P[rows].T)
         return P
 
 

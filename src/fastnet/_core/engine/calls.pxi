@@ -2,17 +2,30 @@
 
 cdef struct predict_call:
     const kernel_table* table
-    const void* arena
+    void* arena
     matrix X, out
     Py_ssize_t n
+    bint check
+    char[MOST_THREADS] finite   # what each thread has found
     team together
 
 
 cdef void run_predict(void* arguments, int thread) noexcept nogil:
     cdef predict_call* c = <predict_call*>arguments
     cdef fp_mode mode = fp_enter()
-    c.table.predict(c.arena, c.X, c.n, c.out, &c.together, thread)
+    c.finite[thread] = c.table.predict(c.arena, c.X, c.n, c.out, c.check, &c.together, thread)
     fp_leave(mode)
+
+
+cdef bint predict_together(predict_call* c, int n_threads) noexcept nogil:
+    """Run a call on at most so many threads; whether all of them found what they were to check finite."""
+    cdef bint finite = True
+    cdef int thread
+    c.together = new_team(pool_enter(n_threads))
+    pool_run(run_predict, c, c.together.size)
+    for thread in range(c.together.size):
+        finite = finite and c.finite[thread]
+    return finite
 
 
 # To get memory for the weights of 100-256-128-1 in panels, and to have it cleared, takes longer than to
@@ -98,10 +111,10 @@ cdef int predict_few(Layers layers, matrix X, Py_ssize_t n, matrix out) except -
 
 
 def forward(list W, list b, list activations, cnp.ndarray X, int n_threads=1, cnp.ndarray out=None,
-            standardize=None):
+            standardize=None, bint check=False):
     """A (n_out, n) of the last layer for X (n_in, n), any strides; into `out`, any strides, if that is given.
 
-    standardize: see `Trainer`.
+    standardize: see `Trainer`. check: None if X holds NaN or an infinity; `out` may hold anything then.
     """
     cdef Layers layers = Layers(W, b, activations, None, standardize)
     cdef const kernel_table* table = layers.table
@@ -118,20 +131,27 @@ def forward(list W, list b, list activations, cnp.ndarray X, int n_threads=1, cn
     if n == 0:
         return out
     if n <= MOST_FEW:
+        if check and not all_finite(X):
+            return None
         predict_few(layers, as_matrix(X), n, as_matrix(out))
         return out
     cdef KeptArena kept = arena_for(layers, n, n_threads)
     cdef predict_call call
+    cdef bint finite
     call.table = table
     call.arena = kept.arena.m.start
     call.X = as_matrix(X)
     call.out = as_matrix(out)
     call.n = n
+    call.check = check
     with nogil:
-        call.together = new_team(pool_enter(n_threads))
-        pool_run(run_predict, &call, call.together.size)
+        finite = predict_together(&call, n_threads)
+    if not finite and all_finite(X):               # it was the standardising that overflowed
+        call.check = False
+        with nogil:
+            finite = predict_together(&call, n_threads)
     keep_arena(kept)
-    return out
+    return out if finite else None
 
 
 def dense_backward(cnp.ndarray W, cnp.ndarray A, cnp.ndarray dZ):

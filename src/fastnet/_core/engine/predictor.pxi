@@ -121,9 +121,9 @@ cdef class Predictor:
         call.table = self.table
         call.arena = scratch.m.start
         call.n = n
+        call.check = False                         # `out` stays as it is where X is not finite
         with nogil:
-            call.together = new_team(pool_enter(n_threads))
-            pool_run(run_predict, &call, call.together.size)
+            predict_together(&call, n_threads)
         if n_threads == 1:
             self.spare_blocks = scratch
         return out

@@ -8,7 +8,7 @@ cdef enum:                      # what a forward pass is for
     TRAINING                    # and outputs dropped
 
 
-cdef void forward_layer(const worker* w, const layer* l, const real* A_in, Py_ssize_t A_in_height,
+cdef void forward_layer(worker* w, const layer* l, const real* A_in, Py_ssize_t A_in_height,
                         Py_ssize_t first, Py_ssize_t n) noexcept nogil:
     """Z = W A_in + b, Z_jn = sum_i w_ji a_in + b_j, for n examples, to where A will be.
 
@@ -31,7 +31,7 @@ cdef void forward_layer(const worker* w, const layer* l, const real* A_in, Py_ss
     x.Q_panel = A_in_height*PW
     x.Q_narrow = False
     x.end = END_STORE
-    product_rows(&x, 0, l.n_out, 0, ceil_div(n, PW))
+    product_rows_fetching(&x, 0, l.n_out, 0, ceil_div(n, PW), &w.ahead)
 
 
 cdef void activate_layer(const layer* l, int activation, bint keep, Py_ssize_t first,
@@ -72,7 +72,7 @@ cdef void drop(const trainer* t, const layer* l, uint64_t key, Py_ssize_t in_bat
                 v_store(l.S + at + v*VW, v_mul(f, v_load(l.S + at + v*VW)))
 
 
-cdef void forward(const trainer* t, const worker* w, Py_ssize_t first, Py_ssize_t n, int purpose,
+cdef void forward(const trainer* t, worker* w, Py_ssize_t first, Py_ssize_t n, int purpose,
                   Py_ssize_t in_batch, uint64_t step_number, bint sparse) noexcept nogil:
     """All layers on the n examples in w.X, which start at `first` of the block and at in_batch of the batch.
 

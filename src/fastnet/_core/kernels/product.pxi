@@ -20,6 +20,7 @@ cdef Py_ssize_t block_k = 1024          # rows of Q in a block: a multiple of PW
 cdef Py_ssize_t block_rows_most = 256   # rows of P in a block, and
 cdef Py_ssize_t block_bytes = 1 << 20   # what a block of P may take: half of L2
 cdef Py_ssize_t packed_from = (1 << 20)//sizeof(real)       # numbers of P from which on its blocks are copied
+cdef bint fetching = True               # whether the tiles of copied blocks ask for C and for Q's next panel
 
 
 cdef void set_caches(Py_ssize_t L2) noexcept nogil:
@@ -28,15 +29,17 @@ cdef void set_caches(Py_ssize_t L2) noexcept nogil:
     With 2 MB (AVX-512, panels of 256 bytes), long blocks and Q read from L2 were best. With 512 KB (Zen 3,
     panels of 128 bytes), a panel of Q of 128 rows stays in L1 while all rows of P cross it: 1024-2048-2048-1
     goes from 0.83 to 0.90 of the peak, in float64 from 0.76 to 0.88. A block of P then is few contiguous
-    pieces, and to copy it pays for itself only in matrices of more than 4 MB.
+    pieces, and to copy it pays for itself only in matrices of more than 4 MB. Fetching gained 3 to 5 % of
+    wide networks with the long blocks, and loses 3 % with the short ones.
     """
-    global block_k, block_rows_most, block_bytes, packed_from
+    global block_k, block_rows_most, block_bytes, packed_from, fetching
     if L2 <= 0:
         return
     block_bytes = larger(1 << 18, smaller(1 << 20, L2//2))
     block_k, block_rows_most, packed_from = 1024, 256, block_bytes//<Py_ssize_t>sizeof(real)
     if L2 < 3 << 19:
         block_k, block_rows_most, packed_from = 128, 512, (1 << 22)//<Py_ssize_t>sizeof(real)
+    fetching = block_k > 128
 
 
 cdef inline const real* tiles "fastnet_tiles"(const int R, const int V, const int P_row, const int P_k,
@@ -58,7 +61,6 @@ cdef inline const real* tiles "fastnet_tiles"(const int R, const int V, const in
     cdef const real* Q
     cdef const real* Pk
     cdef const real* pk
-    cdef const real* fetch
     while count > 0:
         for r in range(R):
             for v in range(V):
@@ -71,11 +73,14 @@ cdef inline const real* tiles "fastnet_tiles"(const int R, const int V, const in
         Q = s.Q
         K = s.K
         Pk = P
-        fetch = next if next != NULL else Q  # fetching what is there already costs less than to ask each time
         while K > 0:
             k = PW if P_k == 1 and K > PW else K   # k runs along a panel of P, then on in the next one
             K -= k
             pk = Pk
+            if next != NULL:
+                for u in range(<int>(k//KU)):
+                    v_prefetch_l2(next + u*LINE)
+                next += k//KU*LINE
             while k >= KU:
                 for u in range(KU):
                     if FEW_REGISTERS and R < V:    # 3 x 4: 12 sums, 3 scalars and one vector are all 16
@@ -93,8 +98,6 @@ cdef inline const real* tiles "fastnet_tiles"(const int R, const int V, const in
                             for v in range(V):
                                 v_accumulate(&c[r][v], p, q[v])
                     Q += Q_row
-                v_prefetch_l2(fetch)
-                fetch += LINE
                 pk += KU*P_k
                 k -= KU
             while k > 0:
@@ -133,8 +136,8 @@ cdef inline const real* tiles "fastnet_tiles"(const int R, const int V, const in
         C += R*PW
         A += R*PW
         init += R*s.init_row
-        if next != NULL:
-            next = fetch
+        if next >= s.fetch_end:
+            next = NULL
         count -= 1
     return next
 
@@ -225,14 +228,28 @@ cdef inline const real* chain_init(const product* x, Py_ssize_t k, Py_ssize_t r,
     return x.init + r*VW if x.init != NULL else ZEROS
 
 
-cdef void product_rows(const product* x, Py_ssize_t r0, Py_ssize_t r1,
-                       Py_ssize_t j0, Py_ssize_t j1) noexcept nogil:
+cdef struct stretch:            # numbers that will be wanted soon
+    const real* next            # NULL: none
+    const real* end
+
+
+cdef inline void product_rows(const product* x, Py_ssize_t r0, Py_ssize_t r1,
+                              Py_ssize_t j0, Py_ssize_t j1) noexcept nogil:
     """Rows [r0, r1) of C in the panels [j0, j1), P (M, K) read by rows."""
+    product_rows_fetching(x, r0, r1, j0, j1, NULL)
+
+
+cdef void product_rows_fetching(const product* x, Py_ssize_t r0, Py_ssize_t r1, Py_ssize_t j0, Py_ssize_t j1,
+                                stretch* ahead) noexcept nogil:
+    """The same; meanwhile, where that leaves room for it, L2 gets what is ahead, which is advanced."""
     cdef span s
     cdef Py_ssize_t k, kk, r = r0, rr, j, p, at
     cdef const real* P
     cdef const real* next
     cdef int V
+    if x.packed != NULL:                           # Q itself is fetched
+        ahead = NULL
+    s.fetch_end = ahead.end if ahead != NULL else NO_END
     while r < r1:
         k = 0
         rr = block_of(r1 - r, block_rows(smaller(x.K, block_k)), 1) if x.packed != NULL else r1 - r
@@ -250,12 +267,14 @@ cdef void product_rows(const product* x, Py_ssize_t r0, Py_ssize_t r1,
                 V = vectors_in_panel(x.N, j)
                 s.Q_row = V*VW if x.Q_narrow else PW
                 s.Q = x.Q + j*x.Q_panel + k*s.Q_row
-                next = NULL
-                if x.packed != NULL:
+                next = ahead.next if ahead != NULL else NULL
+                if x.packed != NULL and fetching:
                     next = x.Q + (j + 1 if j + 1 < j1 else j0)*x.Q_panel + k*PW
                 at = (j*x.M + r)*PW
-                cross_panel(0, V, &s, P, rr, (x.C if k + kk == x.K else x.partial) + at,
-                            chain_init(x, k, r, at), x.C + at, next)
+                next = cross_panel(0, V, &s, P, rr, (x.C if k + kk == x.K else x.partial) + at,
+                                   chain_init(x, k, r, at), x.C + at, next)
+                if ahead != NULL:
+                    ahead.next = next
             k += kk
         r += rr
 
@@ -268,6 +287,7 @@ cdef void product_cols(const product* x, Py_ssize_t j0, Py_ssize_t j1) noexcept 
     cdef const real* next
     s.P_panel = 0
     s.Q_row = PW
+    s.fetch_end = NO_END
     while r < x.M:
         k = 0
         rr = smaller(x.M - r, block_rows(smaller(x.K, block_k))) if x.packed != NULL else x.M - r
@@ -279,7 +299,7 @@ cdef void product_cols(const product* x, Py_ssize_t j0, Py_ssize_t j1) noexcept 
                     memcpy(x.packed + p*kk*PW, x.P + (r + p*PW)*x.K + k*PW, kk*PW*sizeof(real))
             for j in range(j0, j1):
                 next = NULL
-                if x.packed != NULL:
+                if x.packed != NULL and fetching:
                     next = x.Q + (j + 1 if j + 1 < j1 else j0)*x.Q_panel + k*PW
                 for p in range(ceil_div(rr, PW)):
                     P = x.P + (r + p*PW)*x.K + k*PW

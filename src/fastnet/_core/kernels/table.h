@@ -79,12 +79,14 @@ typedef struct {
     int (*was_sparse)(const void *arena);   /* whether the last `train` left out zeros of X: see sparse.pxi */
 
     /* Prediction: A of the last layer, (n_out, n), for n examples. With `shared`, another arena of the same
-     * network, the weights are read there, and the new one holds buffers only. */
+     * network, the weights are read there, and the new one holds buffers only. With `check`,
+     * predict returns 0, and stops, where a number of X, as it is or standardised, is not finite; else 1. */
     size_t (*predict_size)(const layer_arrays *layers, int n_layers, ptrdiff_t n, int threads,
                            const void *shared);
     void (*predict_prepare)(void *arena, const layer_arrays *layers, int n_layers, ptrdiff_t n, int threads,
                             const void *shared);
-    void (*predict)(const void *arena, matrix X, ptrdiff_t n, matrix out, const team *together, int thread);
+    int (*predict)(void *arena, matrix X, ptrdiff_t n, matrix out, int check, const team *together,
+                   int thread);
 
     /* The same for at most MOST_FEW examples, the same bits, with nothing to prepare in a call: see rows.pxi
     */ size_t (*rows_size)(const layer_arrays *layers, int n_layers);

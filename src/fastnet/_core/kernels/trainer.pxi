@@ -46,6 +46,7 @@ cdef struct worker:             # what a thread has for itself
     real* leaf_db               # SCRATCH (widest layer, 16)
     real* folded                # SCRATCH (widest layer)
     real* packed                # SCRATCH for blocks of P
+    stretch ahead               # of X, when predicting; else nothing
     real* turned                # SCRATCH for a piece of the first layer, see sparse.pxi
 
 

@@ -33,8 +33,8 @@ static inline lanes v_if_negative(lanes x, lanes a, lanes b)
 {
     return NEON(bslq)(NEON(cltq)(x, v_set(0)), a, b);
 }
-static inline void v_prefetch(const real *p) { __builtin_prefetch(p, 0, 3); }
-static inline void v_prefetch_l2(const real *p) { __builtin_prefetch(p, 0, 2); }
+#define v_prefetch(p) __builtin_prefetch(p, 0, 3)       /* macros: see lanes_x86.h */
+#define v_prefetch_l2(p) __builtin_prefetch(p, 0, 2)
 
 static inline lanes v_load_first(const real *p, int n)      /* n numbers, then 0 */
 {

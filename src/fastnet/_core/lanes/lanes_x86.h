@@ -69,8 +69,9 @@ static inline void v_accumulate(lanes *c, lanes a, lanes b)
 }
 #endif
 static inline lanes v_negabs(lanes a) { return X86(or)(a, v_set((real)-0.0)); }          /* -|a| */
-static inline void v_prefetch(const real *p) { _mm_prefetch((const char *)p, _MM_HINT_T0); }
-static inline void v_prefetch_l2(const real *p) { _mm_prefetch((const char *)p, _MM_HINT_T1); }
+/* Macros: a function that only prefetches has no effect for gcc 12, which drops most calls of it. */
+#define v_prefetch(p) _mm_prefetch((const char *)(p), _MM_HINT_T0)
+#define v_prefetch_l2(p) _mm_prefetch((const char *)(p), _MM_HINT_T1)
 
 
 /* ---- the first n lanes, selection by sign, scaling by a power of two ---- */

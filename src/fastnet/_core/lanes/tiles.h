@@ -8,6 +8,7 @@
 #ifndef FASTNET_TILES_H
 #define FASTNET_TILES_H
 #include <stddef.h>
+#include <stdint.h>
 #include "lanes.h"
 
 #define TILE_ROWS_MAX (TILE_ROWS_1)
@@ -21,9 +22,12 @@ typedef struct {
     ptrdiff_t P_panel;
     ptrdiff_t K;
     ptrdiff_t init_row, init_vector;   /* steps of init: (PW, VW) continues C, (VW, 0) a bias, (0, 0) zero */
+    const real *fetch_end;      /* where the numbers end that are fetched into L2 meanwhile, or NO_END */
     int end;
     real scale, decay;          /* of END_UPDATE */
 } span;
+
+#define NO_END ((const real *)UINTPTR_MAX)
 
 /* What becomes of a sum: stored; times the slope of an activation, from its value a or as it was kept;
  * or C = decay C + scale sum, a step of gradient descent. */
