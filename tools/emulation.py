@@ -45,11 +45,14 @@ def muladd32(a: Any, b: Any, c: Any) -> Floats:
 
 
 def polynomial32(q: list[float], x: Floats, mad: Mad32) -> Floats:
-    """Return q[0] + q[1] x + ... by Horner."""
-    y = np.full_like(x, q[-1])
-    for coefficient in q[-2::-1]:
-        y = mad(y, x, coefficient)
-    return y
+    """Return q[0] + q[1] x + ..., even and odd powers each by Horner."""
+    square = x * x
+    y, z = np.full_like(x, q[::2][-1]), np.full_like(x, q[1::2][-1])
+    for coefficient in q[::2][-2::-1]:
+        y = mad(y, square, coefficient)
+    for coefficient in q[1::2][-2::-1]:
+        z = mad(z, square, coefficient)
+    return mad(z, x, y)
 
 
 def reduced32(x: Floats, table: Table, mad: Mad32, tail: Floats | float = 0.0) -> tuple[Floats, Floats]:
@@ -141,11 +144,14 @@ def mad64(*, fused: bool) -> Mad64:
 
 
 def polynomial64(q: list[float], x: Real, mad: Mad64) -> Real:
-    """Return q[0] + q[1] x + ... by Horner."""
-    y = mp.mpf(q[-1])
-    for coefficient in q[-2::-1]:
-        y = mad(y, x, mp.mpf(coefficient))
-    return y
+    """Return q[0] + q[1] x + ..., even and odd powers each by Horner."""
+    square = rounded(x * x, 53)
+    y, z = mp.mpf(q[::2][-1]), mp.mpf(q[1::2][-1])
+    for coefficient in q[::2][-2::-1]:
+        y = mad(y, square, mp.mpf(coefficient))
+    for coefficient in q[1::2][-2::-1]:
+        z = mad(z, square, mp.mpf(coefficient))
+    return mad(z, x, y)
 
 
 def reduced64(x: Real, table: Table, mad: Mad64, tail: Real = 0) -> tuple[int, Real]:

@@ -88,13 +88,17 @@ FUNCTIONS: dict[str, tuple[tuple[str, ...], str]] = {
     "scale_of": (
         (),
         """\
-/* c[0] + c[1] x + ... + c[n-1] x^(n-1) */
+/* c[0] + c[1] x + ... + c[n-1] x^(n-1): even and odd powers apart */
 static real polynomial(const real *c, int n, real x)
 {
-    real y = c[--n];
-    while (n > 0)
-        y = FMA(y, x, c[--n]);
-    return y;
+    const real square = x * x;
+    int even = (n - 1) / 2 * 2, odd = n / 2 * 2 - 1;
+    real y = c[even], z = c[odd];
+    while (even > 0)
+        y = FMA(y, square, c[even -= 2]);
+    while (odd > 1)
+        z = FMA(z, square, c[odd -= 2]);
+    return FMA(z, x, y);
 }
 
 /* p 2^n: t has n plus a bias in its low bits, and unbias is 2^-bias */
