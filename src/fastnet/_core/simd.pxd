@@ -36,6 +36,7 @@ cdef extern from "tiles.h" nogil:
     lanes v_fnma(lanes a, lanes b, lanes c)
     lanes v_negabs(lanes a)
     lanes v_if_negative(lanes x, lanes a, lanes b)
+    lanes v_keep_positive(lanes c, lanes a)
     lanes v_scale(lanes p, lanes n, lanes t, lanes unbias)
     lanes v_exponent(lanes x)
     lanes v_square_rest(lanes x, lanes square)
@@ -52,7 +53,7 @@ cdef extern from "tiles.h" nogil:
         int end
         real scale, decay
     const real* NO_END
-    enum: END_STORE, END_SIGMOID, END_TANH, END_KEPT, END_UPDATE
+    enum: END_STORE, END_SIGMOID, END_TANH, END_RELU, END_KEPT, END_UPDATE
     ctypedef const real* (*tile_function)(const span*, Py_ssize_t, const real*, real*,
                                           const real*, const real*, const real*) noexcept nogil
     const tile_function[2][4][14] TILES

@@ -161,6 +161,8 @@ cdef inline lanes ended(const int end, lanes c, lanes a) noexcept nogil:
         return v_mul(c, v_fnma(a, a, a))
     if end == END_TANH:
         return v_fnma(v_mul(c, a), a, c)
+    if end == END_RELU:
+        return v_keep_positive(c, a)
     if end == END_KEPT:
         return v_mul(c, a)
     return c

@@ -271,6 +271,8 @@ cdef void output_leaf(const output_unit* u, Py_ssize_t n, const real* dz, real* 
             output_panel(END_SIGMOID, u, j, n, dz + j*PW, A + j*A_panel, S + j*A_panel)
         elif u.end == END_TANH:
             output_panel(END_TANH, u, j, n, dz + j*PW, A + j*A_panel, S + j*A_panel)
+        elif u.end == END_RELU:
+            output_panel(END_RELU, u, j, n, dz + j*PW, A + j*A_panel, S + j*A_panel)
         elif u.end == END_KEPT:
             output_panel(END_KEPT, u, j, n, dz + j*PW, A + j*A_panel, S + j*A_panel)
         else:

@@ -13,7 +13,7 @@
     ROW(sigmoid, END_SIGMOID) \
     ROW(logistic, END_SIGMOID) \
     ROW(tanh, END_TANH) \
-    ROW(relu, END_KEPT) \
+    ROW(relu, END_RELU) \
     ROW(leaky_relu, END_KEPT) \
     ROW(elu, END_KEPT) \
     ROW(selu, END_KEPT) \

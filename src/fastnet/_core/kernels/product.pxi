@@ -128,6 +128,10 @@ cdef inline const real* tiles "fastnet_tiles"(const int R, const int V, const in
             for r in range(R):
                 for v in range(V):
                     v_store(C + r*PW + v*VW, ended(END_TANH, c[r][v], v_load(A + r*PW + v*VW)))
+        elif s.end == END_RELU:
+            for r in range(R):
+                for v in range(V):
+                    v_store(C + r*PW + v*VW, ended(END_RELU, c[r][v], v_load(A + r*PW + v*VW)))
         else:
             for r in range(R):
                 for v in range(V):

@@ -33,6 +33,10 @@ static inline lanes v_if_negative(lanes x, lanes a, lanes b)
 {
     return NEON(bslq)(NEON(cltq)(x, v_set(0)), a, b);
 }
+static inline lanes v_keep_positive(lanes c, lanes a)
+{
+    return NEON(bslq)(NEON(cgtq)(a, v_set(0)), c, v_set(0));
+}
 #define v_prefetch(p) __builtin_prefetch(p, 0, 3)       /* macros: see lanes_x86.h */
 #define v_prefetch_l2(p) __builtin_prefetch(p, 0, 2)
 

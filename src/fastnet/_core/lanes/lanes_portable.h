@@ -28,6 +28,7 @@ static inline lanes v_fnma(lanes a, lanes b, lanes c) { return c - a * b; }
 #endif
 static inline lanes v_negabs(lanes a) { return -IF_DOUBLE(fabs, fabsf)(a); }
 static inline lanes v_if_negative(lanes x, lanes a, lanes b) { return x < 0 ? a : b; }
+static inline lanes v_keep_positive(lanes c, lanes a) { return a > 0 ? c : 0; }      /* a > 0 ? c : 0 */
 static inline lanes v_load_first(const real *p, int n) { return n > 0 ? *p : 0; }
 static inline void v_store_first(real *p, lanes a, int n) { if (n > 0) *p = a; }
 static inline lanes v_keep_first(lanes a, int n) { return n > 0 ? a : 0; }

@@ -88,6 +88,11 @@ static inline lanes v_if_negative(lanes x, lanes a, lanes b)
 {
     return X86(mask_mov)(b, IF_DOUBLE(_mm512_cmp_pd_mask, _mm512_cmp_ps_mask)(x, v_set(0), _CMP_LT_OQ), a);
 }
+/* a > 0 ? c : 0 */
+static inline lanes v_keep_positive(lanes c, lanes a)
+{
+    return X86(maskz_mov)(IF_DOUBLE(_mm512_cmp_pd_mask, _mm512_cmp_ps_mask)(v_set(0), a, _CMP_LT_OQ), c);
+}
 /* p 2^n, rounded once, n a whole number. Sets without such an instruction take t, which carries n + bias in
  * its low bits, and unbias = 2^-bias: p 2^(n + bias) is exact, and the product with 2^-bias rounds once
  * (denormals) or overflows. */
@@ -98,6 +103,11 @@ static inline lanes v_scale(lanes p, lanes n, lanes t, lanes unbias)
 }
 static inline lanes v_exponent(lanes x) { return X86(getexp)(x); }
 #else
+#  if defined(__AVX__)
+#    define IF_AVX(yes, no) yes
+#  else
+#    define IF_AVX(yes, no) no
+#  endif
 static const real lane_number_[8] = {0, 1, 2, 3, 4, 5, 6, 7};
 #  if VBYTES == 32
 static inline lanes less_(lanes a, lanes b) { return X86(cmp)(a, b, _CMP_LT_OQ); }
@@ -128,6 +138,16 @@ static inline void v_store_first(real *p, lanes a, int n)
 }
 #  endif
 static inline lanes v_if_negative(lanes x, lanes a, lanes b) { return X86(blendv)(b, a, less_(x, v_set(0))); }
+static inline lanes v_keep_positive(lanes c, lanes a)
+{
+#  if defined(__GNUC__)
+    lanes zero;         /* made here each time: a constant would keep a register that a tile needs for its sums */
+    __asm__ volatile(IF_AVX("vxorps %0, %0, %0", "xorps %0, %0") : "=x"(zero));
+#  else
+    lanes zero = v_set(0);
+#  endif
+    return X86(and)(less_(zero, a), c);
+}
 static inline lanes v_scale(lanes p, lanes n, lanes t, lanes unbias)
 {
     (void)n;

@@ -31,7 +31,7 @@ typedef struct {
 
 /* What becomes of a sum: stored; times the slope of an activation, from its value a or as it was kept;
  * or C = decay C + scale sum, a step of gradient descent. */
-enum { END_STORE, END_SIGMOID, END_TANH, END_KEPT, END_UPDATE };
+enum { END_STORE, END_SIGMOID, END_TANH, END_RELU, END_KEPT, END_UPDATE };
 
 typedef const real *(*tile_function)(const span *s, ptrdiff_t count, const real *P, real *C,
                                      const real *init, const real *A, const real *next);
