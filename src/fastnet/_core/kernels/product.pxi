@@ -30,7 +30,8 @@ cdef void set_caches(Py_ssize_t L2) noexcept nogil:
     panels of 128 bytes), a panel of Q of 128 rows stays in L1 while all rows of P cross it: 1024-2048-2048-1
     goes from 0.83 to 0.90 of the peak, in float64 from 0.76 to 0.88. A block of P then is few contiguous
     pieces, and to copy it pays for itself only in matrices of more than 4 MB. Fetching gained 3 to 5 % of
-    wide networks with the long blocks, and loses 3 % with the short ones.
+    wide networks with long blocks in the sketch that these kernels come from (not measured again since), and
+    loses 3 % with the short ones.
     """
     global block_k, block_rows_most, block_bytes, packed_from, fetching
     if L2 <= 0:
