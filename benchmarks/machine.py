@@ -126,7 +126,7 @@ def _sigmoid(dtype: str, pace: Pace) -> dict[str, float]:
     layers = problem.network().layers
     W, b = [layer.W for layer in layers], [layer.b for layer in layers]
     sides = {
-        name: epochs(problem, engine.Trainer(W, b, [name, "sigmoid"], problem.workload.batch))
+        name: epochs(problem, engine.TrainerCore(W, b, [name, "sigmoid"], problem.workload.batch))
         for name in ("sigmoid", "identity")
     }
     seconds = alternate(sides, 15, pace.slice_seconds)

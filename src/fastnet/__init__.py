@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from fastnet import isa, threads
 from fastnet._version import __version__
-from fastnet.described import Standardize
 from fastnet.functions import (
     activate,
     activation_backward,
@@ -29,6 +28,7 @@ from fastnet.functions import (
     sigmoid,
 )
 from fastnet.layer import Layer
+from fastnet.metadata import Standardize
 from fastnet.network import Network
 
 if TYPE_CHECKING:

@@ -147,10 +147,10 @@ class Problem:
         """Return how many threads `Network.fit` would use if it were allowed so many."""
         return threads.worth(wanted, self.network()._flops(self.workload.batch))
 
-    def trainer(self, n_threads: int = 1) -> engine.Trainer:
+    def trainer(self, n_threads: int = 1) -> engine.TrainerCore:
         """Return what trains that network, one epoch per call, under the active build."""
         layers = self.network().layers
-        return engine.Trainer(
+        return engine.TrainerCore(
             [layer.W for layer in layers],
             [layer.b for layer in layers],
             [layer.activation for layer in layers],
@@ -178,7 +178,9 @@ class Summary:
         return cls(min(values), median, low, high, len(values))
 
 
-def epochs(problem: Problem, trainer: engine.Trainer, clock: Callable[[], float] = time.thread_time) -> Side:
+def epochs(
+    problem: Problem, trainer: engine.TrainerCore, clock: Callable[[], float] = time.thread_time
+) -> Side:
     """Return a side that trains epochs in shuffled orders drawn before: the calls `Network.fit` makes."""
 
     def side(count: int) -> float:

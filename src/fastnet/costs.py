@@ -10,9 +10,9 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from fastnet import _data, _validate, losses
+from fastnet import _examples, _validate, losses
 from fastnet._core import engine
-from fastnet._data import Examples
+from fastnet._examples import Examples
 from fastnet._validate import Array
 
 __all__ = ["bce_backward", "bce_loss", "loss", "loss_backward"]
@@ -116,8 +116,8 @@ def _checked(
     activation = _validate.activation(activation)
     found = losses.resolve(loss, activation)
     Z = _validate.finite(_validate.logits(Z), "Z")
-    T = _data.targets(T, found.name, Z.shape[0], Z.shape[1], Z.dtype, "Z")
-    weights = _data.usable(_data.sample_weights(sample_weight, Z.shape[1]), Z.dtype)
+    T = _examples.targets(T, found.name, Z.shape[0], Z.shape[1], Z.dtype, "Z")
+    weights = _examples.usable(_examples.sample_weights(sample_weight, Z.shape[1]), Z.dtype)
     return Examples(Z, T, weights), found, activation
 
 

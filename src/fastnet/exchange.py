@@ -14,8 +14,8 @@ import numpy as np
 
 from fastnet._optional import need
 from fastnet._validate import Array
-from fastnet.described import Standardize
 from fastnet.layer import Layer
+from fastnet.metadata import Standardize
 from fastnet.network import Network
 
 __all__ = ["from_sklearn", "from_torch", "to_sklearn", "to_torch"]

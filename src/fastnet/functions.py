@@ -303,7 +303,7 @@ def one_hot(labels: ArrayLike, n_classes: int | None = None, *, dtype: DTypeLike
            [0., 0., 1.],
            [0., 1., 0.]])
     """
-    from fastnet import _data
+    from fastnet import _examples
 
     array = np.asarray(labels)
     if array.ndim != 1:
@@ -311,4 +311,4 @@ def one_hot(labels: ArrayLike, n_classes: int | None = None, *, dtype: DTypeLike
     if array.dtype.kind not in "iub" and array.size:
         raise TypeError(f"labels must be ints, got dtype {array.dtype}")
     count = 1 + int(array.max(initial=0)) if n_classes is None else _validate.integer(n_classes, "n_classes")
-    return _data.one_hot(array.astype(np.intp), count, _validate.real_dtype(dtype), "labels")
+    return _examples.one_hot(array.astype(np.intp), count, _validate.real_dtype(dtype), "labels")

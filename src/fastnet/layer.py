@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from fastnet import _initial, _validate, functions
+from fastnet import _initializers, _validate, functions
 from fastnet._core import engine
 from fastnet._validate import Array
 
@@ -98,7 +98,7 @@ class Layer:
         self.n_out = _validate.integer(n_out, "n_out")
         self.activation = _validate.activation(activation)
         self.dropout = _validate.number(dropout, "dropout", at_least=0, below=1 - 2.0**-17)
-        self.init = _validate.choice(init, "init", _initial.NAMES)
+        self.init = _validate.choice(init, "init", _initializers.NAMES)
         if b is not None and W is None:
             raise ValueError("b was given without W: give both, or W alone for biases of zero")
         if W is not None and seed is not None:
@@ -134,7 +134,7 @@ class Layer:
         if count + self.n_out > sys.maxsize // 8:
             raise MemoryError(f"a layer of {self.n_in} x {self.n_out} needs {8 * (count + self.n_out)} bytes")
         shape = (self.n_in, self.n_out)
-        self._W, self._b = _initial.draw(self.init, *shape, self.activation, seed, k, dtype)
+        self._W, self._b = _initializers.draw(self.init, *shape, self.activation, seed, k, dtype)
 
     def _check_dtype(self, k: int, dtype: np.dtype[Any]) -> None:
         """TypeError if the layer has weights, or was asked for a dtype, other than a network works in."""

@@ -19,7 +19,7 @@ from fastnet._core import engine
 from fastnet._validate import Array
 
 if TYPE_CHECKING:
-    from fastnet._data import Examples
+    from fastnet._examples import Examples
     from fastnet.callbacks import Callback
     from fastnet.history import History
     from fastnet.losses import Loss
@@ -101,7 +101,7 @@ class Learner:
         n = data.X.shape[1]
         W, b = self._weights()
         team = threads.worth(None, self._flops(n) / 3)
-        core = engine.Trainer(
+        core = engine.TrainerCore(
             W,
             b,
             self._activations(),
@@ -153,7 +153,7 @@ class Learner:
         n = data.X.shape[1]
         W, b = self._weights()
         team = threads.worth(None, self._flops(n))
-        core = engine.Trainer(
+        core = engine.TrainerCore(
             W,
             b,
             self._activations(),
@@ -170,11 +170,11 @@ class Learner:
         return list(zip(dW, db, strict=True))
 
     def _examples(self, X: Any, T: Any, loss: Any, sample_weight: Any) -> tuple[Examples, Loss]:
-        from fastnet import _data, losses
+        from fastnet import _examples, losses
 
         found = losses.resolve(loss, self._activations()[-1])
-        data = _data.checked(self, found.name, X, T, sample_weight)
-        return data._replace(weights=_data.usable(data.weights, self.dtype)), found
+        data = _examples.checked(self, found.name, X, T, sample_weight)
+        return data._replace(weights=_examples.usable(data.weights, self.dtype)), found
 
     def fit(
         self,
@@ -231,7 +231,7 @@ class Learner:
             Seed of shuffle, dropout and validation_fraction, 0 <= seed < 2**64.
         progress : bool, optional
             Show epoch and loss on stderr while training. By default if that is a terminal and the fit takes
-            longer than half a second. See `fastnet.progress`.
+            longer than half a second. See `fastnet.training.progress`.
         n_threads : int, optional
             At most so many threads (see `fastnet.threads`); the same bits for any number. Batches of small
             networks are trained by one, which is faster.

@@ -18,9 +18,9 @@ from numpy.typing import ArrayLike, DTypeLike
 from fastnet import _validate, threads
 from fastnet._core import engine
 from fastnet._validate import Array
-from fastnet.described import Described
 from fastnet.layer import Layer
 from fastnet.learning import Learner
+from fastnet.metadata import Described
 
 if TYPE_CHECKING:
     from fastnet.predictor import Predictor

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from fastnet import _validate, threads
 from fastnet._core import engine
 from fastnet._validate import Array
-from fastnet.described import Class
+from fastnet.metadata import Class
 
 if TYPE_CHECKING:
     from fastnet.network import Network
@@ -76,7 +76,7 @@ class Predictor:
         self._prepare()
 
     def _prepare(self) -> None:
-        core = engine.Predictor(*self._parts)
+        core = engine.PredictorCore(*self._parts)
         self.n_in, self.n_out = core.n_in, core.n_out
         self.dtype = np.dtype(core.dtype.char)  # the very object that arrays have, which is quick to compare
         self._one: Callable[..., Array] = core.one

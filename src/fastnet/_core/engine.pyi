@@ -58,7 +58,7 @@ def uniform(seed: int, stream: int, count: int) -> NDArray[np.float64]: ...
 def all_finite(x: _Real) -> bool: ...
 def fma_flops(dtype: str, iterations: int) -> float: ...
 
-class Trainer:
+class TrainerCore:
     def __init__(
         self,
         W: list[_Real],
@@ -113,7 +113,7 @@ class Trainer:
     def sparse(self) -> bool: ...
     def finite(self) -> bool: ...
 
-class Predictor:
+class PredictorCore:
     def __init__(
         self,
         W: list[_Real],

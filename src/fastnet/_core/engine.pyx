@@ -131,7 +131,7 @@ include "engine/arrays.pxi"
 include "kernels/random.pxi"
 include "engine/random.pxi"
 include "engine/calls.pxi"
-include "engine/fit.pxi"
+include "engine/trainer.pxi"
 include "engine/predictor.pxi"
 
 

@@ -22,13 +22,13 @@ include "kernels/activations.pxi"
 include "kernels/product.pxi"
 include "kernels/losses.pxi"
 include "kernels/random.pxi"
-include "kernels/trainer.pxi"
+include "kernels/arena.pxi"
 include "kernels/sparse.pxi"
 include "kernels/passes.pxi"
 include "kernels/optimizers.pxi"
 include "kernels/epoch.pxi"
-include "kernels/whole.pxi"
-include "kernels/rows.pxi"
+include "kernels/predict.pxi"
+include "kernels/predict_rows.pxi"
 
 v_prepare()
 cdef kernel_table kernels

@@ -16,9 +16,9 @@ import numpy as np
 from fastnet import _validate
 from fastnet._validate import Array
 from fastnet._version import __version__
-from fastnet.described import Standardize, output_kind
 from fastnet.files.container import FormatError
 from fastnet.layer import Layer
+from fastnet.metadata import Standardize, output_kind
 from fastnet.network import Network
 
 __all__ = ["VERSION", "arrays", "check_version", "describe", "rebuild", "rebuild_plain"]

@@ -10,12 +10,12 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from fastnet.sklearn import _data, _hooks, _lbfgs, _predict, _quick, _stochastic
+from fastnet.sklearn import _compat, _fast_validation, _layout, _lbfgs, _predict, _stochastic
 from fastnet.sklearn._call import Call, Report
 from fastnet.sklearn._schedule import OURS, THEIRS
 
-UNKNOWN = _hooks.unknown()
-CallbackSupportMixin, with_callbacks = _hooks.callbacks()
+UNKNOWN = _compat.unknown()
+CallbackSupportMixin, with_callbacks = _compat.callbacks()
 
 OWN_SOLVERS = ("adamw", "rmsprop")
 HIDDEN = (
@@ -113,7 +113,7 @@ class Dropin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportM
         call.incremental = incremental
         if UNKNOWN:
             self._refuse_extras(call)
-            _hooks.warn_of(UNKNOWN)
+            _compat.warn_of(UNKNOWN)
         if call.solver in OWN_SOLVERS:
             self.solver = "adam"  # for scikit-learn's code, which asks whether the solver is stochastic
         try:
@@ -144,10 +144,10 @@ class Dropin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportM
 
     @classmethod
     def _get_param_names(cls) -> list[str]:
-        return _quick.param_names(cls, super()._get_param_names)
+        return _fast_validation.param_names(cls, super()._get_param_names)
 
     def _validate_params(self) -> None:
-        if UNKNOWN or not _quick.params_hold(self):
+        if UNKNOWN or not _fast_validation.params_hold(self):
             super()._validate_params()
 
     def _initialize(self, y: Any, layer_units: list[int], dtype: Any) -> None:
@@ -170,7 +170,7 @@ class Dropin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportM
             return plain  # type: ignore[no-any-return]
         given = X
         X, y = super()._validate_input(X, y, incremental, reset)
-        return _data.in_precision(X, given, self.dtype), y
+        return _layout.in_precision(X, given, self.dtype), y
 
     def _fit_stochastic(self, X: Any, y: Any, sample_weight: Any, *rest: Any) -> None:
         if UNKNOWN:
@@ -191,7 +191,7 @@ class Dropin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportM
             return super()._loss_grad_lbfgs(packed, X, y, sample_weight, *rest)  # type: ignore[no-any-return]
         self._unpack(packed)
         problem = self.__dict__.get("_problem")
-        dtype = _data.precision(X, [packed])
+        dtype = _layout.precision(X, [packed])
         if problem is None or not problem.is_of(X, y, sample_weight, dtype):
             problem = _lbfgs.Problem(self, X, y, sample_weight, dtype)
         return problem(packed)

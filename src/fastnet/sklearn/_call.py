@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from fastnet.sklearn import _data
+from fastnet.sklearn import _layout
 
 
 @dataclass
@@ -88,20 +88,20 @@ class Held:
     T: Any = field(init=False)
 
     def __post_init__(self) -> None:
-        self.X = _data.dense_if_small(self.X, self.dtype)
+        self.X = _layout.dense_if_small(self.X, self.dtype)
         self.T = np.ascontiguousarray(self.y, self.dtype).T
         if self.weights is not None:
             self.weights = np.ascontiguousarray(self.weights, self.dtype)
 
-    def outputs(self, trainer: Any) -> _data.Array:
+    def outputs(self, trainer: Any) -> _layout.Array:
         """Return the output of the network, (n_outputs, n)."""
-        parts = [trainer.predict(X) for _, X in _data.blocks(self.X, self.dtype)]
+        parts = [trainer.predict(X) for _, X in _layout.blocks(self.X, self.dtype)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def loss(self, trainer: Any) -> float:
         """Return the weighted mean of the loss, without the penalty."""
         total = 0.0
-        for rows, X in _data.blocks(self.X, self.dtype):
+        for rows, X in _layout.blocks(self.X, self.dtype):
             w = None if self.weights is None else self.weights[rows]
             total += trainer.loss(X, self.T[:, rows], w)
         return total / (

@@ -12,9 +12,9 @@ from sklearn.neural_network._multilayer_perceptron import MLPClassifier as Their
 from sklearn.neural_network._multilayer_perceptron import MLPRegressor as TheirRegressor
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastnet.sklearn import _predict, _quick
+from fastnet.sklearn import _fast_validation, _predict
 from fastnet.sklearn._base import CONSTRAINTS, UNKNOWN, Dropin
-from fastnet.sklearn._data import Array
+from fastnet.sklearn._layout import Array
 
 
 class MLPClassifier(Dropin, TheirClassifier):  # type: ignore[misc]
@@ -66,7 +66,7 @@ class MLPClassifier(Dropin, TheirClassifier):  # type: ignore[misc]
     """
 
     _theirs: ClassVar[Any] = TheirClassifier
-    _plain_input: ClassVar[Any] = staticmethod(_quick.labels)
+    _plain_input: ClassVar[Any] = staticmethod(_fast_validation.labels)
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **TheirClassifier._parameter_constraints,
         **CONSTRAINTS,
@@ -211,7 +211,7 @@ class MLPClassifier(Dropin, TheirClassifier):  # type: ignore[misc]
         >>> clf.fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]).score([[0.5], [1.4]], [0, 1])
         0.5
         """
-        found = _quick.accuracy(self, X, y) if sample_weight is None and not UNKNOWN else None
+        found = _fast_validation.accuracy(self, X, y) if sample_weight is None and not UNKNOWN else None
         return float(super().score(X, y, sample_weight)) if found is None else found
 
 
@@ -268,7 +268,7 @@ class MLPRegressor(Dropin, TheirRegressor):  # type: ignore[misc]
     """
 
     _theirs: ClassVar[Any] = TheirRegressor
-    _plain_input: ClassVar[Any] = staticmethod(_quick.numbers)
+    _plain_input: ClassVar[Any] = staticmethod(_fast_validation.numbers)
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **TheirRegressor._parameter_constraints,
         **CONSTRAINTS,

@@ -15,9 +15,9 @@ import scipy.optimize
 from sklearn.utils.optimize import _check_optimize_result
 
 from fastnet._core import engine
-from fastnet.sklearn import _data, _trainer
+from fastnet.sklearn import _layout, _trainer
 from fastnet.sklearn._call import class_weights, held_from_call
-from fastnet.sklearn._data import Array
+from fastnet.sklearn._layout import Array
 
 
 class Problem:
@@ -27,11 +27,11 @@ class Problem:
         self.est = est
         self.given = (X, y, weights)
         self.dtype = dtype
-        self.X = X = _data.dense_if_small(X, dtype)
+        self.X = X = _layout.dense_if_small(X, dtype)
         self.T = np.ascontiguousarray(np.reshape(y, (X.shape[0], -1)), dtype).T
         self.weights = None if weights is None else np.ascontiguousarray(weights, dtype)
         self.mass = float(X.shape[0] if self.weights is None else self.weights.sum())
-        self.step = X.shape[0] if not _data.is_sparse(X) else _data.rows_at_once(X, dtype)
+        self.step = X.shape[0] if not _layout.is_sparse(X) else _layout.rows_at_once(X, dtype)
         count = len(est.coefs_)
         self.activations = _trainer.activations(est, count)
         self.loss = _trainer.loss(est, dtype)
@@ -48,17 +48,17 @@ class Problem:
             self.trainers[size].load_weights(W, b)
         else:
             team = _trainer.team(self.est.n_threads, self.flops * min(size, 1024))
-            self.trainers[size] = engine.Trainer(W, b, self.activations, size, team, **self.loss)
+            self.trainers[size] = engine.TrainerCore(W, b, self.activations, size, team, **self.loss)
         return self.trainers[size]
 
     def __call__(self, packed: Array) -> tuple[float, Array]:
         """Return the loss and its gradient, packed: (Σ J + alpha/2 Σ W²) / Σ w, Σ over the examples."""
         est, n = self.est, self.X.shape[0]
-        W, b = _data.layers(est.coefs_, est.intercepts_, self.dtype)
+        W, b = _layout.layers(est.coefs_, est.intercepts_, self.dtype)
         total, gradient = 0.0, np.zeros(packed.size, self.dtype)
         for start in range(0, n, self.step):
             rows = slice(start, min(n, start + self.step))
-            X = self.X.T if self.step == n else _data.columns(self.X[rows], self.dtype)
+            X = self.X.T if self.step == n else _layout.columns(self.X[rows], self.dtype)
             w = None if self.weights is None else self.weights[rows]
             dW, db, cost = self.trainer(X.shape[1], W, b).gradients(X, self.T[:, rows], w)
             total += cost
@@ -78,7 +78,7 @@ def fit(est: Any, X: Any, y: Any, sample_weight: Any, layer_units: list[int]) ->
     spans = list(pairwise(ends))
     est._coef_indptr = [(*span, size) for span, size in zip(spans, sizes, strict=False)]
     est._intercept_indptr = spans[len(sizes) :]
-    dtype = _data.precision(X, [*est.coefs_, *est.intercepts_])
+    dtype = _layout.precision(X, [*est.coefs_, *est.intercepts_])
     held = held_from_call(est, est._call, dtype)
     est._problem = Problem(est, X, y, sample_weight, dtype)
     try:
@@ -130,7 +130,7 @@ def _after_iteration(est: Any, held: Any) -> Any:
         intercepts = [xk[start:end].copy() for start, end in est._intercept_indptr]
         if held is not None:
             problem = est._problem
-            weights = _data.layers(coefs, intercepts, problem.dtype)
+            weights = _layout.layers(coefs, intercepts, problem.dtype)
             est.validation_loss_curve_.append(held.loss(problem.trainer(problem.step, *weights)))
         if report is not None:
             if report.end(lambda: (coefs, intercepts)):

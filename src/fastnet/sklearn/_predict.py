@@ -13,8 +13,8 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastnet._core import engine
-from fastnet.sklearn import _data, _trainer
-from fastnet.sklearn._data import Array
+from fastnet.sklearn import _layout, _trainer
+from fastnet.sklearn._layout import Array
 
 
 def fitted(est: Any) -> None:
@@ -25,7 +25,7 @@ def fitted(est: Any) -> None:
 
 def looks_in_order(est: Any, X: Any) -> bool:
     """Whether X needs no validation, unless a number in it is not finite."""
-    if type(X) is not np.ndarray or X.ndim != 2 or X.dtype not in _data.FLOATS:
+    if type(X) is not np.ndarray or X.ndim != 2 or X.dtype not in _layout.FLOATS:
         return False
     if est.dtype is not None and X.dtype != est.dtype:
         return False
@@ -38,7 +38,7 @@ def validated(est: Any, X: Any) -> Any:
     """Return X as scikit-learn would have it, in the precision that it came in."""
     given = X
     X = validate_data(est, X, accept_sparse=["csr", "csc"], reset=False)
-    return _data.in_precision(X, given, est.dtype)
+    return _layout.in_precision(X, given, est.dtype)
 
 
 def outputs(est: Any, X: Any, layers: int | None = None) -> Array:
@@ -60,8 +60,8 @@ class Network:
         self.names = _trainer.activations(est, len(coefs))
         if layers is not None:
             coefs, intercepts, self.names = coefs[:layers], intercepts[:layers], self.names[:layers]
-        self.dtype = _data.precision(X, [*coefs, *intercepts])
-        self.W, self.b = _data.layers(coefs, intercepts, self.dtype)
+        self.dtype = _layout.precision(X, [*coefs, *intercepts])
+        self.W, self.b = _layout.layers(coefs, intercepts, self.dtype)
         self.n_threads = est.n_threads
 
     def team(self, n: int) -> int:
@@ -79,14 +79,14 @@ class Network:
     def __call__(self, X: Any) -> Array:
         """Return the outputs (n, n_out) of validated rows X, dense or sparse."""
         P = self.empty(X.shape[0])
-        for rows, columns in _data.blocks(X, self.dtype):
+        for rows, columns in _layout.blocks(X, self.dtype):
             self.forward(columns, P[rows].T)
         return P
 
     def checked(self, X: Array) -> Array | None:
         """Return the outputs (n, n_out) of dense rows X; None if some number in them is not finite."""
         P = self.empty(len(X))
-        for rows, columns in _data.blocks(X, self.dtype):
+        for rows, columns in _layout.blocks(X, self.dtype):
             team = self.team(columns.shape[1])
             if engine.forward(self.W, self.b, self.names, columns, team, out=P[rows].T, check=True) is None:
                 return None

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score, r2_score
 
-from fastnet.sklearn._data import Array
+from fastnet.sklearn._layout import Array
 
 # Of these the validation loss itself decides: R² says nothing of a quantile.
 LESS_IS_BETTER = ("absolute_error", "huber", "quantile")

@@ -15,9 +15,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from fastnet._core import engine
-from fastnet.sklearn import _data, _schedule, _score, _trainer
+from fastnet.sklearn import _layout, _schedule, _score, _trainer
 from fastnet.sklearn._call import Held, class_weights, held_from_call
-from fastnet.sklearn._data import Array
+from fastnet.sklearn._layout import Array
 
 
 def fit(est: Any, X: Any, y: Any, sample_weight: Any, incremental: bool) -> None:
@@ -33,12 +33,12 @@ def fit(est: Any, X: Any, y: Any, sample_weight: Any, incremental: bool) -> None
                 "class_weight: expected a dict or None in partial_fit, which sees a part, got 'balanced'"
             )
         sample_weight = class_weights(est, y, sample_weight)
-    dtype = _data.precision(X, [*est.coefs_, *est.intercepts_])
+    dtype = _layout.precision(X, [*est.coefs_, *est.intercepts_])
     held = held_from_call(est, call, dtype)
     rows = None
     if est.early_stopping and held is None:
         rows, held = split(est, X, y, sample_weight, dtype)
-        if _data.is_sparse(X) or X.strides[1] != X.itemsize:  # others are trained on where they lie
+        if _layout.is_sparse(X) or X.strides[1] != X.itemsize:  # others are trained on where they lie
             sample_weight = None if sample_weight is None else sample_weight[rows]
             X, y, rows = X[rows], y[rows], None
     Fit(est, X, y, sample_weight, held, dtype, rows).run(incremental)
@@ -89,7 +89,7 @@ class Fit:
         self.rows = rows  # those to train on; None: all
         self.n = X.shape[0] if rows is None else len(rows)
         self.batch = batch_size(est, self.n)
-        self.X = _data.dense_if_small(X, dtype)
+        self.X = _layout.dense_if_small(X, dtype)
         self.T = np.ascontiguousarray(y, dtype).T
         self.weights = None if weights is None else np.ascontiguousarray(weights, dtype)
         self.held = held
@@ -164,18 +164,18 @@ class Fit:
             rate = self.plan.rates()
         else:
             rate = state.learning_rate if self.est._call.solver == "sgd" else state.learning_rate_init
-        if not _data.is_sparse(self.X):
+        if not _layout.is_sparse(self.X):
             order = self.order if self.rows is None else self.rows[self.order]
             return float(self.trainer.epoch(self.X.T, self.T, order, rate, self.weights))
         total = 0.0
-        step = _data.rows_at_once(self.X, self.dtype, self.batch)
+        step = _layout.rows_at_once(self.X, self.dtype, self.batch)
         for start in range(0, self.n, step):
             rows = self.order[start : start + step]
             w = None if self.weights is None else self.weights[rows]
             T = np.ascontiguousarray(self.T[:, rows])
             first, last = start // self.batch, -(-(start + len(rows)) // self.batch)
             part = rate if np.ndim(rate) == 0 else rate[first:last]
-            total += self.trainer.epoch(_data.columns(self.X[rows], self.dtype), T, None, part, w)
+            total += self.trainer.epoch(_layout.columns(self.X[rows], self.dtype), T, None, part, w)
         return total
 
     def judge(self) -> None:

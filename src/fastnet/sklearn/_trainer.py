@@ -16,10 +16,10 @@ from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, BaseOpt
 
 from fastnet import threads
 from fastnet._core import engine
-from fastnet.sklearn import _data, _hooks
-from fastnet.sklearn._data import Array
+from fastnet.sklearn import _compat, _layout
+from fastnet.sklearn._layout import Array
 
-MEAN_SQUARED_ERROR = _hooks.loss_is_a_mean()
+MEAN_SQUARED_ERROR = _compat.loss_is_a_mean()
 OUTPUTS = {"logistic": "sigmoid"}  # in hidden layers "logistic" is the sigmoid with scikit-learn's rounding
 
 
@@ -160,13 +160,13 @@ class Session:
     def __init__(self, est: Any, dtype: np.dtype[Any], batch_size: int, *, steps: bool = True) -> None:
         self.est = est
         self.dtype = dtype
-        W, b = _data.layers(est.coefs_, est.intercepts_, dtype)
+        W, b = _layout.layers(est.coefs_, est.intercepts_, dtype)
         count = len(W)
         arguments = loss(est, dtype)
         if steps:
             arguments |= optimizer(est, dtype) | dropout(est, count)
         flops = 6.0 * products(W) * min(batch_size, 1024)
-        self.trainer = engine.Trainer(
+        self.trainer = engine.TrainerCore(
             W, b, activations(est, count), batch_size, team(est.n_threads, flops), **arguments
         )
 
@@ -198,8 +198,8 @@ class Session:
     def finish(self) -> None:
         """Give the weights and the optimiser's state back to the estimator."""
         coefs, intercepts = self.weights()
-        _data.give_back(self.est.coefs_, coefs)
-        _data.give_back(self.est.intercepts_, intercepts)
+        _layout.give_back(self.est.coefs_, coefs)
+        _layout.give_back(self.est.intercepts_, intercepts)
         state = self.est._optimizer
         moments = self.trainer.moments()
         for which, name in self.moments():

@@ -2,7 +2,7 @@
 
 FEW_ROWS = MOST_FEW
 
-cdef class Predictor:
+cdef class PredictorCore:
     """A network that only predicts; the same bits as `forward`.
 
     Calls from several threads do not disturb one another: each takes a scratch of its own, and the weights

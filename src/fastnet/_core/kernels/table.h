@@ -11,7 +11,7 @@
 #include "team.h"
 
 enum { BLOCK = 1024 };          /* examples whose sums form one chain; see epoch.pxi */
-enum { MOST_FEW = 16 };         /* examples that are predicted one by one; see rows.pxi */
+enum { MOST_FEW = 16 };         /* examples that are predicted one by one; see predict_rows.pxi */
 
 /* a matrix of the user's, element (row, column) at start + row*row_step + column*column_step */
 typedef struct {
@@ -88,7 +88,7 @@ typedef struct {
     int (*predict)(void *arena, matrix X, ptrdiff_t n, matrix out, int check, const team *together,
                    int thread);
 
-    /* The same for at most MOST_FEW examples, the same bits, with nothing to prepare in a call: see rows.pxi
+    /* The same for at most MOST_FEW examples, the same bits, with nothing to prepare in a call: see predict_rows.pxi
     */ size_t (*rows_size)(const layer_arrays *layers, int n_layers);
     void (*rows_prepare)(void *arena, const layer_arrays *layers, int n_layers);
     size_t (*rows_scratch)(const void *arena);

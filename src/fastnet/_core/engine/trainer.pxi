@@ -1,0 +1,349 @@
+# Training: an object that keeps the packed weights and the buffers from epoch to epoch.
+
+cdef struct train_call:
+    const kernel_table* table
+    void* arena
+    examples data
+    Py_ssize_t batch, first, last
+    const double* rates
+    Py_ssize_t rates_step
+    report told
+    team together
+
+
+cdef void run_train(void* arguments, int thread) noexcept nogil:
+    cdef train_call* c = <train_call*>arguments
+    cdef fp_mode mode = fp_enter()
+    c.table.train(c.arena, &c.data, c.batch, c.first, c.last, c.rates, c.rates_step, &c.told, &c.together,
+                  thread)
+    fp_leave(mode)
+
+
+cdef struct gradients_call:
+    const kernel_table* table
+    void* arena
+    examples data
+    Py_ssize_t n
+    const layer_arrays* out         # NULL: the costs only
+    report told
+    team together
+
+
+cdef void run_gradients(void* arguments, int thread) noexcept nogil:
+    cdef gradients_call* c = <gradients_call*>arguments
+    cdef fp_mode mode = fp_enter()
+    if c.out == NULL:
+        c.table.costs(c.arena, &c.data, c.n, &c.told, &c.together, thread)
+    else:
+        c.table.gradients(c.arena, &c.data, c.n, c.out, &c.told, &c.together, thread)
+    fp_leave(mode)
+
+
+cdef class TrainerCore:
+    """One fit: packed copies of the weights, what the optimiser keeps, and the buffers of a block.
+
+    Parameters
+    ----------
+    W, b : lists of arrays (n_out, n_in), any strides, and (n_out, 1), C order; one dtype
+    activations : list of str
+    batch_size : int
+    n_threads : int
+        At most; a call that finds the pool of threads taken works alone, with the same bits.
+    loss, optimizer : str
+        Names of `LOSSES` and `OPTIMIZERS`; the formulas are in losses.pxi and optimizers.pxi.
+    loss_parameter : float
+        delta of huber, the quantile of quantile.
+    momentum, nesterov, beta_1, beta_2, epsilon, weight_decay : float, bool
+        Of the optimiser; beta_2 is the rho of rmsprop.
+    l2 : float
+        The cost of a batch gains l2/2 times the sum of the squares of all W, over the sum of the examples'
+        weights.
+    clip_norm : float
+        The most that the norm of the gradient may be; 0: no limit.
+    dropout : list of float, optional
+        Share of each layer's outputs that training sets to 0.
+    seed : int
+        Of the dropout.
+    cost_clip, cost_scale : float
+        Change what is told of the cost, not the training: outputs of bce and cross_entropy count as in
+        [cost_clip, 1 - cost_clip], and the cost of the examples, without l2, is scaled.
+    standardize : (mean, scale), optional
+        Vectors (n_in): the first layer's input is (x - mean)/scale, worked out as the examples are gathered.
+    """
+    cdef Layers layers
+    cdef Arena arena
+    cdef Py_ssize_t batch
+    cdef int threads
+    cdef cnp.ndarray costs, batch_weights, batch_squares
+    cdef const kernel_table* table
+    cdef method how
+    cdef double cost_scale
+    cdef object standardize
+    cdef readonly Py_ssize_t examples_done
+
+    def __init__(self, list W, list b, list activations, Py_ssize_t batch_size, int n_threads=1, *,
+                 str loss="bce", double loss_parameter=1.0, str optimizer="sgd", double momentum=0.0,
+                 bint nesterov=False, double beta_1=0.9, double beta_2=0.999, double epsilon=1e-8,
+                 double l2=0.0, double weight_decay=0.0, double clip_norm=0.0, list dropout=None,
+                 uint64_t seed=0, double cost_clip=0.0, double cost_scale=1.0, standardize=None):
+        if batch_size < 1:
+            raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
+        if not 1 <= n_threads <= MOST_THREADS:
+            raise ValueError(f"n_threads: expected 1 to {MOST_THREADS}, got {n_threads}")
+        self.layers = Layers(W, b, activations, dropout, standardize)
+        self.standardize = standardize
+        self.table = self.layers.table
+        self.batch = batch_size
+        self.threads = n_threads
+        self.cost_scale = cost_scale
+        self.how.loss = code_of(loss, loss_names, "loss")
+        self.how.loss_parameter = loss_parameter
+        self.how.least_cost = -log1p(-cost_clip) if cost_clip > 0 else 0.0
+        self.how.most_cost = -log(cost_clip) if cost_clip > 0 else np.inf
+        if cost_clip > 0 and loss == "bce":
+            self.how.loss = code_of("clipped_bce", loss_names, "loss")
+            self.how.loss_parameter = cost_clip
+        self.how.optimizer = code_of(optimizer, optimizer_names, "optimizer")
+        if self.how.optimizer == OPTIMIZER_sgd and momentum != 0:
+            self.how.optimizer = OPTIMIZER_momentum
+        self.how.nesterov = nesterov
+        self.how.momentum = momentum
+        self.how.beta_1 = beta_1
+        self.how.beta_2 = beta_2
+        self.how.epsilon = epsilon
+        self.how.l2 = l2
+        self.how.weight_decay = weight_decay
+        self.how.clip_norm = clip_norm
+        self.how.seed = seed
+        check_loss(self.how.loss, self.layers.arrays[self.layers.count - 1].activation)
+        if dropout is not None and dropout[self.layers.count - 1] != 0:
+            raise ValueError("dropout: expected 0 for the last layer, whose outputs the loss needs, "
+                             f"got {dropout[self.layers.count - 1]}")
+        self.arena = Arena(self.table.arena_size(self.layers.arrays, self.layers.count,
+                                                 batch_size, n_threads, &self.how))
+        self.table.prepare(self.arena.m.start, self.layers.arrays, self.layers.count, batch_size, n_threads,
+                           &self.how)
+        self.costs = self.batch_weights = self.batch_squares = np.empty(0, W[0].dtype)
+
+    cdef examples data(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray order, cnp.ndarray weights) except *:
+        cdef examples d
+        cdef Py_ssize_t n = X.shape[1], i
+        cdef size_t outside = 0
+        same_kind(X, self.table, "X")
+        same_kind(T, self.table, "T")
+        shape_is(X, self.layers.arrays[0].n_in, n, "X")
+        shape_is(T, self.layers.arrays[self.layers.count - 1].n_out, n, "T")
+        d.X = as_matrix(X)
+        d.T = as_matrix(T)
+        d.order = NULL
+        d.weights = NULL if weights is None else contiguous(weights, self.table, n, "weights")
+        if order is not None:
+            if (cnp.PyArray_TYPE(order) != cnp.NPY_INTP or not cnp.PyArray_ISCARRAY_RO(order)
+                    or cnp.PyArray_NDIM(order) != 1):
+                raise ValueError("order: expected a vector of dtype intp in C order, "
+                                 f"got {order.dtype} {np.shape(order)}")
+            d.order = <const Py_ssize_t*>cnp.PyArray_DATA(order)
+            for i in range(cnp.PyArray_SIZE(order)):           # two signs, or-ed: gcc makes vectors of it
+                outside |= <size_t>d.order[i] | <size_t>(n - 1) - <size_t>d.order[i]
+            if <Py_ssize_t>outside < 0:
+                wrong = next(k for k in order if not 0 <= k < n)
+                raise ValueError(f"order: expected columns 0 to {n - 1}, got {wrong}")
+        return d
+
+    cdef Py_ssize_t blocks_in_batch(self):
+        return (self.batch + BLOCK - 1)//BLOCK
+
+    cdef report room(self, Py_ssize_t batches, Py_ssize_t blocks):
+        """Memory for what a call tells: numbers for each block, and for each batch."""
+        cdef report told
+        dtype = self.costs.dtype
+        if cnp.PyArray_SIZE(self.costs) < blocks:
+            self.costs = np.empty(blocks, dtype)
+        if cnp.PyArray_SIZE(self.batch_weights) < batches:
+            self.batch_weights = np.empty(batches, dtype)
+            self.batch_squares = np.empty(batches, dtype)
+        told.block_costs = cnp.PyArray_DATA(self.costs)
+        told.batch_weights = cnp.PyArray_DATA(self.batch_weights)
+        told.batch_squares = cnp.PyArray_DATA(self.batch_squares)
+        return told
+
+    def epoch(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray order, learning_rate, cnp.ndarray weights=None):
+        """One epoch over the columns that `order` names, in its order, with one learning rate or one a batch.
+
+        Returns the sum over the batches of a batch's cost times its examples.
+
+        One call into the kernels, unless it takes long: then one every few hundredths of a second, so that
+        Ctrl-C works. It comes between whole batches; `examples_done` tells after how many examples.
+        """
+        cdef train_call call
+        cdef Py_ssize_t n = X.shape[1] if order is None else cnp.PyArray_SIZE(order), piece, done
+        cdef Py_ssize_t batches = (n + self.batch - 1)//self.batch
+        cdef cnp.ndarray rates = np.asarray(learning_rate, np.float64)
+        cdef double total = 0, started, spent
+        if cnp.PyArray_NDIM(rates) > 1 or cnp.PyArray_NDIM(rates) == 1 and cnp.PyArray_SIZE(rates) != batches:
+            raise ValueError(f"learning_rate: expected a number or {batches}, got shape {np.shape(rates)}")
+        rates = np.ascontiguousarray(rates)
+        self.examples_done = 0
+        call.table = self.table
+        call.arena = self.arena.m.start
+        call.data = self.data(X, T, order, weights)
+        call.batch = self.batch
+        call.rates = <const double*>cnp.PyArray_DATA(rates)
+        call.rates_step = 1 if cnp.PyArray_SIZE(rates) == batches else 0
+        call.first = 0
+        piece = self.first_piece(n)
+        while call.first < n:
+            call.last = min(n, call.first + piece*self.batch)
+            done = (call.last - call.first + self.batch - 1)//self.batch
+            call.told = self.room(done, done*self.blocks_in_batch())
+            started = now()
+            with nogil:
+                call.together = new_team(pool_enter(self.threads))
+                pool_run(run_train, &call, call.together.size)
+            spent = now() - started
+            total += self.cost_of_batches(call.last - call.first, weights is not None)
+            if call.rates_step > 0:
+                call.rates += done
+            call.first = self.examples_done = call.last
+            if call.last < n:                          # the next piece is to take 20 ms
+                piece = max(1, min(2*piece, <Py_ssize_t>(piece*0.02/max(spent, 1e-6))))
+            PyErr_CheckSignals()
+        return total
+
+    cdef double cost_of_batches(self, Py_ssize_t examples, bint weighted):
+        """From what the kernels told: the cost of each batch times its examples, summed."""
+        cdef double total = 0, cost, weight
+        cdef Py_ssize_t batch = 0, block = 0, n, blocks
+        while examples > 0:
+            n = min(self.batch, examples)
+            cost = 0
+            for blocks in range((n + BLOCK - 1)//BLOCK):
+                cost += number_at(self.costs, block)
+                block += 1
+            cost *= self.cost_scale
+            weight = number_at(self.batch_weights, batch) if weighted else <double>n
+            if self.how.l2 > 0:
+                cost += 0.5*self.how.l2*number_at(self.batch_squares, batch)
+            if weight != n:
+                cost = cost*(n/weight) if weight > 0 else 0.0
+            total += cost
+            batch += 1
+            examples -= n
+        return total
+
+    cdef Py_ssize_t first_piece(self, Py_ssize_t n):
+        """Batches that take about 10 ms at 30 GFLOP/s, 6 flops for a weight and example; all, if few more."""
+        cdef double flops = 0
+        cdef Py_ssize_t piece
+        cdef int k
+        for k in range(self.layers.count):
+            flops += 6.0*self.layers.arrays[k].n_in*self.layers.arrays[k].n_out*self.batch
+        piece = max(1, <Py_ssize_t>(3e8/flops))
+        return piece if 2*piece*self.batch < n else max(1, (n + self.batch - 1)//self.batch)
+
+    cdef double sums(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray weights, cnp.ndarray order,
+                     const layer_arrays* out):
+        cdef gradients_call call
+        cdef Py_ssize_t n = X.shape[1] if order is None else cnp.PyArray_SIZE(order)
+        cdef Py_ssize_t block = min(self.batch, BLOCK), blocks = (n + block - 1)//block
+        call.table = self.table
+        call.arena = self.arena.m.start
+        call.data = self.data(X, T, order, weights)
+        call.n = n
+        call.out = out
+        call.told = self.room(0, blocks)
+        with nogil:
+            call.together = new_team(pool_enter(self.threads))
+            pool_run(run_gradients, &call, call.together.size)
+        return self.cost_scale*sum_in_double(self.costs, blocks)
+
+    def gradients(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray weights=None, cnp.ndarray order=None):
+        """Sums over all columns, or those that `order` names, without l2 and dropout.
+
+        Lists of dW and db, and the cost. The trainer's batch must be their number.
+        """
+        cdef Layers out
+        cdef Py_ssize_t n = X.shape[1] if order is None else cnp.PyArray_SIZE(order)
+        if n != self.batch:
+            raise ValueError(f"X: expected as many columns as the batch size {self.batch}, got {n}")
+        out, dW, db = self.layers.fresh()
+        cost = self.sums(X, T, weights, order, out.arrays)
+        return dW, db, cost
+
+    def loss(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray weights=None, cnp.ndarray order=None):
+        """The summed cost of all columns, or those that `order` names, by the weights of now.
+
+        Without l2 and dropout.
+        """
+        return self.sums(X, T, weights, order, NULL)
+
+    def predict(self, cnp.ndarray X, cnp.ndarray out=None):
+        """A of the last layer, (n_out, n), by the weights as they are now; see `forward`."""
+        W, b = self.weights()
+        names = [ACTIVATIONS[self.layers.arrays[k].activation] for k in range(self.layers.count)]
+        return forward(W, b, names, X, self.threads, out, self.standardize)
+
+    cdef tuple read(self, int which):
+        cdef Layers out
+        out, W, b = self.layers.fresh()
+        self.table.read(self.arena.m.start, which, out.arrays)
+        return W, b
+
+    def weights(self):
+        """Fresh arrays with the weights as they are now: lists of W and b."""
+        return self.read(0)
+
+    def load_weights(self, list W, list b):
+        """Go on from other weights; what the optimiser keeps stays."""
+        self.table.write(self.arena.m.start, 0, self.layers.like(W, b).arrays)
+
+    cdef tuple moment_names(self):
+        if self.how.optimizer == OPTIMIZER_sgd:
+            return ()
+        return ("first",) if self.how.optimizer == OPTIMIZER_momentum else ("first", "second")
+
+    def moments(self):
+        """What the optimiser keeps for each weight, fresh arrays by name: "first.0.W", "first.0.b", ...
+
+        first: the velocity, or m; second: v (see optimizers.pxi). Nothing with plain gradient descent.
+        """
+        found = {}
+        for which, name in enumerate(self.moment_names(), 1):
+            W, b = self.read(which)
+            for k in range(self.layers.count):
+                found[f"{name}.{k}.W"] = W[k]
+                found[f"{name}.{k}.b"] = b[k]
+        return found
+
+    def load_moments(self, dict moments):
+        """Go on from what `moments` gave; ValueError, and nothing changed, if names or shapes do not fit."""
+        parts = []
+        for name in self.moment_names():
+            wanted = [[f"{name}.{k}.{letter}" for k in range(self.layers.count)] for letter in "Wb"]
+            if missing := [key for keys in wanted for key in keys if key not in moments]:
+                raise ValueError(f"moments: expected {', '.join(missing)}, got "
+                                 f"{', '.join(moments) or 'none'}")
+            W, b = [[moments[key] for key in keys] for keys in wanted]
+            parts.append(self.layers.like(W, b))
+        for which, part in enumerate(parts, 1):
+            self.table.write(self.arena.m.start, which, (<Layers>part).arrays)
+
+    @property
+    def step(self):
+        """Batches that there have been: the t of Adam, and what the dropout counts by."""
+        return self.table.steps(self.arena.m.start)
+
+    @step.setter
+    def step(self, int64_t value):
+        if value < 0:
+            raise ValueError(f"step: expected at least 0, got {value}")
+        self.table.set_steps(self.arena.m.start, value)
+
+    @property
+    def sparse(self):
+        """Whether the last epoch left out the zeros of X, as it does where they are many; no bit shows it."""
+        return bool(self.table.was_sparse(self.arena.m.start))
+
+    def finite(self):
+        """Whether every weight is finite."""
+        return bool(self.table.weights_finite(self.arena.m.start))

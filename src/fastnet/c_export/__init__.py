@@ -1,0 +1,160 @@
+"""A network as one C file: its weights and a function `predict`, for programs without Python.
+
+The code repeats what the core does on builds with fused multiply-add, operation by operation: each product is
+a chain of fma from the bias on, the activations are the core's own polynomials. So it gives the core's bits.
+float32 needs no fma of the machine: a double holds the product of two floats exactly, and but one sum in some
+10⁸ is then rounded the other way. float64 uses the C library's fma.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import Any
+
+import numpy as np
+
+from fastnet import _validate
+from fastnet._validate import Array
+from fastnet._version import __version__
+from fastnet.c_export import _templates as _c_code
+from fastnet.files import atomic
+from fastnet.network import Network
+
+__all__ = ["export", "source"]
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+def export(network: Network, path: str | os.PathLike[str], *, name: str = "predict") -> None:
+    """Write a network as a C file; an old file is replaced as a whole.
+
+    Parameters
+    ----------
+    network : Network
+    path : str or path-like
+    name : str
+        As for `source`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the name is not one of C, or the weights are not finite.
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import fastnet as fn
+    >>> from fastnet import c_export
+    >>> c_export.export(fn.Network([fn.Layer(2, 1)]), "net.c")  # doctest: +SKIP
+    """
+    content = source(network, name=name).encode("ascii")
+    atomic.replace(path, lambda stream: atomic.write_all(stream, content))
+
+
+def source(network: Network, *, name: str = "predict") -> str:
+    """Return a network as a C file.
+
+    Parameters
+    ----------
+    network : Network
+    name : str
+        Of the function.
+
+    Returns
+    -------
+    str
+        C99 that defines ``void predict(const float *x, float *y)``, or of double for a float64 network: from
+        one example, n_in numbers, to what `predict_proba` gives for it, n_out numbers elsewhere. It
+        standardises as the network says, has its scratch on the stack and no state, and needs nothing but,
+        for fma, the C library's mathematics (-lm). Inputs must be finite.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the name is not one of C, or the weights are not finite.
+
+    Examples
+    --------
+    >>> import fastnet as fn
+    >>> from fastnet import c_export
+    >>> text = c_export.source(fn.Network([fn.Layer(2, 1)], dtype="float32"))
+    >>> "void predict(const float *x, float *y)" in text
+    True
+    """
+    if not isinstance(network, Network):
+        raise TypeError(f"network must be a Network, got {type(network).__name__}")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ValueError(f"name must be a name of C, got {name!r}")
+    arrays = list(zip(*network._weights(), strict=True))
+    real = "float" if network.dtype == np.float32 else "double"
+    parts = [_comment(network, name, real), "#include <math.h>\n#include <stdint.h>\n#include <string.h>\n"]
+    parts.append(_c_code.HEAD[str(network.dtype)])
+    parts += _c_code.text([layer.activation for layer in network.layers], str(network.dtype))
+    parts.append(_c_code.DENSE)
+    if network.preprocessing is not None:
+        parts.append(
+            _table("mean", network.preprocessing.mean) + _table("scale", network.preprocessing.scale)
+        )
+    for k, (W, b) in enumerate(arrays, start=1):
+        _validate.finite(W, f"layers[{k - 1}].W")
+        _validate.finite(b, f"layers[{k - 1}].b")
+        parts.append(_table(f"W{k}", W) + _table(f"b{k}", b))
+    parts.append(_predict(network, name, real))
+    return "\n".join(parts)
+
+
+def _comment(network: Network, name: str, real: str) -> str:
+    """Return what a reader of the file must know; nothing in it can end the comment."""
+    about: dict[str, Any] = {"output": network.output, "sizes": network.sizes}
+    about["activations"] = [layer.activation for layer in network.layers]
+    about |= {"classes": network.classes, "feature_names": network.feature_names}
+    lines = [f"{key}: {json.dumps(value)}" for key, value in about.items() if value is not None]
+    told = "\n".join(lines).replace("/", "\\u002f")  # no comment begins or ends in a name
+    n_in, n_out = network.sizes[0], network.sizes[-1]
+    return f"""\
+/* A network as C99, written by fastnet {__version__}; link with -lm.
+
+void {name}(const {real} *x, {real} *y): x holds {n_in} numbers, y gets {n_out}.
+
+{told} */
+"""
+
+
+def _table(name: str, array: Array) -> str:
+    """Return a constant array, each number with the digits that give it back."""
+    suffix = "f" if array.dtype == np.float32 else ""
+    numbers = [f"{np.format_float_scientific(value, unique=True, trim='0')}{suffix}" for value in array.flat]
+    lines = [", ".join(numbers[k : k + 6]) for k in range(0, len(numbers), 6)]
+    return f"static const real {name}[{array.size}] = {{\n    " + ",\n    ".join(lines) + "};\n"
+
+
+def _predict(network: Network, name: str, real: str) -> str:
+    """Return the function itself: layers between two buffers, the last into y."""
+    sizes, standardise = network.sizes, network.preprocessing is not None
+    widths = [sizes[0] if standardise else 0, *sizes[1:-1]]
+    buffers = [max([0, *widths[side::2]]) for side in (0, 1)]
+    lines = [f"real buffer_{side}[{width}];" for side, width in enumerate(buffers) if width]
+    lines.append("int i;")
+    given = "x"
+    if standardise:
+        lines.append(f"for (i = 0; i < {sizes[0]}; i++)")
+        lines.append("    buffer_0[i] = (x[i] - mean[i]) / scale[i];")
+        given = "buffer_0"
+    for k, layer in enumerate(network.layers, start=1):
+        target = "y" if k == len(network.layers) else f"buffer_{k % 2}"
+        n_in, n_out, activation = layer.n_in, layer.n_out, layer.activation
+        lines.append(f"dense(W{k}, b{k}, {given}, {target}, {n_out}, {n_in});")
+        if activation == "softmax":
+            lines.append(f"softmax({target}, {n_out});")
+        elif activation != "identity":
+            lines.append(f"for (i = 0; i < {n_out}; i++)")
+            lines.append(f"    {target}[i] = act_{activation}({target}[i]);")
+        given = target
+    if not any(line.startswith("for") for line in lines):
+        lines.remove("int i;")
+    body = "\n".join(f"    {line}" for line in lines)
+    prototype = f"void {name}(const {real} *x, {real} *y)"
+    return f"{prototype};\n\n{prototype}\n{{\n{body}\n}}\n"

@@ -1,0 +1,133 @@
+"""The command `fastnet`, also `python -m fastnet`. Results go to stdout, progress and errors to stderr.
+
+Exit codes: 0 it worked, 1 it ran and failed, 2 the command line was wrong, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from fastnet import isa, plot
+from fastnet._version import __version__
+from fastnet.cli import models
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with these arguments (by default the process's own) and return its exit code.
+
+    Examples
+    --------
+    >>> from fastnet.cli import main
+    >>> main(["demo", "--epochs", "2", "--json"])  # doctest: +SKIP
+    """
+    arguments = _parser().parse_args(argv)
+    run: Callable[[argparse.Namespace], int] = arguments.run
+    try:
+        return run(arguments)
+    except KeyboardInterrupt:
+        print("fastnet: interrupted", file=sys.stderr)
+        return 130
+    except (ValueError, ImportError, OSError) as error:
+        print(f"fastnet: error: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fastnet", description="Dense neural networks on the CPU.")
+    parser.add_argument("--version", action="version", version=f"fastnet {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    demo = commands.add_parser(
+        "demo",
+        help="train on real data, next to the NumPy reference",
+        description="Train 30-100-1 on breast-cancer data, test on a held-out quarter, compare with NumPy.",
+    )
+    demo.add_argument(
+        "--notes", action="store_true", help="the 2-3-1 network of the notes, quantity by quantity"
+    )
+    demo.add_argument("--dtype", choices=("float32", "float64"), default="float64", help="default: float64")
+    demo.add_argument("--epochs", type=_positive_int, metavar="N", help="default: 100")
+    demo.add_argument("--batch-size", type=_positive_int, metavar="N", help="default: 200, or 3 with --notes")
+    demo.add_argument(
+        "--learning-rate", type=_positive_float, metavar="R", help="default: 0.2, or 0.5 with --notes"
+    )
+    demo.add_argument(
+        "--seed", type=_seed, default=0, metavar="N", help="of split, weights and shuffle; default: 0"
+    )
+    demo.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
+    demo.add_argument("--plot", metavar="FILE", help="save the loss curve as a picture (needs matplotlib)")
+    demo.set_defaults(run=_demo)
+
+    builds = commands.add_parser(
+        "isa", help="which builds of the core are here, run on this CPU, and which is used"
+    )
+    builds.set_defaults(run=_isa)
+
+    bench = commands.add_parser("bench", help="how fast the core is here, and how far from what it can do")
+    bench.add_argument("--quick", action="store_true", help="short slices and few of them: for a look")
+    bench.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
+    bench.set_defaults(run=_bench)
+    models.add_commands(commands)
+    return parser
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from fastnet import demo  # with its data and the reference: not needed by the other commands
+
+    figure = (
+        None if arguments.plot is None else plot.new_figure()
+    )  # says before the training if matplotlib is missing
+    settings = demo.NOTES if arguments.notes else demo.BREAST_CANCER
+    names = ("epochs", "batch_size", "learning_rate", "seed", "dtype")
+    chosen = {name: value for name in names if (value := getattr(arguments, name)) is not None}
+    work, layout = (demo.notes, demo.notes_report) if arguments.notes else (demo.breast_cancer, demo.report)
+    results, history = work(replace(settings, **chosen), progress=not arguments.json)
+    print(json.dumps(results) if arguments.json else layout(results))
+    if figure is not None:
+        plot.plot_history(history, ax=figure.subplots())
+        figure.savefig(arguments.plot)
+    return 0
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from fastnet import bench
+
+    bench.pin(None)
+    results = bench.run(quick=arguments.quick, progress=lambda line: print(line, file=sys.stderr))
+    print(json.dumps(results) if arguments.json else bench.report(results))
+    return 0
+
+
+def _isa(_: argparse.Namespace) -> int:
+    print(f"compiled   {' '.join(isa.compiled())}")
+    print(f"supported  {' '.join(isa.supported())}")
+    print(f"active     {isa.active()}")
+    return 0
+
+
+def _positive_int(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
+    return number
+
+
+def _seed(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 2**64:
+        raise argparse.ArgumentTypeError(f"must be at least 0 and below 2**64, got {text}")
+    return number
+
+
+def _positive_float(text: str) -> float:
+    number = float(text)
+    if not (math.isfinite(number) and number > 0):
+        raise argparse.ArgumentTypeError(f"must be finite and greater than 0, got {text}")
+    return number

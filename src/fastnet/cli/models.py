@@ -1,0 +1,119 @@
+"""The commands on model files: `fastnet info` and `fastnet export`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from typing import Any
+
+__all__ = ["add_commands"]
+
+_FORMATS = ("safetensors", "npz", "onnx", "c")
+_MODEL = "a file that fastnet.save wrote, or one of torch's names"
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands to those of `fastnet`.
+
+    Examples
+    --------
+    >>> import argparse
+    >>> from fastnet.cli import models
+    >>> parser = argparse.ArgumentParser()
+    >>> models.add_commands(parser.add_subparsers())
+    >>> parser.parse_args(["info", "model.safetensors"]).model
+    'model.safetensors'
+    """
+    info = commands.add_parser(
+        "info",
+        help="what a model file holds",
+        description="Read a model file, check all of it, and say what it holds.",
+    )
+    info.add_argument(
+        "model", metavar="MODEL", help="a file that fastnet.save wrote, or one of torch's names"
+    )
+    info.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
+    info.set_defaults(run=_info)
+
+    export = commands.add_parser(
+        "export",
+        help="write a model file for other programs",
+        description="Read a model file and write the network in another format.",
+    )
+    export.add_argument(
+        "model", metavar="MODEL", help="a file that fastnet.save wrote, or one of torch's names"
+    )
+    export.add_argument("-o", "--output", metavar="FILE", required=True, help="what to write")
+    export.add_argument("--to", choices=_FORMATS, help="by default what the output's suffix says")
+    export.add_argument(
+        "--activations",
+        metavar="A,B",
+        help="of the layers, for a file by another program, which does not say them",
+    )
+    export.set_defaults(run=_export)
+
+
+def _info(arguments: argparse.Namespace) -> int:
+    from fastnet import files
+
+    facts = files.info(arguments.model)
+    if arguments.json:
+        print(json.dumps(facts))
+        return 0
+    print(_report(facts))
+    return 0
+
+
+def _report(facts: dict[str, Any]) -> str:
+    """Lay out what `files.info` returned for a person."""
+    from fastnet import files
+
+    rows = [("file", f"{facts['file']}, {facts['bytes']:,} bytes")]
+    about = facts["description"]
+    if about is None:
+        rows.append(("written by", "another program: no description, give activations to load it"))
+    else:
+        rows.append(("written by", f"{about.get('writer', 'unknown')}, format version {about['version']}"))
+    rows.append(("checksums", "agree" if facts["checksums"] else "none"))
+    if about is None:
+        return _lines(
+            rows + [(name, f"{shape} {dtype}") for name, (shape, dtype) in facts["tensors"].items()]
+        )
+    network = files.load(facts["file"])
+    rows.append(("output", network.output))
+    for name in ("classes", "feature_names"):
+        values = getattr(network, name)
+        if values is not None:
+            rows.append((name.replace("_", " "), ", ".join(map(str, values))))
+    if "checkpoint" in about:
+        rows.append(("training", f"can go on after {about['checkpoint']['epochs_done']} epochs"))
+    if network.preprocessing is not None:
+        rows.append(("preprocessing", "standardise"))
+    return f"{_lines(rows)}\n\n{network}"
+
+
+def _lines(rows: list[tuple[str, str]]) -> str:
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:{width}}  {text}" for name, text in rows)
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from fastnet import files
+
+    kind = arguments.to or os.path.splitext(arguments.output)[1].removeprefix(".")
+    if kind not in _FORMATS:
+        raise ValueError(f"--to must be one of {', '.join(_FORMATS)}, or the output end so, got {kind!r}")
+    activations = None if arguments.activations is None else arguments.activations.split(",")
+    network = files.load(arguments.model, activations=activations)
+    if kind == "onnx":
+        from fastnet import onnx
+
+        onnx.export(network, arguments.output)
+    elif kind == "c":
+        from fastnet import c_export
+
+        c_export.export(network, arguments.output)
+    else:
+        files.save(network, arguments.output, kind=kind)
+    return 0
