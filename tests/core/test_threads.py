@@ -53,6 +53,19 @@ def test_any_number_of_threads_gives_the_same_bits(isa: str, dtype: Any, shape: 
         assert everything(shape, dtype, n, batch, n_threads) == alone
 
 
+def test_the_cost_of_an_epoch_does_not_depend_on_the_clock(isa: str, dtype: Any) -> None:
+    """An epoch that takes long is several calls, of more or fewer batches; its cost is one sum in order."""
+    shape, n, batch = (600, 520, 510, 1), 1500, 300
+    rng = np.random.default_rng(2)
+    X, T = rng.normal(size=(n, shape[0])).astype(dtype).T, rng.random((1, n)).astype(dtype)
+    for _ in range(5):
+        whole, by_batch = (engine.TrainerCore(*weights(shape, dtype), batch) for _ in range(2))
+        total = 0.0
+        for start in range(0, n, batch):
+            total += by_batch.epoch(X, T, np.arange(start, start + batch), 0.5)
+        assert whole.epoch(X, T, None, 0.5) == total
+
+
 def test_batches_of_several_blocks_too(isa: str, dtype: Any) -> None:
     block = engine.geometry(dtype)[2]
     for shape in [(4, 20, 1), (4, 9, 3)]:

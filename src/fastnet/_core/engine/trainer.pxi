@@ -201,7 +201,7 @@ cdef class TrainerCore:
                 call.together = new_team(pool_enter(self.threads))
                 pool_run(run_train, &call, call.together.size)
             spent = now() - started
-            total += self.cost_of_batches(call.last - call.first, weights is not None)
+            total = self.add_costs(total, call.last - call.first, weights is not None)
             if call.rates_step > 0:
                 call.rates += done
             call.first = self.examples_done = call.last
@@ -210,9 +210,12 @@ cdef class TrainerCore:
             PyErr_CheckSignals()
         return total
 
-    cdef double cost_of_batches(self, Py_ssize_t examples, bint weighted):
-        """From what the kernels told: the cost of each batch times its examples, summed."""
-        cdef double total = 0, cost, weight
+    cdef double add_costs(self, double total, Py_ssize_t examples, bint weighted):
+        """Add to `total`, batch after batch, the cost of each batch that the kernels reported times its examples.
+
+        In this order and no other: how many batches a call takes depends on the clock, the sum must not.
+        """
+        cdef double cost, weight
         cdef Py_ssize_t batch = 0, block = 0, n, blocks
         while examples > 0:
             n = min(self.batch, examples)
