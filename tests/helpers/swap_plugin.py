@@ -39,7 +39,7 @@ def _not_to_be_called(self: Any, *args: Any) -> None:
 def pytest_configure() -> None:
     engine.TrainerCore = CountingTrainer  # type: ignore[misc]
     BaseMultilayerPerceptron._backprop = _not_to_be_called
-    fit = _base.Dropin._fit
+    fit = _base.FastnetMLPMixin._fit
 
     def counted(self: Any, *args: Any, **kwargs: Any) -> Any:
         before = counts["calls of the kernels"]
@@ -50,7 +50,7 @@ def pytest_configure() -> None:
         )
         return result
 
-    _base.Dropin._fit = counted
+    _base.FastnetMLPMixin._fit = counted
     fastnet.sklearn.patch()
     assert sklearn.neural_network.MLPClassifier is fastnet.sklearn.MLPClassifier
 

@@ -7,8 +7,6 @@ would give (1e-2). L-BFGS magnifies it most; in float32 it gets few iterations.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
 from itertools import combinations, product
 from typing import Any
 
@@ -18,12 +16,11 @@ import pytest
 pytest.importorskip("sklearn")
 
 import sklearn
-from sklearn import neural_network
 from sklearn.datasets import load_breast_cancer
-from sklearn_data import CLASSIFIER, KINDS, data
-from threadpoolctl import threadpool_limits
+from sklearn_data import CLASSIFIER, KINDS, assert_alike, assert_predict_alike, both, data
 
-import fastnet.sklearn
+pytestmark = pytest.mark.usefixtures("one_blas_thread")
+
 
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4}
 VALUES = {
@@ -35,13 +32,6 @@ VALUES = {
     "early_stopping": (False, True),
     "weights": (False, True),
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread_for_blas() -> Iterator[None]:
-    """Small products on several threads make scikit-learn many times slower."""
-    with threadpool_limits(1):
-        yield
 
 
 def cases() -> list[tuple[Any, ...]]:
@@ -57,55 +47,6 @@ def cases() -> list[tuple[Any, ...]]:
         chosen.append(max(everything, key=lambda case: len(triples[case] & left)))
         left -= triples[chosen[-1]]
     return chosen
-
-
-def both(kind: str, X: np.ndarray, y: np.ndarray, weights: Any = None, **params: Any) -> list[Any]:
-    """Fit scikit-learn's estimator and ours."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return [getattr(m, kind)(**params).fit(X, y, weights) for m in (neural_network, fastnet.sklearn)]
-
-
-def assert_alike(theirs: Any, ours: Any, tolerance: float) -> None:
-    """Compare what a fit leaves."""
-    assert ours.backend_ == "fastnet"
-    assert ours.n_iter_ == theirs.n_iter_
-    for name in ("coefs_", "intercepts_"):
-        for a, b in zip(getattr(theirs, name), getattr(ours, name), strict=True):
-            assert a.dtype == b.dtype
-            assert b.flags.c_contiguous
-            np.testing.assert_allclose(b, a, rtol=tolerance, atol=tolerance)
-    assert type(ours.loss_) is type(theirs.loss_)
-    np.testing.assert_allclose(ours.loss_, theirs.loss_, rtol=tolerance)
-    if theirs.solver == "lbfgs":
-        return
-    assert ours.t_ == theirs.t_
-    np.testing.assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=tolerance)
-    if theirs.early_stopping:
-        assert ours.best_loss_ is theirs.best_loss_ is None
-        np.testing.assert_allclose(ours.validation_scores_, theirs.validation_scores_, atol=tolerance)
-        np.testing.assert_allclose(ours.best_validation_score_, theirs.best_validation_score_, atol=tolerance)
-    else:
-        assert ours.validation_scores_ is None
-        np.testing.assert_allclose(ours.best_loss_, theirs.best_loss_, rtol=tolerance)
-    assert ours._no_improvement_count == theirs._no_improvement_count
-    np.testing.assert_allclose(ours._optimizer.learning_rate, theirs._optimizer.learning_rate, rtol=1e-12)
-
-
-def assert_predict_alike(theirs: Any, ours: Any, X: np.ndarray, tolerance: float) -> None:
-    """Compare what the two predict."""
-    a, b = theirs.predict(X), ours.predict(X)
-    assert a.shape == b.shape
-    assert a.dtype == b.dtype
-    if not hasattr(theirs, "predict_proba"):
-        np.testing.assert_allclose(b, a, rtol=10 * tolerance, atol=10 * tolerance)
-        return
-    np.testing.assert_array_equal(b, a)
-    P, Q = theirs.predict_proba(X), ours.predict_proba(X)
-    assert (P.shape, P.dtype) == (Q.shape, Q.dtype)
-    np.testing.assert_allclose(Q, P, atol=10 * tolerance)
-    with np.errstate(divide="ignore"):
-        np.testing.assert_array_equal(ours.predict_log_proba(X), np.log(Q))
 
 
 @pytest.mark.parametrize(VALUES, cases(), ids=str)
@@ -195,109 +136,3 @@ def test_parameters(kind: str, params: dict[str, Any]) -> None:
                 getattr(theirs._optimizer, moment), getattr(ours._optimizer, moment), strict=True
             ):
                 np.testing.assert_allclose(b, a, rtol=1e-9, atol=1e-12)
-
-
-@pytest.mark.parametrize("early_stopping", [False, True])
-@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
-def test_warm_start(solver: str, early_stopping: bool) -> None:
-    name, X, y, _ = data("breast_cancer")
-    pair = both(
-        name, X, y, solver=solver, warm_start=True, early_stopping=early_stopping, max_iter=4, random_state=0
-    )
-    for est in pair:
-        est.set_params(max_iter=6)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            est.fit(X[::-1], y[::-1])
-    assert_alike(*pair, 1e-9)
-    if solver != "lbfgs":
-        assert len(pair[1].loss_curve_) == 10
-
-
-@pytest.mark.parametrize("solver", ["sgd", "adam"])
-@pytest.mark.parametrize("random_state", [0, "shared"])
-def test_partial_fit(solver: str, random_state: Any) -> None:
-    name, X, y, _ = data("digits")
-    pair = []
-    for module in (neural_network, fastnet.sklearn):
-        state = np.random.RandomState(4) if random_state == "shared" else random_state
-        est = getattr(module, name)(9, solver=solver, random_state=state)
-        w = np.linspace(0.5, 2, 100)
-        for start in (0, 100, 200, 300):
-            part = slice(start, start + 100)
-            est.partial_fit(X[part], y[part], w, classes=np.arange(10))
-        pair.append(est)
-    assert_alike(*pair, 1e-12)
-    assert pair[1].t_ == 400
-    assert pair[1]._optimizer.t == 4
-
-
-def test_partial_fit_after_fit_goes_on_with_the_moments() -> None:
-    name, X, y, _ = data("several targets")
-    pair = both(name, X, y, max_iter=5, random_state=0)
-    for est in pair:
-        est.partial_fit(X, y)
-    assert_alike(*pair, 1e-12)
-
-
-def test_coefficients_set_by_hand_are_trained_in_place() -> None:
-    name, X, y, _ = data("diabetes")
-    pair = both(name, X, y, hidden_layer_sizes=3, max_iter=2, random_state=0)
-    for est in pair:
-        est.coefs_ = [np.full_like(coef, 0.1, order="F") for coef in est.coefs_]
-        est.intercepts_[0][:] = [0.1, 0.2, 0.3]
-        held = est.coefs_[0]
-        est.partial_fit(X, y)
-        assert est.coefs_[0] is held
-        assert not np.allclose(held, 0.1)
-    for a, b in zip(pair[0].coefs_, pair[1].coefs_, strict=True):
-        np.testing.assert_allclose(b, a, rtol=1e-12)
-
-
-@pytest.mark.parametrize("early_stopping", [False, True])
-@pytest.mark.parametrize("solver", ["sgd", "adam"])
-def test_the_same_lines_are_printed(solver: str, early_stopping: bool, capsys: Any) -> None:
-    name, X, y, _ = data("breast_cancer")
-    params = {"tol": 0.05, "n_iter_no_change": 2, "max_iter": 30, "random_state": 0, "verbose": True}
-    if solver == "sgd":
-        params |= {"learning_rate": "adaptive", "learning_rate_init": 1e-4}
-    printed = []
-    for module in (neural_network, fastnet.sklearn):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            getattr(module, name)(solver=solver, early_stopping=early_stopping, **params).fit(X, y)
-        printed.append(capsys.readouterr().out)
-    assert "Iteration 1, loss = " in printed[0]
-    assert printed[1] == printed[0]
-
-
-@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
-def test_the_same_warnings(solver: str) -> None:
-    name, X, y, _ = data("breast_cancer")
-    given = []
-    for module in (neural_network, fastnet.sklearn):
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            getattr(module, name)(3, solver=solver, max_iter=2, batch_size=1000).fit(X, y)
-        given.append([(w.category, str(w.message)) for w in caught])
-    assert len(given[0]) == (1 if solver == "lbfgs" else 2)
-    assert given[1] == given[0]
-
-
-@pytest.mark.parametrize("format", ["csr_matrix", "csc_array"])
-@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-@pytest.mark.parametrize("blockwise", [False, True])
-def test_sparse(format: str, solver: str, blockwise: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    scipy_sparse = pytest.importorskip("scipy.sparse")
-    name, X, y, _ = data("digits")
-    if blockwise:  # blocks of 64 rows at most
-        monkeypatch.setattr(fastnet.sklearn._layout, "DENSE_BYTES", 0)
-        monkeypatch.setattr(fastnet.sklearn._layout, "BLOCK_BYTES", 64 * 64 * 8)
-    S = getattr(scipy_sparse, format)(X)
-    w = np.linspace(0.5, 2, len(X))
-    theirs, ours = both(
-        name, S, y, w, solver=solver, batch_size=30, max_iter=6, random_state=0, early_stopping=True
-    )
-    assert_alike(theirs, ours, 1e-9)
-    assert_predict_alike(theirs, ours, S, 1e-9)
-    np.testing.assert_array_equal(ours.predict_proba(S), ours.predict_proba(X))

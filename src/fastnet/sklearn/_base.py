@@ -1,4 +1,8 @@
-"""What both estimators do otherwise than scikit-learn's: the overridden hooks, and the methods beyond it."""
+"""The code that fastnet's MLPClassifier and MLPRegressor share.
+
+FastnetMLPMixin overrides the private methods in which scikit-learn's estimators train and predict (`_compat`
+lists them), and adds the methods that scikit-learn's do not have.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,13 @@ import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from fastnet.sklearn import _compat, _fast_validation, _layout, _lbfgs, _predict, _stochastic
-from fastnet.sklearn._call import Call, Report
-from fastnet.sklearn._schedule import OURS, THEIRS
+from fastnet import _validate
+from fastnet.sklearn import _compat, _fast_validation, _layout, _lbfgs, _predict, _schedule, _stochastic
+from fastnet.sklearn._callbacks import CallbackReporter
+from fastnet.sklearn._fit_arguments import FitArguments
 
-UNKNOWN = _compat.unknown()
-CallbackSupportMixin, with_callbacks = _compat.callbacks()
+DIFFERENCES = _compat.differences()  # if there are any, scikit-learn's own code does the work
+CallbackSupportMixin, with_callbacks = _compat.callback_support()
 
 OWN_SOLVERS = ("adamw", "rmsprop")
 HIDDEN = (
@@ -32,7 +37,10 @@ HIDDEN = (
     "mish",
 )
 CONSTRAINTS: dict[str, list[Any]] = {
-    "learning_rate": [StrOptions({*THEIRS, *OURS}), HasMethods(["rates", "after_epoch"])],
+    "learning_rate": [
+        StrOptions({*_schedule.SCIKIT_LEARN, *_schedule.NAMES}),
+        HasMethods(["rates", "after_epoch"]),
+    ],
     "activation": [StrOptions(set(HIDDEN)), list, tuple],
     "solver": [StrOptions({"lbfgs", "sgd", "adam", *OWN_SOLVERS})],
     "weight_decay": [Interval(Real, 0, None, closed="left")],
@@ -44,11 +52,14 @@ CONSTRAINTS: dict[str, list[Any]] = {
 }
 
 
-class Dropin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportMixin):  # type: ignore[misc, valid-type]
-    """Comes before scikit-learn's estimator among the bases, and puts the core in its hooks."""
+class FastnetMLPMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportMixin):  # type: ignore[misc, valid-type]
+    """Makes a subclass of scikit-learn's estimator train and predict in the core.
 
-    _theirs: ClassVar[Any]
-    _plain_input: ClassVar[Any]
+    It comes before scikit-learn's estimator among the bases.
+    """
+
+    _scikit_learn_class: ClassVar[Any]
+    _fast_validated: ClassVar[Any]  # X and y of a fit if they are plain arrays, else None
     solver: str
     validation_loss_curve_: list[float] | None = None
 
@@ -90,64 +101,66 @@ class Dropin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportM
         >>> len(clf.validation_loss_curve_) == clf.n_iter_
         True
         """
-        call = Call(self.solver, X_val, y_val, sample_weight_val)
+        arguments = FitArguments(self.solver, X_val, y_val, sample_weight_val)
         if self.__dict__.get("_skl_callbacks"):
-            return self._fit_with_callbacks(call, X, y, sample_weight)
-        return self._fit_call(call, X, y, sample_weight)
+            return self._fit_with_callbacks(arguments, X, y, sample_weight)
+        return self._fit_with_arguments(arguments, X, y, sample_weight)
 
     @with_callbacks  # type: ignore[untyped-decorator]
-    def _fit_with_callbacks(self, call: Call, X: Any, y: Any, sample_weight: Any) -> Any:
+    def _fit_with_callbacks(self, arguments: FitArguments, X: Any, y: Any, sample_weight: Any) -> Any:
         self._validate_params()
-        call.report = Report.of(self, X, y, sample_weight)
-        return self._fit_call(call, X, y, sample_weight)
+        context = _compat.callback_context(self)
+        arguments.callbacks = CallbackReporter.begin_fit(self, context, X, y, sample_weight)
+        return self._fit_with_arguments(arguments, X, y, sample_weight)
 
-    def _fit_call(self, call: Call, X: Any, y: Any, sample_weight: Any) -> Any:
-        self._call = call
+    def _fit_with_arguments(self, arguments: FitArguments, X: Any, y: Any, sample_weight: Any) -> Any:
+        self._fit_arguments = arguments
         try:
             return super().fit(X, y, sample_weight)
         finally:
-            self.__dict__.pop("_call", None)
+            self.__dict__.pop("_fit_arguments", None)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Any:
-        call = self.__dict__.setdefault("_call", Call(self.solver))
-        call.incremental = incremental
-        if UNKNOWN:
-            self._refuse_extras(call)
-            _compat.warn_of(UNKNOWN)
-        if call.solver in OWN_SOLVERS:
+        arguments = self.__dict__.setdefault("_fit_arguments", FitArguments(self.solver))
+        arguments.incremental = incremental
+        if DIFFERENCES:
+            self._refuse_extras(arguments)
+            _compat.warn_of_differences(DIFFERENCES)
+        if arguments.solver in OWN_SOLVERS:
             self.solver = "adam"  # for scikit-learn's code, which asks whether the solver is stochastic
         try:
             super()._fit(X, y, sample_weight, incremental)
         finally:
-            self.solver = call.solver
-            self.__dict__.pop("_call", None)
-        self.backend_ = "scikit-learn" if UNKNOWN else "fastnet"
-        if call.report is not None:
-            call.report.finish()
+            self.solver = arguments.solver
+            self.__dict__.pop("_fit_arguments", None)
+        self.backend_ = "scikit-learn" if DIFFERENCES else "fastnet"
+        if arguments.callbacks is not None:
+            arguments.callbacks.end_fit()
         return self
 
-    def _refuse_extras(self, call: Call) -> None:
-        """ValueError if the estimator asks for what scikit-learn's own code does not have."""
+    def _refuse_extras(self, arguments: FitArguments) -> None:
+        """Raise ValueError if the estimator asks for what scikit-learn's own code does not have."""
         defaults = inspect.signature(type(self)).parameters
-        theirs = inspect.signature(self._theirs).parameters
+        theirs = inspect.signature(self._scikit_learn_class).parameters
         params = self.get_params(deep=False)
-        self._theirs(**{name: params[name] for name in theirs})._validate_params()
+        self._scikit_learn_class(**{name: params[name] for name in theirs})._validate_params()
         asked = [name for name in params if name not in theirs and params[name] != defaults[name].default]
-        if call.X_val is not None:
+        if arguments.X_val is not None:
             asked.append("X_val")
-        if call.report is not None:
+        if arguments.callbacks is not None:
             asked.append("callbacks")
         if asked:
             raise ValueError(
-                f"{', '.join(asked)}: not with scikit-learn's own code, which has to do the work"
+                f"{', '.join(asked)} must not be given, got more than the default: scikit-learn's own "
+                "code has to do the work, and does not have this"
             )
 
     @classmethod
     def _get_param_names(cls) -> list[str]:
-        return _fast_validation.param_names(cls, super()._get_param_names)
+        return _fast_validation.cached_parameter_names(cls, super()._get_param_names)
 
     def _validate_params(self) -> None:
-        if UNKNOWN or not _fast_validation.params_hold(self):
+        if DIFFERENCES or not _fast_validation.parameters_are_valid(self):
             super()._validate_params()
 
     def _initialize(self, y: Any, layer_units: list[int], dtype: Any) -> None:
@@ -155,7 +168,11 @@ class Dropin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportM
         self.validation_loss_curve_ = None
 
     def _init_coef(self, fan_in: int, fan_out: int, dtype: Any) -> tuple[Any, Any]:
-        """Draw a layer's weights: with a list of activations by its own, or by the one before the last."""
+        """Draw the initial weights of a layer.
+
+        With a list of activations, those of a hidden layer depend on its own activation, and those of the
+        output on the last hidden layer's.
+        """
         if isinstance(self.activation, str) or not len(self.activation):
             return super()._init_coef(fan_in, fan_out, dtype)  # type: ignore[no-any-return]
         name = self.activation[min(len(self.coefs_), len(self.activation) - 1)]
@@ -165,7 +182,7 @@ class Dropin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportM
         return coef.astype(dtype, copy=False), intercept.astype(dtype, copy=False)
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
-        plain = None if UNKNOWN else self._plain_input(self, X, y, incremental, reset)
+        plain = None if DIFFERENCES else self._fast_validated(self, X, y, incremental, reset)
         if plain is not None:
             return plain  # type: ignore[no-any-return]
         given = X
@@ -173,33 +190,34 @@ class Dropin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportM
         return _layout.in_precision(X, given, self.dtype), y
 
     def _fit_stochastic(self, X: Any, y: Any, sample_weight: Any, *rest: Any) -> None:
-        if UNKNOWN:
+        if DIFFERENCES:
             super()._fit_stochastic(X, y, sample_weight, *rest)
         else:
-            _stochastic.fit(self, X, y, sample_weight, incremental=rest[-1])
+            _stochastic.fit(self, self._fit_arguments, X, y, sample_weight)
 
     def _fit_lbfgs(self, X: Any, y: Any, sample_weight: Any, *rest: Any) -> None:
-        if UNKNOWN:
+        if DIFFERENCES:
             super()._fit_lbfgs(X, y, sample_weight, *rest)
         else:
-            _lbfgs.fit(self, X, y, sample_weight, rest[-1])
+            _lbfgs.fit(self, self._fit_arguments, X, y, sample_weight, rest[-1])
 
     def _loss_grad_lbfgs(
         self, packed: Any, X: Any, y: Any, sample_weight: Any, *rest: Any
     ) -> tuple[Any, Any]:
-        if UNKNOWN:
+        if DIFFERENCES:
             return super()._loss_grad_lbfgs(packed, X, y, sample_weight, *rest)  # type: ignore[no-any-return]
         self._unpack(packed)
-        problem = self.__dict__.get("_problem")
+        arguments = self.__dict__.get("_fit_arguments")
+        function = None if arguments is None else arguments.loss_and_gradient
         dtype = _layout.precision(X, [packed])
-        if problem is None or not problem.is_of(X, y, sample_weight, dtype):
-            problem = _lbfgs.Problem(self, X, y, sample_weight, dtype)
-        return problem(packed)
+        if function is None or not function.is_made_from(X, y, sample_weight, dtype):
+            function = _lbfgs.LossAndGradient(self, X, y, sample_weight, dtype)
+        return function(packed)
 
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Any:
-        if UNKNOWN:
+        if DIFFERENCES:
             return super()._forward_pass_fast(X, check_input)
-        return _predict.outputs(self, X) if check_input else _predict.Network(self, X)(X)
+        return _predict.outputs(self, X) if check_input else _predict.ForwardPass(self, X)(X)
 
     def _check_solver(self) -> bool:
         return self.solver in OWN_SOLVERS or bool(super()._check_solver())
@@ -226,12 +244,11 @@ class Dropin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportM
         >>> clf.transform(X).shape, clf.transform(X, layer=0).shape
         ((150, 3), (150, 8))
         """
-        _predict.fitted(self)
+        _predict.check_fitted(self)
         hidden = len(self.coefs_) - 1
-        if not -hidden <= layer < hidden:
-            raise ValueError(
-                f"layer: expected one of {hidden} hidden layers, {-hidden} to {hidden - 1}, got {layer}"
-            )
+        if not hidden:
+            raise ValueError(f"layer must be a hidden layer, got {layer!r}: the network has none")
+        layer = _validate.integer(layer, "layer", -hidden, hidden)
         return _predict.outputs(self, X, layer % hidden + 1)
 
     @property
@@ -241,4 +258,4 @@ class Dropin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportM
 
     def __getstate__(self) -> Any:
         state = super().__getstate__()
-        return {name: value for name, value in state.items() if name not in ("_call", "_problem")}
+        return {name: value for name, value in state.items() if name != "_fit_arguments"}

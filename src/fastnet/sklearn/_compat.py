@@ -1,7 +1,13 @@
-"""What of scikit-learn's insides the drop-in replaces, and whether the installed version still has it.
+"""The private parts of scikit-learn that fastnet.sklearn relies on, and a check that they are still there.
 
-The estimators override private methods of scikit-learn's. Each is listed here with the parameters that it had
-when the drop-in was written; a version that differs is left to its own code (`unknown` says what differs).
+The estimators are subclasses of scikit-learn's and override some of its private methods. Each is listed here
+with the parameters that it had when this was written. If the installed scikit-learn differs, its own code
+does all the work; `differences` says what differs.
+
+scikit-learn also keeps a part of an estimator's state in attributes with an underscore: `_optimizer`,
+`_random_state`, `_label_binarizer` and others. Its own code reads them, its tests and users' pickles know
+them, so there is no way around them. `PrivateState` is the only place of this package that touches them on
+another object.
 """
 
 from __future__ import annotations
@@ -14,7 +20,19 @@ import numpy as np
 import sklearn
 from sklearn.neural_network import MLPClassifier, MLPRegressor, _base, _stochastic_optimizers
 
-__all__ = ["callbacks", "loss_is_a_mean", "unknown", "warn_of"]
+from fastnet._core import engine
+from fastnet.sklearn._layout import Array
+
+__all__ = [
+    "PrivateState",
+    "callback_context",
+    "callback_support",
+    "differences",
+    "draw_permutation",
+    "loss_is_a_mean",
+    "parameter_names",
+    "warn_of_differences",
+]
 
 WORK = "activations deltas coef_grads intercept_grads"
 METHODS = {
@@ -35,8 +53,8 @@ OPTIMIZERS = {
 }
 
 
-def unknown(classes: tuple[type, ...] = (MLPClassifier, MLPRegressor)) -> tuple[str, ...]:
-    """Return what scikit-learn's estimators and optimisers have otherwise than the drop-in expects."""
+def differences(classes: tuple[type, ...] = (MLPClassifier, MLPRegressor)) -> tuple[str, ...]:
+    """Return what the installed scikit-learn has otherwise than expected, a sentence for each."""
     found = [
         _difference(getattr(owner, name, None), f"{owner.__name__}.{name}", expected)
         for owner in classes
@@ -55,11 +73,11 @@ def _difference(function: Any, name: str, expected: str) -> str:
     return "" if parameters == expected else f"{name} takes ({parameters}), not ({expected})"
 
 
-def warn_of(differences: tuple[str, ...]) -> None:
-    """Warn that scikit-learn's own code runs instead of the kernels."""
+def warn_of_differences(found: tuple[str, ...]) -> None:
+    """Warn that scikit-learn's own code runs instead of fastnet's."""
     warnings.warn(
         f"fastnet does not know scikit-learn {sklearn.__version__} and leaves the work to its code, which is "
-        f"slower: {'; '.join(differences)}",
+        f"slower: {'; '.join(found)}",
         UserWarning,
         stacklevel=2,
     )
@@ -74,13 +92,75 @@ def loss_is_a_mean() -> bool:
 
 
 class _NoCallbacks:
-    """Stands in for what scikit-learn has from 1.9 on: nothing to set, nothing to call."""
+    """Takes the place of scikit-learn's CallbackSupportMixin in versions before 1.9."""
 
 
-def callbacks() -> tuple[type, Any]:
-    """Return scikit-learn's mixin for callbacks and its decorator of fit; stand-ins before 1.9."""
+def callback_support() -> tuple[type, Any]:
+    """Return scikit-learn's mixin for callbacks and its decorator of fit; before 1.9 replacements."""
     try:
         from sklearn.callback import CallbackSupportMixin, with_callbacks
     except ImportError:
         return _NoCallbacks, lambda method: method
     return CallbackSupportMixin, with_callbacks
+
+
+def callback_context(est: Any) -> Any:
+    """Return the context in which the callbacks of a fit are called."""
+    return est._init_callback_context(max_subtasks=est.max_iter + 1)
+
+
+def parameter_names(cls: Any) -> list[str]:
+    """Return the names of the constructor's parameters."""
+    names: list[str] = cls._get_param_names()
+    return names
+
+
+def draw_permutation(random_state: Any, order: Array) -> None:
+    """Shuffle `order` in place with the draws of scikit-learn's `shuffle`. Successive shuffles compose."""
+    if type(random_state) is np.random.RandomState:
+        engine.shuffle(random_state._bit_generator, order)
+    else:
+        random_state.shuffle(order)
+
+
+def _private(name: str, meaning: str) -> Any:
+    def get(state: PrivateState) -> Any:
+        return getattr(state.est, name)
+
+    def put(state: PrivateState, value: Any) -> None:
+        setattr(state.est, name, value)
+
+    return property(get, put, doc=f"`{name}`: {meaning}.")
+
+
+class PrivateState:
+    """The underscored attributes of an estimator that scikit-learn's own code reads and writes."""
+
+    def __init__(self, est: Any) -> None:
+        self.est = est
+
+    label_binarizer = _private("_label_binarizer", "a classifier's LabelBinarizer")
+    random_state = _private("_random_state", "the RandomState of the fit that runs")
+    optimizer = _private("_optimizer", "the moments, the step number and the learning rate")
+    epochs_without_improvement = _private("_no_improvement_count", "epochs since the last that improved")
+    best_coefs = _private("_best_coefs", "coefs_ of the best epoch, by early stopping")
+    best_intercepts = _private("_best_intercepts", "intercepts_ of the best epoch, by early stopping")
+    coef_spans = _private("_coef_indptr", "where each of coefs_ is in L-BFGS's vector: start, end, shape")
+    intercept_spans = _private("_intercept_indptr", "where each of intercepts_ is in it: start, end")
+
+    def has_optimizer(self, kind: type) -> bool:
+        """Return whether an earlier fit left the state of this kind of optimiser."""
+        return type(getattr(self.est, "_optimizer", None)) is kind
+
+    def loss_and_gradient(self, *arguments: Any) -> Any:
+        """Call the method that L-BFGS minimises; users override it."""
+        return self.est._loss_grad_lbfgs(*arguments)
+
+    def unpack(self, packed: Array) -> None:
+        """Set coefs_ and intercepts_ from L-BFGS's vector."""
+        self.est._unpack(packed)
+
+    def constraints(self) -> dict[str, Any]:
+        """Return what each parameter may be, as scikit-learn writes it down."""
+        found: dict[str, Any] = self.est._parameter_constraints
+        return found

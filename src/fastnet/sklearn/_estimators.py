@@ -1,4 +1,4 @@
-"""The two estimators: scikit-learn's parameters in scikit-learn's order, and the further ones after them."""
+"""MLPClassifier and MLPRegressor: scikit-learn's parameters in its order, and fastnet's after them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
-from sklearn.neural_network._multilayer_perceptron import MLPClassifier as TheirClassifier
-from sklearn.neural_network._multilayer_perceptron import MLPRegressor as TheirRegressor
+from sklearn.neural_network._multilayer_perceptron import MLPClassifier as ScikitLearnClassifier
+from sklearn.neural_network._multilayer_perceptron import MLPRegressor as ScikitLearnRegressor
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastnet.sklearn import _fast_validation, _predict
-from fastnet.sklearn._base import CONSTRAINTS, UNKNOWN, Dropin
+from fastnet.sklearn._base import CONSTRAINTS, DIFFERENCES, FastnetMLPMixin
 from fastnet.sklearn._layout import Array
 
 
-class MLPClassifier(Dropin, TheirClassifier):  # type: ignore[misc]
-    """scikit-learn's MLPClassifier, its work done by fastnet.
+class MLPClassifier(FastnetMLPMixin, ScikitLearnClassifier):  # type: ignore[misc]
+    """Multi-layer perceptron classifier: scikit-learn's MLPClassifier, computed by fastnet.
 
     All of scikit-learn's parameters, attributes and methods, with the same meaning, and the same results up
     to rounding for the same `random_state`; its documentation holds. Below is what there is beyond it.
@@ -65,10 +65,10 @@ class MLPClassifier(Dropin, TheirClassifier):  # type: ignore[misc]
     True
     """
 
-    _theirs: ClassVar[Any] = TheirClassifier
-    _plain_input: ClassVar[Any] = staticmethod(_fast_validation.labels)
+    _scikit_learn_class: ClassVar[Any] = ScikitLearnClassifier
+    _fast_validated: ClassVar[Any] = staticmethod(_fast_validation.classification_data)
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **TheirClassifier._parameter_constraints,
+        **ScikitLearnClassifier._parameter_constraints,
         **CONSTRAINTS,
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
@@ -158,9 +158,9 @@ class MLPClassifier(Dropin, TheirClassifier):  # type: ignore[misc]
         >>> clf.fit([[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]).predict([[0.5], [9.0]])
         array(['low', 'high'], dtype='<U4')
         """
-        if UNKNOWN:
+        if DIFFERENCES:
             return super().predict(X)
-        return _predict.labels(self, _predict.outputs(self, X))
+        return _predict.classes(self, _predict.outputs(self, X))
 
     def predict_proba(self, X: Any) -> Array:
         """Return the probabilities of the classes, in the order of `classes_`.
@@ -181,7 +181,7 @@ class MLPClassifier(Dropin, TheirClassifier):  # type: ignore[misc]
         >>> clf.fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]).predict_proba([[1.5]]).round(1)
         array([[0.5, 0.5]])
         """
-        if UNKNOWN:
+        if DIFFERENCES:
             return super().predict_proba(X)  # type: ignore[no-any-return]
         A = _predict.outputs(self, X)
         if A.shape[1] > 1:
@@ -211,12 +211,12 @@ class MLPClassifier(Dropin, TheirClassifier):  # type: ignore[misc]
         >>> clf.fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]).score([[0.5], [1.4]], [0, 1])
         0.5
         """
-        found = _fast_validation.accuracy(self, X, y) if sample_weight is None and not UNKNOWN else None
+        found = _fast_validation.accuracy(self, X, y) if sample_weight is None and not DIFFERENCES else None
         return float(super().score(X, y, sample_weight)) if found is None else found
 
 
-class MLPRegressor(Dropin, TheirRegressor):  # type: ignore[misc]
-    """scikit-learn's MLPRegressor, its work done by fastnet.
+class MLPRegressor(FastnetMLPMixin, ScikitLearnRegressor):  # type: ignore[misc]
+    """Multi-layer perceptron regressor: scikit-learn's MLPRegressor, computed by fastnet.
 
     All of scikit-learn's parameters, attributes and methods, with the same meaning, and the same results up
     to rounding for the same `random_state`; its documentation holds. Below is what there is beyond it.
@@ -267,10 +267,10 @@ class MLPRegressor(Dropin, TheirRegressor):  # type: ignore[misc]
     True
     """
 
-    _theirs: ClassVar[Any] = TheirRegressor
-    _plain_input: ClassVar[Any] = staticmethod(_fast_validation.numbers)
+    _scikit_learn_class: ClassVar[Any] = ScikitLearnRegressor
+    _fast_validated: ClassVar[Any] = staticmethod(_fast_validation.regression_data)
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **TheirRegressor._parameter_constraints,
+        **ScikitLearnRegressor._parameter_constraints,
         **CONSTRAINTS,
         "loss": [StrOptions({"squared_error", "poisson", "absolute_error", "huber", "quantile"})],
         "delta": [Interval(Real, 0, None, closed="neither")],
@@ -367,7 +367,7 @@ class MLPRegressor(Dropin, TheirRegressor):  # type: ignore[misc]
         >>> reg.fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]).predict([[3.0]]).round(2)
         array([7.])
         """
-        if UNKNOWN:
+        if DIFFERENCES:
             return super().predict(X)  # type: ignore[no-any-return]
         A = _predict.outputs(self, X)
         return A.ravel() if A.shape[1] == 1 else A

@@ -1,9 +1,9 @@
-"""Scikit-learn's validation in few steps, for what is plainly in order: it took half of a small fit.
+"""Validates plain arrays in few steps, because scikit-learn's validation takes half of a small fit.
 
-Each function here either finds what scikit-learn would find, or says that it cannot tell; then scikit-learn's
-own code runs, with its conversions, warnings and errors. Plain are NumPy arrays themselves (no subclasses, no
-frames): features that are a matrix of finite float64 or float32, labels that are a vector of integers,
-booleans or str.
+Each function here returns what scikit-learn's validation would return, or says that it cannot tell. Then
+scikit-learn's own code runs, with its conversions, warnings and errors. Plain data are NumPy arrays
+themselves (no subclasses, no frames): a matrix of finite float64 or float32 features, a vector of integer,
+boolean or str labels.
 """
 
 from __future__ import annotations
@@ -15,7 +15,17 @@ from sklearn.preprocessing import LabelBinarizer
 
 from fastnet._core import engine
 from fastnet.sklearn import _layout
+from fastnet.sklearn._compat import PrivateState, parameter_names
 from fastnet.sklearn._layout import Array
+
+__all__ = [
+    "accuracy",
+    "cached_parameter_names",
+    "classification_data",
+    "parameters_are_valid",
+    "plain_labels",
+    "regression_data",
+]
 
 try:
     from sklearn.utils._param_validation import make_constraint
@@ -28,28 +38,31 @@ _KNOWN = {"neg_label", "pos_label", "sparse_output", "y_type_", "sparse_input_",
 _binarizers: dict[str, dict[str, Any] | None] = {}
 
 
-def param_names(cls: Any, found_by: Any) -> list[str]:
-    """Return the names of the constructor's parameters, which `found_by` looks up once for each class.
+def cached_parameter_names(cls: Any, find: Any) -> list[str]:
+    """Return the names of the constructor's parameters. `find` is called once for each class.
 
     The class itself keeps them.
     """
     known = vars(cls).get("_known_names")
     if known is None or known[0] is not cls.__init__:
-        known = cls._known_names = (cls.__init__, found_by())
+        known = cls._known_names = (cls.__init__, find())
     return list(known[1])
 
 
-def params_hold(est: Any) -> bool:
-    """Whether each parameter satisfies one of its constraints; these are made once for each class."""
+def parameters_are_valid(est: Any) -> bool:
+    """Return whether each parameter satisfies one of its constraints.
+
+    The class keeps the constraints in the form that is checked.
+    """
     cls: Any = type(est)
-    given = est._parameter_constraints
+    given = PrivateState(est).constraints()
     known = vars(cls).get("_known_constraints")
     if known is None or known[0] is not given:
         if make_constraint is None:
             return False
         made = [
             (name, [make_constraint(constraint) for constraint in given[name]])
-            for name in est._get_param_names()
+            for name in parameter_names(cls)
             if name in given and given[name] != "no_validation"
         ]
         known = cls._known_constraints = (given, made)
@@ -63,8 +76,8 @@ def params_hold(est: Any) -> bool:
     return True
 
 
-def features(est: Any, X: Any, reset: bool) -> bool:
-    """Whether X is plain and the estimator knows it, or may get to know it: it then notes their number."""
+def _accept_features(est: Any, X: Any, reset: bool) -> bool:
+    """Return whether X is plain and fits the estimator; with `reset`, set its `n_features_in_`."""
     if type(X) is not np.ndarray or X.ndim != 2 or X.dtype not in _layout.FLOATS or 0 in X.shape:
         return False
     state = est.__dict__
@@ -79,21 +92,23 @@ def features(est: Any, X: Any, reset: bool) -> bool:
     return True
 
 
-def numbers(est: Any, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Array, Array] | None:
+def regression_data(est: Any, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Array, Array] | None:
     """Return X and y as the regressor's `_validate_input` does; None if they are not plain."""
     if type(X) is not np.ndarray:
         return None
     if type(y) is not np.ndarray or y.ndim != 1 or y.dtype not in _layout.FLOATS or y.shape != X.shape[:1]:
         return None
-    if not engine.all_finite(y[None, :]) or not features(est, X, reset):
+    if not engine.all_finite(y[None, :]) or not _accept_features(est, X, reset):
         return None
     return X, y
 
 
-def labels(est: Any, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Array, Array] | None:
+def classification_data(
+    est: Any, X: Any, y: Any, incremental: bool, reset: bool
+) -> tuple[Array, Array] | None:
     """Return X and indicators of y as the classifier's `_validate_input` does; None if they are not plain.
 
-    Only where the classes are taken from y: otherwise it has to be compared with those known.
+    None also where the classes are known already, and y has to be compared with them.
     """
     state = est.__dict__
     if "classes_" in state and (est.warm_start or incremental):
@@ -103,10 +118,11 @@ def labels(est: Any, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Ar
     classes = np.asarray(sorted(set(np.unique(y))))
     many = len(classes) > 2
     kind = _binarizer("multiclass" if many else "binary")
-    if 2 * len(classes) > len(y) or kind is None or not features(est, X, reset):
+    if 2 * len(classes) > len(y) or kind is None or not _accept_features(est, X, reset):
         return None
-    est._label_binarizer = LabelBinarizer()
-    est._label_binarizer.__dict__.update(kind, classes_=classes)
+    binarizer = LabelBinarizer()
+    binarizer.__dict__.update(kind, classes_=classes)
+    PrivateState(est).label_binarizer = binarizer
     est.classes_ = classes
     if many:
         return X, y[:, None] == classes
@@ -114,7 +130,7 @@ def labels(est: Any, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Ar
 
 
 def plain_labels(y: Any) -> bool:
-    """Whether y is a vector of labels that cannot be misunderstood."""
+    """Return whether y is a plain vector of integer, boolean or str labels."""
     return type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in LABELS and len(y) > 0
 
 
@@ -129,13 +145,13 @@ def _binarizer(kind: str) -> dict[str, Any] | None:
 
 
 def accuracy(est: Any, X: Any, y: Any) -> float | None:
-    """Return what part of the predicted labels is y; None if that is not plainly to be said."""
+    """Return the share of right predictions; None if scikit-learn has to compute it."""
     classes = est.__dict__.get("classes_")
     if type(classes) is not np.ndarray or not plain_labels(y) or type(X) is not np.ndarray:
         return None
     if LABELS.get(classes.dtype.kind) != LABELS[y.dtype.kind] or X.ndim != 2 or len(X) != len(y):
         return None
-    if est._label_binarizer.y_type_ not in ("binary", "multiclass"):
+    if PrivateState(est).label_binarizer.y_type_ not in ("binary", "multiclass"):
         return None
     if 2 * max(len(np.unique(y)), len(classes)) > len(y):  # scikit-learn may have something to say of these
         return None

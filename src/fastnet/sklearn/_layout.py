@@ -1,7 +1,8 @@
-"""Scikit-learn's rows and coefficients as the core takes them: columns, and no copy of the data whole.
+"""Converts scikit-learn's arrays (an example in a row) to the core's (an example in a column).
 
-A C-order array (n, features) is the core's layout (features, n) seen through its transpose. Sparse matrices,
-and data of another precision than the weights, go through dense blocks of a few megabytes.
+A C-order array (n, features) is the core's layout (features, n) seen through its transpose: nothing is
+copied. Sparse matrices, and data of another precision than the weights, go through dense blocks of a few
+megabytes.
 """
 
 from __future__ import annotations
@@ -67,10 +68,11 @@ def layers(coefs: list[Any], intercepts: list[Any], dtype: np.dtype[Any]) -> tup
     return W, b
 
 
-def give_back(arrays: list[Any], values: list[Array]) -> None:
-    """Put values of scikit-learn's shapes into coefs_ or intercepts_.
+def assign(arrays: list[Any], values: list[Array]) -> None:
+    """Put new values into coefs_ or intercepts_.
 
-    Into the array that is there, if it can take them: whoever holds it sees it change, as in scikit-learn.
+    A value goes into the array that is there if it can hold it, so whoever holds that array sees it change,
+    as in scikit-learn. Otherwise the array is replaced.
     """
     for k, value in enumerate(values):
         old = arrays[k]
@@ -95,7 +97,7 @@ def precision(X: Any, arrays: list[Any]) -> np.dtype[Any]:
 
 
 def in_precision(X: Any, given: Any, dtype: Any) -> Any:
-    """Return validated X in the precision asked for; else in the one that a frame was given in.
+    """Return validated X in the precision `dtype`; if that is None, in the precision of the frame given.
 
     A polars or Arrow frame of float32 columns comes out of the validation as float64.
     """
@@ -110,7 +112,7 @@ def in_precision(X: Any, given: Any, dtype: Any) -> Any:
     values = X.data if is_sparse(X) else X
     if not np.isfinite(values).all():
         raise ValueError(
-            f"X: expected numbers that {np.dtype(dtype)} can hold, got one that is too large for it"
+            f"X must hold numbers that {np.dtype(dtype)} can hold, got one that is too large for it"
         )
     return X
 

@@ -1,4 +1,4 @@
-"""The solver "lbfgs": scipy's optimiser over loss and gradient from the core.
+"""Trains with the solver "lbfgs": scipy's L-BFGS-B, with loss and gradient from the core.
 
 The parameters are one vector: all coefs_ (n_in, n_out), then all intercepts_. scipy works in float64, but
 asks for the loss at weights of the precision that it was started with, so float32 data is worked on in
@@ -15,13 +15,18 @@ import scipy.optimize
 from sklearn.utils.optimize import _check_optimize_result
 
 from fastnet._core import engine
-from fastnet.sklearn import _layout, _trainer
-from fastnet.sklearn._call import class_weights, held_from_call
+from fastnet.sklearn import _class_weight, _core_arguments, _layout, _threads, _validation_set
+from fastnet.sklearn._callbacks import CallbackReporter
+from fastnet.sklearn._compat import PrivateState
+from fastnet.sklearn._fit_arguments import FitArguments
 from fastnet.sklearn._layout import Array
+from fastnet.sklearn._validation_set import ValidationSet
+
+__all__ = ["LossAndGradient", "fit"]
 
 
-class Problem:
-    """Loss and gradient over some data, for any weights."""
+class LossAndGradient:
+    """The loss over some data and its gradient, as a function of the weights."""
 
     def __init__(self, est: Any, X: Any, y: Any, weights: Any, dtype: np.dtype[Any]) -> None:
         self.est = est
@@ -30,16 +35,16 @@ class Problem:
         self.X = X = _layout.dense_if_small(X, dtype)
         self.T = np.ascontiguousarray(np.reshape(y, (X.shape[0], -1)), dtype).T
         self.weights = None if weights is None else np.ascontiguousarray(weights, dtype)
-        self.mass = float(X.shape[0] if self.weights is None else self.weights.sum())
-        self.step = X.shape[0] if not _layout.is_sparse(X) else _layout.rows_at_once(X, dtype)
+        self.weight_sum = float(X.shape[0] if self.weights is None else self.weights.sum())
+        self.rows_at_once = X.shape[0] if not _layout.is_sparse(X) else _layout.rows_at_once(X, dtype)
         count = len(est.coefs_)
-        self.activations = _trainer.activations(est, count)
-        self.loss = _trainer.loss(est, dtype)
-        self.flops = 6.0 * _trainer.products(est.coefs_)
+        self.activations = _core_arguments.activations(est, count)
+        self.loss = _core_arguments.loss(est, dtype)
+        self.flops = 6.0 * _core_arguments.multiplications(est.coefs_)
         self.trainers: dict[int, Any] = {}  # one for each length of a block: the last is shorter
 
-    def is_of(self, X: Any, y: Any, weights: Any, dtype: np.dtype[Any]) -> bool:
-        """Whether it was made from these very arrays, for weights of this precision."""
+    def is_made_from(self, X: Any, y: Any, weights: Any, dtype: np.dtype[Any]) -> bool:
+        """Return whether it was made from these very arrays, for weights of this precision."""
         return dtype == self.dtype and all(a is b for a, b in zip(self.given, (X, y, weights), strict=True))
 
     def trainer(self, size: int, W: list[Array], b: list[Array]) -> Any:
@@ -47,8 +52,8 @@ class Problem:
         if size in self.trainers:
             self.trainers[size].load_weights(W, b)
         else:
-            team = _trainer.team(self.est.n_threads, self.flops * min(size, 1024))
-            self.trainers[size] = engine.TrainerCore(W, b, self.activations, size, team, **self.loss)
+            n_threads = _threads.threads_for(self.est.n_threads, self.flops * min(size, 1024))
+            self.trainers[size] = engine.TrainerCore(W, b, self.activations, size, n_threads, **self.loss)
         return self.trainers[size]
 
     def __call__(self, packed: Array) -> tuple[float, Array]:
@@ -56,53 +61,59 @@ class Problem:
         est, n = self.est, self.X.shape[0]
         W, b = _layout.layers(est.coefs_, est.intercepts_, self.dtype)
         total, gradient = 0.0, np.zeros(packed.size, self.dtype)
-        for start in range(0, n, self.step):
-            rows = slice(start, min(n, start + self.step))
-            X = self.X.T if self.step == n else _layout.columns(self.X[rows], self.dtype)
+        for start in range(0, n, self.rows_at_once):
+            rows = slice(start, min(n, start + self.rows_at_once))
+            X = self.X.T if self.rows_at_once == n else _layout.columns(self.X[rows], self.dtype)
             w = None if self.weights is None else self.weights[rows]
             dW, db, cost = self.trainer(X.shape[1], W, b).gradients(X, self.T[:, rows], w)
             total += cost
             gradient += np.concatenate([d.T.ravel() for d in dW] + [d.ravel() for d in db])
         flat = packed[: sum(w.size for w in W)]
         gradient[: flat.size] += est.alpha * flat
-        gradient /= self.mass
-        return (total + 0.5 * est.alpha * float(flat @ flat)) / self.mass, gradient
+        gradient /= self.weight_sum
+        return (total + 0.5 * est.alpha * float(flat @ flat)) / self.weight_sum, gradient
 
 
-def fit(est: Any, X: Any, y: Any, sample_weight: Any, layer_units: list[int]) -> None:
-    """Train an estimator whose weights are drawn; y (n, n_outputs)."""
+def fit(
+    est: Any, arguments: FitArguments, X: Any, y: Any, sample_weight: Any, layer_units: list[int]
+) -> None:
+    """Train an estimator whose weights are initialised. y is (n, n_outputs).
+
+    `minimize` below calls the estimator's `_loss_grad_lbfgs`, which users override, and which finds the
+    LossAndGradient of this fit as `arguments.loss_and_gradient`.
+    """
+    state = PrivateState(est)
     if est.class_weight is not None:
-        sample_weight = class_weights(est, y, sample_weight)
+        sample_weight = _class_weight.example_weights(
+            est.class_weight, state.label_binarizer, y, sample_weight
+        )
     sizes = list(pairwise(layer_units))
     ends = list(accumulate([m * n for m, n in sizes] + [n for _, n in sizes], initial=0))
     spans = list(pairwise(ends))
-    est._coef_indptr = [(*span, size) for span, size in zip(spans, sizes, strict=False)]
-    est._intercept_indptr = spans[len(sizes) :]
+    state.coef_spans = [(*span, size) for span, size in zip(spans, sizes, strict=False)]
+    state.intercept_spans = spans[len(sizes) :]
     dtype = _layout.precision(X, [*est.coefs_, *est.intercepts_])
-    held = held_from_call(est, est._call, dtype)
-    est._problem = Problem(est, X, y, sample_weight, dtype)
-    try:
-        result = scipy.optimize.minimize(
-            est._loss_grad_lbfgs,
-            np.hstack([np.ravel(a) for a in (*est.coefs_, *est.intercepts_)]),
-            args=(X, y, sample_weight, None, None, None, None),
-            method="L-BFGS-B",
-            jac=True,
-            callback=_after_iteration(est, held),
-            options={
-                "maxfun": est.max_fun,
-                "maxiter": est.max_iter,
-                "gtol": est.tol,
-                **_printing(est.verbose),
-            },
-        )
-    finally:
-        del est._problem
+    validation_set = _validation_set.from_arguments(est, arguments, dtype)
+    function = arguments.loss_and_gradient = LossAndGradient(est, X, y, sample_weight, dtype)
+    result = scipy.optimize.minimize(
+        state.loss_and_gradient,
+        np.hstack([np.ravel(a) for a in (*est.coefs_, *est.intercepts_)]),
+        args=(X, y, sample_weight, None, None, None, None),
+        method="L-BFGS-B",
+        jac=True,
+        callback=_after_iteration(est, function, arguments.callbacks, validation_set),
+        options={
+            "maxfun": est.max_fun,
+            "maxiter": est.max_iter,
+            "gtol": est.tol,
+            **_printing(est.verbose),
+        },
+    )
     est.n_iter_ = _check_optimize_result("lbfgs", result, est.max_iter)
     est.loss_ = np.float64(result.fun)
-    est._unpack(result.x)
-    if est._call.report is not None:
-        est._call.report.close()
+    state.unpack(result.x)
+    if arguments.callbacks is not None:
+        arguments.callbacks.cancel_epoch()
 
 
 def _printing(verbose: Any) -> dict[str, Any]:
@@ -115,26 +126,31 @@ def _printing(verbose: Any) -> dict[str, Any]:
     return found
 
 
-def _after_iteration(est: Any, held: Any) -> Any:
-    """Return what to do after each iteration, given its weights; None if there is nothing."""
-    report = est._call.report
-    if report is not None:
-        report.begin()
-    if held is not None:
+def _after_iteration(
+    est: Any,
+    function: LossAndGradient,
+    callbacks: CallbackReporter | None,
+    validation_set: ValidationSet | None,
+) -> Any:
+    """Return the function to call after each iteration with its weights; None if there is nothing to do."""
+    state = PrivateState(est)
+    if callbacks is not None:
+        callbacks.begin_epoch()
+    if validation_set is not None:
         est.validation_loss_curve_ = []
-    if report is None and held is None:
+    if callbacks is None and validation_set is None:
         return None
 
     def after(xk: Array) -> None:
-        coefs = [xk[start:end].reshape(shape).copy() for start, end, shape in est._coef_indptr]
-        intercepts = [xk[start:end].copy() for start, end in est._intercept_indptr]
-        if held is not None:
-            problem = est._problem
-            weights = _layout.layers(coefs, intercepts, problem.dtype)
-            est.validation_loss_curve_.append(held.loss(problem.trainer(problem.step, *weights)))
-        if report is not None:
-            if report.end(lambda: (coefs, intercepts)):
+        coefs = [xk[start:end].reshape(shape).copy() for start, end, shape in state.coef_spans]
+        intercepts = [xk[start:end].copy() for start, end in state.intercept_spans]
+        if validation_set is not None:
+            weights = _layout.layers(coefs, intercepts, function.dtype)
+            core = function.trainer(function.rows_at_once, *weights)
+            est.validation_loss_curve_.append(validation_set.loss(core))
+        if callbacks is not None:
+            if callbacks.end_epoch(lambda: (coefs, intercepts)):
                 raise StopIteration
-            report.begin()
+            callbacks.begin_epoch()
 
     return after

@@ -1,4 +1,4 @@
-"""Putting the drop-in where scikit-learn's own classes are, for code that cannot be changed."""
+"""Replaces scikit-learn's classes by fastnet's, for code that cannot be changed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import sklearn.neural_network
 
 from fastnet.sklearn._estimators import MLPClassifier, MLPRegressor
 
-OURS = {"MLPClassifier": MLPClassifier, "MLPRegressor": MLPRegressor}
-THEIRS = {name: getattr(sklearn.neural_network, name) for name in OURS}
+FASTNET = {"MLPClassifier": MLPClassifier, "MLPRegressor": MLPRegressor}
+SCIKIT_LEARN = {name: getattr(sklearn.neural_network, name) for name in FASTNET}
 
 
-def _put(classes: dict[str, type]) -> None:
+def _replace(classes: dict[str, type]) -> None:
     for name, kind in classes.items():
         setattr(sklearn.neural_network, name, kind)
 
@@ -32,7 +32,7 @@ def patch() -> None:
     True
     >>> fastnet.sklearn.unpatch()
     """
-    _put(OURS)
+    _replace(FASTNET)
 
 
 def unpatch() -> None:
@@ -46,7 +46,7 @@ def unpatch() -> None:
     >>> MLPClassifier is fastnet.sklearn.MLPClassifier
     False
     """
-    _put(THEIRS)
+    _replace(SCIKIT_LEARN)
 
 
 @contextmanager
@@ -63,9 +63,9 @@ def patched() -> Iterator[None]:
     >>> sklearn.neural_network.MLPRegressor is fastnet.sklearn.MLPRegressor
     False
     """
-    before = {name: getattr(sklearn.neural_network, name) for name in OURS}
+    before = {name: getattr(sklearn.neural_network, name) for name in FASTNET}
     patch()
     try:
         yield
     finally:
-        _put(before)
+        _replace(before)

@@ -1,7 +1,7 @@
-"""The score of early stopping: accuracy or R², as scikit-learn takes it, from the network's outputs.
+"""The score for early stopping: accuracy or R², computed from the network's outputs as in scikit-learn.
 
-It is taken after every epoch of a small network, so the usual cases go without scikit-learn's validation of
-what has been validated; the others are left to its functions.
+It is computed after every epoch, which may be short. The usual cases go without scikit-learn's validation of
+what has been validated already; the others are left to scikit-learn's functions.
 """
 
 from __future__ import annotations
@@ -12,37 +12,40 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score, r2_score
 
+from fastnet.sklearn._compat import PrivateState
 from fastnet.sklearn._layout import Array
 
-# Of these the validation loss itself decides: R² says nothing of a quantile.
+__all__ = ["LESS_IS_BETTER", "score"]
+
+# For these losses the score is the negative validation loss: R² says nothing of a quantile.
 LESS_IS_BETTER = ("absolute_error", "huber", "quantile")
 
 
-def score(est: Any, held: Any, A: Array) -> float:
+def score(est: Any, validation_set: Any, A: Array) -> float:
     """Return the score of the outputs A (n_outputs, n); NaN if they are not finite."""
     if isinstance(est, ClassifierMixin):  # is_classifier would put the tags together, in each epoch
-        return _accuracy(est, held, A)
+        return _accuracy(est, validation_set, A)
     if not np.isfinite(A).all():
         return float("nan")
-    return _r2(held, A)
+    return _r2(validation_set, A)
 
 
-def _accuracy(est: Any, held: Any, A: Array) -> float:
+def _accuracy(est: Any, validation_set: Any, A: Array) -> float:
     if est.out_activation_ == "softmax":
-        right = A.argmax(axis=0) == held.y.argmax(axis=1)
+        right = A.argmax(axis=0) == validation_set.y.argmax(axis=1)
     elif len(est.classes_) == 1:
-        labels = est._label_binarizer.inverse_transform
-        given = labels(np.asarray(held.y, np.float64))
-        return float(accuracy_score(given, labels(A.ravel()), sample_weight=held.weights))
+        labels = PrivateState(est).label_binarizer.inverse_transform
+        given = labels(np.asarray(validation_set.y, np.float64))
+        return float(accuracy_score(given, labels(A.ravel()), sample_weight=validation_set.weights))
     else:
-        right = ((A.T > 0.5) == (held.y > 0)).all(axis=1)
-    if held.weights is None:
+        right = ((A.T > 0.5) == (validation_set.y > 0)).all(axis=1)
+    if validation_set.weights is None:
         return np.count_nonzero(right) / len(right)
-    return float(np.average(right, weights=held.weights))
+    return float(np.average(right, weights=validation_set.weights))
 
 
-def _r2(held: Any, A: Array) -> float:
-    y, w = np.asarray(held.y, np.float64), held.weights
+def _r2(validation_set: Any, A: Array) -> float:
+    y, w = np.asarray(validation_set.y, np.float64), validation_set.weights
     residual = np.square(y - A.T)
     spread = np.square(y - np.average(y, axis=0, weights=w))
     if w is not None:

@@ -1,7 +1,8 @@
-"""The stochastic solvers: scikit-learn's epochs, its stopping rules and its messages; the core does the work.
+"""Trains with the stochastic solvers: sgd, adam, adamw, rmsprop.
 
-An epoch is one call into the core (a few for sparse data). The random numbers are drawn as scikit-learn draws
-them, so the same `random_state` gives the same weights up to rounding.
+Epochs, stopping rules and messages are scikit-learn's. An epoch is one call into the core (a few for sparse
+data). The random numbers are drawn as scikit-learn draws them, so the same `random_state` gives the same
+weights up to rounding.
 """
 
 from __future__ import annotations
@@ -10,59 +11,54 @@ import warnings
 from typing import Any
 
 import numpy as np
-from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
 
-from fastnet._core import engine
-from fastnet.sklearn import _layout, _schedule, _score, _trainer
-from fastnet.sklearn._call import Held, class_weights, held_from_call
+from fastnet.sklearn import (
+    _class_weight,
+    _layout,
+    _optimizer_state,
+    _schedule,
+    _score,
+    _trainer,
+    _validation_set,
+)
+from fastnet.sklearn._compat import PrivateState, draw_permutation
+from fastnet.sklearn._fit_arguments import FitArguments
 from fastnet.sklearn._layout import Array
+from fastnet.sklearn._validation_set import ValidationSet
+
+__all__ = ["EpochLoop", "batch_size", "fit"]
 
 
-def fit(est: Any, X: Any, y: Any, sample_weight: Any, incremental: bool) -> None:
-    """Train an estimator whose weights are drawn; y (n, n_outputs)."""
-    call = est._call
-    if not incremental or type(getattr(est, "_optimizer", None)) is not _trainer.KINDS[call.solver]:
-        est._optimizer = _trainer.new_optimizer(est)
+def fit(est: Any, arguments: FitArguments, X: Any, y: Any, sample_weight: Any) -> None:
+    """Train an estimator whose weights are initialised. y is (n, n_outputs)."""
+    incremental, state = arguments.incremental, PrivateState(est)
+    if not incremental or not state.has_optimizer(_optimizer_state.CLASSES[arguments.solver]):
+        state.optimizer = _optimizer_state.new(est, arguments.solver)
     if est.early_stopping and incremental:
         raise ValueError("partial_fit does not support early_stopping=True")
     if est.class_weight is not None:
         if incremental and est.class_weight == "balanced":
             raise ValueError(
-                "class_weight: expected a dict or None in partial_fit, which sees a part, got 'balanced'"
+                "class_weight must be a dict or None in partial_fit, which sees a part of the data, "
+                "got 'balanced'"
             )
-        sample_weight = class_weights(est, y, sample_weight)
+        sample_weight = _class_weight.example_weights(
+            est.class_weight, state.label_binarizer, y, sample_weight
+        )
     dtype = _layout.precision(X, [*est.coefs_, *est.intercepts_])
-    held = held_from_call(est, call, dtype)
+    validation_set = _validation_set.from_arguments(est, arguments, dtype)
     rows = None
-    if est.early_stopping and held is None:
-        rows, held = split(est, X, y, sample_weight, dtype)
+    if est.early_stopping and validation_set is None:
+        rows, validation_set = _validation_set.split_off(est, X, y, sample_weight, dtype)
         if _layout.is_sparse(X) or X.strides[1] != X.itemsize:  # others are trained on where they lie
             sample_weight = None if sample_weight is None else sample_weight[rows]
             X, y, rows = X[rows], y[rows], None
-    Fit(est, X, y, sample_weight, held, dtype, rows).run(incremental)
-
-
-def split(est: Any, X: Any, y: Any, sample_weight: Any, dtype: Any) -> tuple[Array, Held]:
-    """Hold examples out for early stopping, drawn as scikit-learn draws them; return the rows to train on."""
-    single = isinstance(est, ClassifierMixin) and est.n_outputs_ == 1
-    stratify = y if single else None  # not for several labels
-    rows, out = train_test_split(
-        np.arange(X.shape[0]),
-        random_state=est._random_state,
-        test_size=est.validation_fraction,
-        stratify=stratify,
-    )
-    if len(out) < 2:
-        raise ValueError(
-            "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
-        )
-    return rows, Held(X[out], y[out], None if sample_weight is None else sample_weight[out], dtype)
+    EpochLoop(est, arguments, X, y, sample_weight, validation_set, dtype, rows).run()
 
 
 def batch_size(est: Any, n: int) -> int:
-    """Return the examples of a batch of n."""
+    """Return how many of n examples make a batch."""
     if est.batch_size == "auto":
         return min(200, n)
     if est.batch_size > n:
@@ -72,75 +68,77 @@ def batch_size(est: Any, n: int) -> int:
     return int(np.clip(est.batch_size, 1, n))
 
 
-class Fit:
-    """One fit: the data as the core takes it, the order of the examples, the trainer."""
+class EpochLoop:
+    """Trains epoch after epoch until max_iter or until nothing improves any more."""
 
     def __init__(
         self,
         est: Any,
+        arguments: FitArguments,
         X: Any,
         y: Any,
         weights: Any,
-        held: Held | None,
+        validation_set: ValidationSet | None,
         dtype: np.dtype[Any],
         rows: Array | None = None,
     ) -> None:
         self.est = est
+        self.state = PrivateState(est)
+        self.arguments = arguments
         self.rows = rows  # those to train on; None: all
         self.n = X.shape[0] if rows is None else len(rows)
         self.batch = batch_size(est, self.n)
         self.X = _layout.dense_if_small(X, dtype)
         self.T = np.ascontiguousarray(y, dtype).T
         self.weights = None if weights is None else np.ascontiguousarray(weights, dtype)
-        self.held = held
+        self.validation_set = validation_set
         self.dtype = dtype
         self.order = np.arange(self.n, dtype=np.intp)
-        self.session = _trainer.Session(est, dtype, self.batch)
-        self.trainer = self.session.trainer
+        self.trainer = _trainer.EstimatorTrainer(est, arguments.solver, dtype, self.batch)
         self.best: tuple[Any, Any] | None = None
-        self.plan = _schedule.plan(est, self.n, self.batch)
+        self.schedule = _schedule.for_estimator(est, arguments, self.n, self.batch)
 
-    def run(self, incremental: bool) -> None:
-        """Train to the end, and give the estimator its weights, whatever ends it."""
-        est = self.est
-        if incremental:
-            self.session.resume()
+    def run(self) -> None:
+        """Train to the end, and give the estimator its weights, whatever ends the training."""
+        est, state = self.est, self.state
+        if self.arguments.incremental:
+            self.trainer.load_optimizer_state()
         try:
-            self.epochs(incremental)
+            self._run_epochs()
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
         finally:
-            self.session.finish()
+            self.trainer.store_in_estimator()
             if self.best is not None:
-                est._best_coefs, est._best_intercepts = self.best
+                state.best_coefs, state.best_intercepts = self.best
         if est.early_stopping:
-            est.coefs_, est.intercepts_ = est._best_coefs, est._best_intercepts
+            est.coefs_, est.intercepts_ = state.best_coefs, state.best_intercepts
 
-    def epochs(self, incremental: bool) -> None:
-        """Epoch after epoch until max_iter or until nothing improves any more."""
-        est, report, state = self.est, self.est._call.report, self.est._optimizer
+    def _run_epochs(self) -> None:
+        est, state = self.est, self.state
+        callbacks, optimizer = self.arguments.callbacks, state.optimizer
         est.n_iter_ = 0
         while est.n_iter_ < est.max_iter:
-            if report is not None:
-                report.begin()
+            if callbacks is not None:
+                callbacks.begin_epoch()
             if est.shuffle:
-                self.shuffle()
-            est.loss_ = np.float64(self.epoch(state) / self.n)
+                draw_permutation(state.random_state, self.order)
+            est.loss_ = np.float64(self.train_epoch() / self.n)
             est.n_iter_ += 1
             est.t_ += self.n
             est.loss_curve_.append(est.loss_)
             if est.verbose:
                 print(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")
-            self.judge()
-            state.iteration_ends(est.t_)
-            stop = report is not None and report.end(self.session.weights)
-            if self.plan is not None and self.plan.ends():
+            self._update_best()
+            optimizer.iteration_ends(est.t_)
+            stop = callbacks is not None and callbacks.end_epoch(self.trainer.weights)
+            if self.schedule is not None and self.schedule.ends_fit():
                 break
-            if est._no_improvement_count > est.n_iter_no_change:
-                if state.trigger_stopping(self.message(), est.verbose):
+            if state.epochs_without_improvement > est.n_iter_no_change:
+                if optimizer.trigger_stopping(self._stopping_message(), est.verbose):
                     break
-                est._no_improvement_count = 0
-            if incremental or stop:
+                state.epochs_without_improvement = 0
+            if self.arguments.incremental or stop:
                 break
             if est.n_iter_ == est.max_iter:
                 warnings.warn(
@@ -150,23 +148,17 @@ class Fit:
                     stacklevel=2,
                 )
 
-    def shuffle(self) -> None:
-        """Shuffle the order as scikit-learn does, with its draws: its permutations compose."""
-        state = self.est._random_state
-        if type(state) is np.random.RandomState:
-            engine.shuffle(state._bit_generator, self.order)
+    def train_epoch(self) -> float:
+        """Train on every example once, and return the sum of their losses."""
+        if self.schedule is not None:
+            rate = self.schedule.rates()
         else:
-            state.shuffle(self.order)
-
-    def epoch(self, state: Any) -> float:
-        """Train on every example once; return the loss summed over them."""
-        if self.plan is not None:
-            rate = self.plan.rates()
-        else:
-            rate = state.learning_rate if self.est._call.solver == "sgd" else state.learning_rate_init
+            optimizer = self.state.optimizer
+            sgd = self.arguments.solver == "sgd"
+            rate = optimizer.learning_rate if sgd else optimizer.learning_rate_init
         if not _layout.is_sparse(self.X):
             order = self.order if self.rows is None else self.rows[self.order]
-            return float(self.trainer.epoch(self.X.T, self.T, order, rate, self.weights))
+            return float(self.trainer.core.epoch(self.X.T, self.T, order, rate, self.weights))
         total = 0.0
         step = _layout.rows_at_once(self.X, self.dtype, self.batch)
         for start in range(0, self.n, step):
@@ -175,36 +167,37 @@ class Fit:
             T = np.ascontiguousarray(self.T[:, rows])
             first, last = start // self.batch, -(-(start + len(rows)) // self.batch)
             part = rate if np.ndim(rate) == 0 else rate[first:last]
-            total += self.trainer.epoch(_layout.columns(self.X[rows], self.dtype), T, None, part, w)
+            total += self.trainer.core.epoch(_layout.columns(self.X[rows], self.dtype), T, None, part, w)
         return total
 
-    def judge(self) -> None:
-        """Take the validation's score and loss; count the epochs without improvement."""
-        est = self.est
-        if self.held is not None:
+    def _update_best(self) -> None:
+        """Compute validation score and loss, and count the epochs without improvement."""
+        est, state = self.est, self.state
+        if self.validation_set is not None:
             if est.validation_loss_curve_ is None:
                 est.validation_loss_curve_ = []
-            est.validation_loss_curve_.append(self.held.loss(self.trainer))
+            est.validation_loss_curve_.append(self.validation_set.loss(self.trainer.core))
         if est.early_stopping:
-            assert self.held is not None
+            assert self.validation_set is not None
             if est.loss in _score.LESS_IS_BETTER:
                 score = -est.validation_loss_curve_[-1]
             else:
-                score = _score.score(est, self.held, self.held.outputs(self.trainer))
+                A = self.validation_set.outputs(self.trainer.core)
+                score = _score.score(est, self.validation_set, A)
             est.validation_scores_.append(score)
             if est.verbose:
                 print(f"Validation score: {score:f}")
             worse = score < est.best_validation_score_ + est.tol
             if score > est.best_validation_score_:
                 est.best_validation_score_ = score
-                self.best = self.session.weights()
+                self.best = self.trainer.weights()
         else:
             worse = est.loss_ > est.best_loss_ - est.tol
             est.best_loss_ = min(est.best_loss_, est.loss_)
-        est._no_improvement_count = est._no_improvement_count + 1 if worse else 0
+        state.epochs_without_improvement = state.epochs_without_improvement + 1 if worse else 0
 
-    def message(self) -> str:
-        """Why it may stop."""
+    def _stopping_message(self) -> str:
+        """Return the reason why the fit may stop."""
         est = self.est
         what = "Validation score" if est.early_stopping else "Training loss"
         epochs = f"{est.n_iter_no_change:d} consecutive epochs"

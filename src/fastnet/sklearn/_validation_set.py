@@ -1,0 +1,105 @@
+"""The validation set of a fit: given by the user, or split off for early stopping."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from fastnet.sklearn import _class_weight, _layout
+from fastnet.sklearn._compat import PrivateState
+from fastnet.sklearn._fit_arguments import FitArguments
+from fastnet.sklearn._layout import Array
+
+__all__ = ["ValidationSet", "from_arguments", "split_off"]
+
+
+@dataclass
+class ValidationSet:
+    """Examples that are not trained on. Their score and loss are computed after each epoch."""
+
+    X: Any
+    y: Any  # (n, n_outputs): numbers, or 0 and 1 for labels
+    weights: Any
+    dtype: np.dtype[Any]
+    T: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.X = _layout.dense_if_small(self.X, self.dtype)
+        self.T = np.ascontiguousarray(self.y, self.dtype).T
+        if self.weights is not None:
+            self.weights = np.ascontiguousarray(self.weights, self.dtype)
+
+    def outputs(self, trainer: Any) -> Array:
+        """Return the outputs of the network, (n_outputs, n)."""
+        parts = [trainer.predict(X) for _, X in _layout.blocks(self.X, self.dtype)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def loss(self, trainer: Any) -> float:
+        """Return the weighted mean of the loss, without the penalty."""
+        total = 0.0
+        for rows, X in _layout.blocks(self.X, self.dtype):
+            w = None if self.weights is None else self.weights[rows]
+            total += trainer.loss(X, self.T[:, rows], w)
+        return total / (
+            self.T.shape[1] if self.weights is None else float(self.weights.sum(dtype=np.float64))
+        )
+
+
+def from_arguments(est: Any, arguments: FitArguments, dtype: np.dtype[Any]) -> ValidationSet | None:
+    """Return the validation set that the user gave to fit, checked; None if there is none."""
+    if arguments.X_val is None and arguments.y_val is None:
+        if arguments.sample_weight_val is not None:
+            raise ValueError("sample_weight_val must come with X_val and y_val, got neither of them")
+        return None
+    if arguments.X_val is None or arguments.y_val is None:
+        given, missing = ("y_val", "X_val") if arguments.X_val is None else ("X_val", "y_val")
+        raise ValueError(f"{missing} must be given together with {given}, got None")
+    is_classifier = isinstance(est, ClassifierMixin)
+    X, y = validate_data(
+        est,
+        arguments.X_val,
+        arguments.y_val,
+        accept_sparse=["csr", "csc"],
+        multi_output=True,
+        y_numeric=not is_classifier,
+        dtype=(np.float64, np.float32),
+        reset=False,
+    )
+    weights = arguments.sample_weight_val
+    if weights is not None:
+        weights = _check_sample_weight(weights, X)
+    binarizer = PrivateState(est).label_binarizer if is_classifier else None
+    if binarizer is not None:
+        unseen = np.setdiff1d(y, est.classes_)
+        if y.ndim == 1 and len(unseen):
+            raise ValueError(f"y_val must hold classes of y, {est.classes_}, got {unseen} too")
+        y = binarizer.transform(y)
+    y = y.reshape(X.shape[0], -1)
+    if y.shape[1] != est.n_outputs_:
+        raise ValueError(f"y_val must have {est.n_outputs_} outputs, as y has, got {y.shape[1]}")
+    weights = _class_weight.example_weights(est.class_weight, binarizer, y, weights)
+    return ValidationSet(X, y, weights, dtype)
+
+
+def split_off(
+    est: Any, X: Any, y: Any, sample_weight: Any, dtype: np.dtype[Any]
+) -> tuple[Array, ValidationSet]:
+    """Return the rows to train on and the validation set, split as scikit-learn splits them."""
+    one_label = isinstance(est, ClassifierMixin) and est.n_outputs_ == 1
+    rows, out = train_test_split(
+        np.arange(X.shape[0]),
+        random_state=PrivateState(est).random_state,
+        test_size=est.validation_fraction,
+        stratify=y if one_label else None,  # scikit-learn stratifies by no more than one label
+    )
+    if len(out) < 2:
+        raise ValueError(
+            "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+        )
+    weights = None if sample_weight is None else sample_weight[out]
+    return rows, ValidationSet(X[out], y[out], weights, dtype)
