@@ -74,6 +74,13 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--quick", action="store_true", help="short slices and few of them: for a look")
     bench.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
     bench.set_defaults(run=_bench)
+
+    selftest = commands.add_parser(
+        "selftest",
+        help="check this installation: kernels, bits, threads, files",
+        description="Check every build that this CPU runs. Paste the report into a bug report.",
+    )
+    selftest.set_defaults(run=_selftest)
     models.add_commands(commands)
     return parser
 
@@ -103,6 +110,14 @@ def _bench(arguments: argparse.Namespace) -> int:
     results = bench.run(quick=arguments.quick, progress=lambda line: print(line, file=sys.stderr))
     print(json.dumps(results) if arguments.json else bench.report(results))
     return 0
+
+
+def _selftest(_: argparse.Namespace) -> int:
+    from fastnet import selftest
+
+    checks = selftest.run(progress=lambda check: print(selftest.line(check), file=sys.stderr))
+    print(selftest.report(checks))
+    return 0 if all(check.passed for check in checks) else 1
 
 
 def _isa(_: argparse.Namespace) -> int:
