@@ -158,7 +158,7 @@ def sigmoid(Z: ArrayLike) -> Array:
 
 def _elementwise(name: str, Z: Any) -> Array:
     Z = _validate.contiguous(_validate.real_array(Z, "Z"))
-    result = engine.elementwise(name, Z)
+    result = engine.elementwise(Z, name)
     return result if result.ndim else result[()]  # a number for a number, as NumPy's own functions do
 
 
@@ -237,7 +237,7 @@ def activate(Z: ArrayLike, name: str) -> Array:
            [0.5, 0. ]])
     """
     name = _validate.activation(name, "name")
-    return engine.activate(name, _validate.contiguous(_validate.logits(Z)))
+    return engine.activate(_validate.contiguous(_validate.logits(Z)), name)
 
 
 def activation_backward(Z: ArrayLike, dA: ArrayLike, name: str) -> Array:
@@ -272,7 +272,7 @@ def activation_backward(Z: ArrayLike, dA: ArrayLike, name: str) -> Array:
     name = _validate.activation(name, "name")
     Z = _validate.logits(Z)
     dA = _validate.exact(dA, "dA", Z.shape, Z.dtype, "Z")
-    return engine.activation_backward(name, _validate.contiguous(Z), _validate.contiguous(dA))
+    return engine.activation_backward(_validate.contiguous(Z), _validate.contiguous(dA), name)
 
 
 def one_hot(labels: ArrayLike, n_classes: int | None = None, *, dtype: DTypeLike = "float64") -> Array:

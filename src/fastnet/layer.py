@@ -212,7 +212,7 @@ class Layer:
         """
         self._input = _validate.columns(A, "A", self.n_in, self.dtype, "the layer")
         self._Z = engine.forward([self._W], [self._b], ["identity"], self._input)
-        return engine.activate(self.activation, self._Z)
+        return engine.activate(self._Z, self.activation)
 
     def backward(self, dA: ArrayLike) -> tuple[Array, Array, Array]:
         """Return the gradients of the layer from that of its output, for the input of the last `forward`.
@@ -250,7 +250,7 @@ class Layer:
         if self._input is None or self._Z is None:
             raise RuntimeError("backward needs the input and output of a forward pass: call forward(A) first")
         dA = _validate.exact(dA, "dA", self._Z.shape, self.dtype, "the layer")
-        dZ = engine.activation_backward(self.activation, self._Z, _validate.contiguous(dA))
+        dZ = engine.activation_backward(self._Z, _validate.contiguous(dA), self.activation)
         return functions.dense_backward(self._W, self._input, dZ)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def test_activations_against_torch(name: str, rng: Any) -> None:
     size = np.maximum(abs(Z), 1) * (np.exp(6) if name == "exp" else 1)
     for A, dZ in (
         (reference.activate(Z, name), reference.activation_backward(Z, dA, name)),
-        (engine.activate(name, Z), engine.activation_backward(name, Z, dA)),
+        (engine.activate(Z, name), engine.activation_backward(Z, dA, name)),
     ):
         assert np.all(abs(A - a.detach().numpy().T) <= 16 * EPS * size)
         assert np.all(abs(dZ - z.grad.numpy().T) <= 32 * EPS * size * abs(dA).max(axis=0))

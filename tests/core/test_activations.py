@@ -79,12 +79,12 @@ def exact(name: str, dtype: str) -> tuple[Any, Any]:
 def test_within_the_stated_bound(isa: str, dtype: Any, name: str) -> None:
     z = samples(dtype.name)
     right, right_slope = exact(name, dtype.name)
-    a = engine.activate(name, z[None])[0]
+    a = engine.activate(z[None], name)[0]
     error = ulps(a, right)
     if name in ("silu", "mish"):  # z times a number that is rounded to a denormal
         error -= np.where(z < np.log(np.finfo(dtype).smallest_normal), abs(z), 0)
     assert error.max() <= ULP[name], z[np.argmax(error)]
-    slope = engine.activation_backward(name, z[None], np.ones_like(z)[None])[0]
+    slope = engine.activation_backward(z[None], np.ones_like(z)[None], name)[0]
     (wider,) = wide(z)
     largest = np.finfo(dtype).max
     overflows = abs(right_slope) > largest  # exp
@@ -97,7 +97,7 @@ def test_within_the_stated_bound(isa: str, dtype: Any, name: str) -> None:
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_nan_stays_and_infinity_ends(isa: str, dtype: Any, name: str) -> None:
     z = np.array([[np.nan, np.inf, -np.inf] * 21], dtype)
-    a = engine.activate(name, z)
+    a = engine.activate(z, name)
     limit = {"sigmoid": 1.0, "logistic": 1.0, "tanh": 1.0}.get(name, np.inf)
     below = {"identity": -np.inf, "leaky_relu": -np.inf, "tanh": -1.0, "elu": -1.0}.get(name, 0.0)
     if name == "selu":
@@ -111,7 +111,7 @@ def test_nan_stays_and_infinity_ends(isa: str, dtype: Any, name: str) -> None:
 def test_kinks_have_the_slope_below(isa: str, dtype: Any) -> None:
     z = np.array([[0.0, -0.0, np.finfo(dtype).smallest_subnormal, -1e-30]], dtype)
     for name, below, above in [("relu", 0, 1), ("leaky_relu", dtype.type(0.01), 1)]:
-        slopes = engine.activation_backward(name, z, np.ones_like(z))
+        slopes = engine.activation_backward(z, np.ones_like(z), name)
         assert slopes.tolist() == [[below, below, above, below]]
 
 
@@ -126,12 +126,12 @@ def test_softmax_at_every_size(isa: str, dtype: Any, rng: Any, rows: int) -> Non
         dA = rng.normal(size=(rows, n)).astype(dtype)
         Zw, dAw = wide(Z, dA)
         right = reference.activate(Zw, "softmax")
-        A = engine.activate("softmax", Z)
+        A = engine.activate(Z, "softmax")
         # exp of a rounded difference of up to 400: half an ULP of that; the sum of rows, and a few
         bound = (rows + 5 + abs(Zw - Zw.max(axis=0)) / 2) * eps * right + np.finfo(dtype).smallest_subnormal
         assert np.all(abs(A - right) <= bound)
         assert np.all(abs(A.sum(axis=0, dtype=np.float64) - 1) <= (rows + 5) * eps)
-        dZ = engine.activation_backward("softmax", Z, dA)
+        dZ = engine.activation_backward(Z, dA, "softmax")
         right = reference.activation_backward(Zw, dAw, "softmax")
         size = bound.max(axis=0) + (rows + 3) * eps  # of each term; there are rows + 1 terms
         assert np.all(abs(dZ - right) <= size * abs(dAw).sum(axis=0))
@@ -139,7 +139,7 @@ def test_softmax_at_every_size(isa: str, dtype: Any, rng: Any, rows: int) -> Non
 
 def test_softmax_of_far_logits(isa: str, dtype: Any) -> None:
     Z = np.array([[1e4, -1e30, 0.0], [0.0, 1e30, 0.0]], dtype)
-    np.testing.assert_array_equal(engine.activate("softmax", Z), [[1, 0, 0.5], [0, 1, 0.5]])
+    np.testing.assert_array_equal(engine.activate(Z, "softmax"), [[1, 0, 0.5], [0, 1, 0.5]])
 
 
 # ---- inside a network: the same function on panels
@@ -152,7 +152,7 @@ def test_a_network_has_the_same_bits(isa: str, dtype: Any, rng: Any, name: str) 
         Z = rng.uniform(-9, 9, (rows, n)).astype(dtype)
         unit, zero = np.eye(rows, dtype=dtype), np.zeros((rows, 1), dtype)
         A = engine.forward([unit], [zero], [name], Z)
-        np.testing.assert_array_equal(A, engine.activate(name, Z))
+        np.testing.assert_array_equal(A, engine.activate(Z, name))
         trainer = engine.TrainerCore(
             [unit], [zero], [name], n, loss="squared_error" if name in HIDDEN else "poisson"
         )

@@ -38,8 +38,8 @@ def logits_and_targets(rng: Any, loss: str, activation: str, shape: tuple[int, i
     Z = rng.uniform(-9, 9, shape).astype(dtype)
     T = random_targets(rng, loss, shape, dtype)
     if loss not in OF_LOGITS:
-        T += np.where(rng.random(shape) < 0.5, engine.activate(activation, Z), 0).astype(dtype)
-        T = np.where(rng.random(shape) < 0.1, engine.activate(activation, Z), T)
+        T += np.where(rng.random(shape) < 0.5, engine.activate(Z, activation), 0).astype(dtype)
+        T = np.where(rng.random(shape) < 0.1, engine.activate(Z, activation), T)
     else:
         whole = np.eye(shape[0], dtype=dtype)[:, rng.integers(0, shape[0], shape[1])]
         T = np.where(rng.random(shape[1]) < 0.3, whole, T)
@@ -130,7 +130,7 @@ def test_targets_that_are_met_cost_nothing(isa: str, dtype: Any, rng: Any) -> No
         if loss in OF_LOGITS:
             continue
         Z = rng.uniform(-9, 9, (2, 40)).astype(dtype)
-        cost, dZ = engine.loss(loss, parameter_of(loss), activation, Z, engine.activate(activation, Z))
+        cost, dZ = engine.loss(loss, parameter_of(loss), activation, Z, engine.activate(Z, activation))
         assert cost == 0
         assert not dZ.any()
 

@@ -63,7 +63,7 @@ def test_activations(activation: str, solver: str) -> None:
     _, X, _, _ = data("diabetes")
     reg = fitted("diabetes", activation=activation, solver=solver, hidden_layer_sizes=7, max_iter=30)
     name = "sigmoid" if activation == "logistic" else activation
-    expected = engine.activate(name, np.ascontiguousarray((X @ reg.coefs_[0] + reg.intercepts_[0]).T))
+    expected = engine.activate(np.ascontiguousarray((X @ reg.coefs_[0] + reg.intercepts_[0]).T), name)
     np.testing.assert_allclose(reg.transform(X), expected.T, rtol=1e-9, atol=1e-12)
     first = fitted("diabetes", activation=activation, solver=solver, hidden_layer_sizes=7, max_iter=1)
     assert reg.loss_ < first.loss_

@@ -12,12 +12,16 @@ cdef extern from "table.h" nogil:
 
     enum: ACTIVATION_identity, ACTIVATION_softmax, ACTIVATION_exp, ACTIVATION_COUNT
     enum: LOSS_bce, LOSS_cross_entropy, LOSS_COUNT
-    enum: OPTIMIZER_sgd, OPTIMIZER_momentum, OPTIMIZER_adam, OPTIMIZER_adamw, OPTIMIZER_rmsprop
-    enum: OPTIMIZER_COUNT
+    enum: OPTIMIZER_sgd, OPTIMIZER_momentum, OPTIMIZER_COUNT
+    enum: LAST_LAYER, FROM_OUTPUTS
     const char** ACTIVATION_NAMES
+    const int* LAYERS_OF_ACTIVATION
     const char** LOSS_NAMES
+    const int* ACTIVATION_OF_LOSS
+    const int* TARGETS_OF_LOSS
     const char** OPTIMIZER_NAMES
-    const int* LOSS_OF_LOGITS
+    const int* MOMENTS_OF_OPTIMIZER
+    const char** PARAMETERS_OF_OPTIMIZER
 
     ctypedef struct matrix:
         char* start

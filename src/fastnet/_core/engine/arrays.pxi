@@ -4,13 +4,26 @@ cdef tuple names_of(const char** names, int count):
     return tuple([names[i].decode() for i in range(count)])
 
 
+# The rows of names.h: names, and what fits what.
 ACTIVATIONS = names_of(<const char**>ACTIVATION_NAMES, ACTIVATION_COUNT)
-ELEMENTWISE = names_of(<const char**>ACTIVATION_NAMES, ACTIVATION_COUNT - 1)          # all but softmax
+ELEMENTWISE = ACTIVATIONS[:ACTIVATION_COUNT - 1]                   # all but softmax
+OUTPUT_ONLY = tuple([name for i, name in enumerate(ACTIVATIONS) if LAYERS_OF_ACTIVATION[i] == LAST_LAYER])
+
 cdef tuple loss_names = names_of(<const char**>LOSS_NAMES, LOSS_COUNT)
 cdef tuple optimizer_names = names_of(<const char**>OPTIMIZER_NAMES, OPTIMIZER_COUNT)
-# for users: without what `cost_clip` and `momentum` of Trainer stand for
+# for users: without what `cost_clip` and `momentum` of TrainerCore stand for
 LOSSES = tuple([name for name in loss_names if name != "clipped_bce"])
 OPTIMIZERS = tuple([name for name in optimizer_names if name != "momentum"])
+
+TARGETS = ("any", "unit interval", "non-negative", "distribution")      # in the order of names.h
+LOSS_ACTIVATION = {                                # the one it goes with; None: any that is not OUTPUT_ONLY
+    name: None if ACTIVATION_OF_LOSS[i] == FROM_OUTPUTS else ACTIVATIONS[ACTIVATION_OF_LOSS[i]]
+    for i, name in enumerate(loss_names)
+}
+LOSS_TARGETS = {name: TARGETS[TARGETS_OF_LOSS[i]] for i, name in enumerate(loss_names)}
+OPTIMIZER_MOMENTS = {name: MOMENTS_OF_OPTIMIZER[i] for i, name in enumerate(optimizer_names)}
+OPTIMIZER_PARAMETERS = {name: tuple(PARAMETERS_OF_OPTIMIZER[i].decode().split())
+                        for i, name in enumerate(optimizer_names)}
 
 
 cdef int code_of(object name, tuple names, str what) except -1:

@@ -177,7 +177,7 @@ def dense_backward(cnp.ndarray W, cnp.ndarray A, cnp.ndarray dZ):
     return dA, dW, db
 
 
-def elementwise(str name, cnp.ndarray x):
+def elementwise(cnp.ndarray x, str name):
     """An activation but softmax of every number of a C-contiguous array."""
     cdef const kernel_table* table = table_for(x)
     cdef Py_ssize_t n = cnp.PyArray_SIZE(x)
@@ -193,15 +193,15 @@ def elementwise(str name, cnp.ndarray x):
     return out
 
 
-def activate(str name, cnp.ndarray Z):
+def activate(cnp.ndarray Z, str name):
     """A (rows, n) = activation(Z), for a C-contiguous matrix Z."""
     if name != "softmax":
-        return elementwise(name, Z)
+        return elementwise(Z, name)
     rows = Z.shape[0]
     return forward([np.eye(rows, dtype=Z.dtype)], [np.zeros((rows, 1), Z.dtype)], [name], Z)
 
 
-def activation_backward(str name, cnp.ndarray Z, cnp.ndarray dA):
+def activation_backward(cnp.ndarray Z, cnp.ndarray dA, str name):
     """dZ (rows, n) of A = activation(Z), for C-contiguous matrices Z and dA."""
     cdef const kernel_table* table = table_for(Z)
     cdef Py_ssize_t n = cnp.PyArray_SIZE(Z), rows = Z.shape[0]
@@ -211,7 +211,7 @@ def activation_backward(str name, cnp.ndarray Z, cnp.ndarray dA):
     cdef cnp.ndarray A, out = np.empty_like(Z, subok=False)
     cdef void* q = cnp.PyArray_DATA(out)
     cdef fp_mode mode
-    A = activate(name, Z) if name == "softmax" else np.empty_like(Z, subok=False)
+    A = activate(Z, name) if name == "softmax" else np.empty_like(Z, subok=False)
     cdef void* a = cnp.PyArray_DATA(A)
     with nogil:
         mode = fp_enter()
@@ -252,7 +252,7 @@ def loss(str name, double parameter, str activation, cnp.ndarray Z, cnp.ndarray 
 
 cdef int check_loss(int loss, int activation) except -1:
     """ValueError where a loss cannot be worked out after that activation."""
-    wanted = LOSS_OF_LOGITS[loss]
+    wanted = ACTIVATION_OF_LOSS[loss]
     if wanted >= 0 and activation != wanted:
         raise ValueError(f"loss {loss_names[loss]} needs the last activation {ACTIVATIONS[wanted]}, "
                          f"got {ACTIVATIONS[activation]}")

@@ -211,7 +211,7 @@ cdef class TrainerCore:
         return total
 
     cdef double add_costs(self, double total, Py_ssize_t examples, bint weighted):
-        """Add to `total`, batch after batch, the cost of each batch that the kernels reported times its examples.
+        """Add to `total`, batch after batch, the cost that the kernels reported times the batch's examples.
 
         In this order and no other: how many batches a call takes depends on the clock, the sum must not.
         """
@@ -301,9 +301,7 @@ cdef class TrainerCore:
         self.table.write(self.arena.m.start, 0, self.layers.like(W, b).arrays)
 
     cdef tuple moment_names(self):
-        if self.how.optimizer == OPTIMIZER_sgd:
-            return ()
-        return ("first",) if self.how.optimizer == OPTIMIZER_momentum else ("first", "second")
+        return ("first", "second")[:MOMENTS_OF_OPTIMIZER[self.how.optimizer]]
 
     def moments(self):
         """What the optimiser keeps for each weight, fresh arrays by name: "first.0.W", "first.0.b", ...

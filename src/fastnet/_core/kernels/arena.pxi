@@ -103,15 +103,6 @@ cdef inline Py_ssize_t height_of(Py_ssize_t numbers) noexcept nogil:
     return numbers if numbers <= NARROW else round_up(numbers, VW)
 
 
-cdef inline int states_of(const method* how) noexcept nogil:
-    """How many numbers an optimiser keeps for each weight."""
-    if how.optimizer == OPTIMIZER_sgd:
-        return 0
-    if how.optimizer == OPTIMIZER_momentum:
-        return 1
-    return 2
-
-
 cdef void lay_out_lists(trainer* t, char* base, size_t* used, Py_ssize_t n_in, Py_ssize_t n_out,
                         real* value) noexcept nogil:
     cdef sparse_input* s = &t.sparse
@@ -222,7 +213,7 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
             l.dropout = <unsigned int>(65536*arrays[k].dropout + 0.5)
             l.end = END_KEPT if l.dropout > 0 else SLOPE_END[l.activation]
             if k == n_layers - 1:
-                t.logits = LOSS_OF_LOGITS[how.loss] >= 0 or l.activation == ACTIVATION_identity
+                t.logits = ACTIVATION_OF_LOSS[how.loss] != FROM_OUTPUTS or l.activation == ACTIVATION_identity
                 l.end = END_STORE if t.logits else END_KEPT
             if l.end == END_KEPT:
                 l.S = take(base, &used, l.n_out*examples)
@@ -249,7 +240,7 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
         t.gradient = <real*>(base + g) if base != NULL else NULL
         t.gradient_size = <Py_ssize_t>(used - g)//<Py_ssize_t>sizeof(real)
         take(base, &used, (levels - 1)*t.gradient_size)
-        for i in range(states_of(how)):
+        for i in range(MOMENTS_OF_OPTIMIZER[how.optimizer]):
             g = used
             take(base, &used, t.gradient_size)
             if base != NULL:

@@ -88,7 +88,7 @@ cdef void block_gradients(const trainer* t, Py_ssize_t n, const step* update, re
                 memcpy(dW + i0, w.folded, (i1 - i0)*sizeof(real))
             if update != NULL:
                 if i1 > i0 and not update.nothing:
-                    step_numbers(t, update, l, False, i0, i1 - i0, dW)
+                    step_numbers(t, update, l, False, i0, 1, i1 - i0, dW)
                 step_bias(t, update, l, r0, r1, db)
         elif k == 0 and sparse:
             p0 = share(t.sparse.pieces, thread, together.size)

@@ -1,25 +1,30 @@
 # One step of an optimiser on the weights of a layer, from the gradient summed over a batch.
 #
-#     g = (sum dW + l2 W) / sum of the examples' weights            (no l2 on biases)
+#     g = (sum dW + l2 W) / sum of the examples' weights                      (no l2 on biases)
 #
-#     sgd       W -= rate g
-#     momentum  v = momentum v - rate g; W += v, or with Nesterov W += momentum v - rate g
-#     adam      m = beta_1 m + (1 - beta_1) g; v = beta_2 v + (1 - beta_2) g^2
-#               W -= rate sqrt(1 - beta_2^t)/(1 - beta_1^t) m/(sqrt v + epsilon)       (Kingma and Ba 2015,
-# sec. 2)
-#     adamw     the same after W -= rate weight_decay W                                (Loshchilov, Hutter
-# 2019)
-#     rmsprop   v = beta_2 v + (1 - beta_2) g^2; u = g/(sqrt v + epsilon)              (Tieleman, Hinton 2012)
-#               W -= rate u, or with momentum m = momentum m + u; W -= rate m
+# An optimiser is a function of one vector, step_`name`(s, bias, w, d, &first, &second) -> w, with a row in
+# names.h: d is the summed gradient, first and second are what it keeps for each weight, as many as its row
+# says. They start at 0. Padding has w = d = 0 and must stay 0.
 #
 # Plain gradient descent on a batch of one block needs none of this: the tiles of the gradient's product
 # update W.
 
-cdef struct step:               # what is the same for all weights in a batch
+cdef struct step "fastnet_step":    # what is the same for all weights in a batch
     real inverse                # 1/sum of the examples' weights
     real scale, decay           # of plain descent: W = decay W + scale sum dW
-    real l2, rate, momentum, beta_1, rest_1, beta_2, rest_2, epsilon, keep
+    real l2, rate, momentum, beta_1, rest_1, beta_2, rest_2, epsilon
+    real unbiased_rate          # rate sqrt(1 - beta_2^t)/(1 - beta_1^t), t = 1, 2, ... the batch
+    real keep                   # 1 - rate weight_decay
+    bint nesterov
     bint nothing                # the weights of the examples sum to 0: no step
+
+
+ctypedef void (*step_function)(const step*, bint, real*, const real*, real*, real*, Py_ssize_t,
+                               Py_ssize_t) noexcept nogil
+
+cdef extern from "choose.h" nogil:
+    lanes step_of(int code, const step* s, bint bias, lanes w, lanes d, lanes* first, lanes* second)
+    const step_function* STEP_ARRAY
 
 
 cdef void plan_step(const trainer* t, double rate, real weight, bint weighted, double power_1, double power_2,
@@ -31,13 +36,13 @@ cdef void plan_step(const trainer* t, double rate, real weight, bint weighted, d
     s.scale = -<real>rate*s.inverse
     s.l2 = <real>how.l2
     s.decay = ONE + s.scale*s.l2
-    if how.optimizer == OPTIMIZER_sgd and how.clip_norm <= 0:
+    if t.fused:                                    # plain gradient descent needs no more
         return
     s.rate = <real>rate
-    if how.optimizer == OPTIMIZER_adam or how.optimizer == OPTIMIZER_adamw:
-        s.keep = <real>(1 - rate*how.weight_decay)
-        s.rate = <real>(rate*sqrt(1 - power_2)/(1 - power_1))
+    s.unbiased_rate = <real>(rate*sqrt(1 - power_2)/(1 - power_1))
+    s.keep = <real>(1 - rate*how.weight_decay)
     s.momentum = <real>how.momentum
+    s.nesterov = how.nesterov
     s.beta_1 = <real>how.beta_1
     s.rest_1 = <real>(1 - how.beta_1)
     s.beta_2 = <real>how.beta_2
@@ -47,90 +52,130 @@ cdef void plan_step(const trainer* t, double rate, real weight, bint weighted, d
         s.epsilon = LEAST_NORMAL
 
 
-cdef inline void step_vector(const int optimizer, const trainer* t, const step* s, bint bias, int m,
-                             real* W, const real* dW, real* first, real* second) noexcept nogil:
-    """m <= VW weights. `optimizer` is a literal."""
+# ---- the optimisers: w after the step
+
+cdef inline lanes mean_gradient(const step* s, bint bias, lanes w, lanes d) noexcept nogil:
+    """g = (d + l2 w)/sum of the examples' weights, without l2 for a bias."""
+    return v_mul(v_set(s.inverse), d if bias else v_fma(v_set(s.l2), w, d))
+
+
+cdef inline lanes step_sgd "fastnet_step_sgd"(const step* s, bint bias, lanes w, lanes d,
+                                              lanes* first, lanes* second) noexcept nogil:
+    """w = w - rate g, as decay w + scale d."""
+    return v_fma(v_set(s.scale), d, w if bias else v_mul(v_set(s.decay), w))
+
+
+cdef inline lanes step_momentum "fastnet_step_momentum"(const step* s, bint bias, lanes w, lanes d,
+                                                        lanes* first, lanes* second) noexcept nogil:
+    """v = momentum v - rate g; w = w + v, or with Nesterov w = w + momentum v - rate g (Sutskever 2013)."""
+    cdef lanes g = v_mul(v_set(s.rate), mean_gradient(s, bias, w, d))
+    first[0] = v_sub(v_mul(v_set(s.momentum), first[0]), g)
+    return v_add(w, v_sub(v_mul(v_set(s.momentum), first[0]), g) if s.nesterov else first[0])
+
+
+cdef inline lanes mean_square(const step* s, lanes g, lanes v) noexcept nogil:
+    """v = beta_2 v + (1 - beta_2) g^2"""
+    return v_fma(v_set(s.rest_2), v_mul(g, g), v_mul(v_set(s.beta_2), v))
+
+
+cdef inline lanes step_adam "fastnet_step_adam"(const step* s, bint bias, lanes w, lanes d,
+                                                lanes* first, lanes* second) noexcept nogil:
+    """m = beta_1 m + (1 - beta_1) g; v: mean_square; w = w - unbiased_rate m/(sqrt v + epsilon).
+
+    (Kingma and Ba 2015, sec. 2.)
+    """
+    cdef lanes g = mean_gradient(s, bias, w, d)
+    second[0] = mean_square(s, g, second[0])
+    first[0] = v_fma(v_set(s.rest_1), g, v_mul(v_set(s.beta_1), first[0]))
+    return v_fnma(v_set(s.unbiased_rate), v_div(first[0], v_add(v_sqrt(second[0]), v_set(s.epsilon))), w)
+
+
+cdef inline lanes step_adamw "fastnet_step_adamw"(const step* s, bint bias, lanes w, lanes d,
+                                                  lanes* first, lanes* second) noexcept nogil:
+    """w = w - rate weight_decay w, not for a bias; then adam's step (Loshchilov, Hutter 2019)."""
+    cdef lanes g = mean_gradient(s, bias, w, d)
+    second[0] = mean_square(s, g, second[0])
+    first[0] = v_fma(v_set(s.rest_1), g, v_mul(v_set(s.beta_1), first[0]))
+    if not bias:
+        w = v_mul(v_set(s.keep), w)
+    return v_fnma(v_set(s.unbiased_rate), v_div(first[0], v_add(v_sqrt(second[0]), v_set(s.epsilon))), w)
+
+
+cdef inline lanes step_rmsprop "fastnet_step_rmsprop"(const step* s, bint bias, lanes w, lanes d,
+                                                      lanes* first, lanes* second) noexcept nogil:
+    """v: mean_square; u = g/(sqrt v + epsilon); m = momentum m + u; w = w - rate m.
+
+    (Tieleman and Hinton 2012.)
+    """
+    cdef lanes g = mean_gradient(s, bias, w, d)
+    second[0] = mean_square(s, g, second[0])
+    first[0] = v_fma(v_set(s.momentum), first[0], v_div(g, v_add(v_sqrt(second[0]), v_set(s.epsilon))))
+    return v_fnma(v_set(s.rate), first[0], w)
+
+
+# ---- on arrays
+
+cdef inline void step_vector(const int code, const int moments, const step* s, bint bias, int m, real* W,
+                             const real* dW, real* first, real* second) noexcept nogil:
+    """m <= VW weights. `code` and `moments` are literals."""
     cdef lanes w = v_load_first(W, m) if m < VW else v_load(W)
     cdef lanes d = v_load_first(dW, m) if m < VW else v_load(dW)
-    cdef lanes g, a, v
-    if optimizer == OPTIMIZER_sgd:
-        w = v_fma(v_set(s.scale), d, w if bias else v_mul(v_set(s.decay), w))
-    else:
-        g = v_mul(v_set(s.inverse), d if bias else v_fma(v_set(s.l2), w, d))
+    cdef lanes a, v
+    if moments > 0:
         a = v_load_first(first, m) if m < VW else v_load(first)
-        if optimizer == OPTIMIZER_momentum:
-            g = v_mul(v_set(s.rate), g)
-            a = v_sub(v_mul(v_set(s.momentum), a), g)
-            w = v_add(w, v_sub(v_mul(v_set(s.momentum), a), g) if t.how.nesterov else a)
-        else:
-            v = v_load_first(second, m) if m < VW else v_load(second)
-            v = v_fma(v_set(s.rest_2), v_mul(g, g), v_mul(v_set(s.beta_2), v))
-            if m < VW:
-                v_store_first(second, v, m)
-            else:
-                v_store(second, v)
-            v = v_add(v_sqrt(v), v_set(s.epsilon))
-            if optimizer == OPTIMIZER_rmsprop:
-                g = v_div(g, v)
-                a = v_fma(v_set(s.momentum), a, g)
-                w = v_fnma(v_set(s.rate), a, w)
-            else:
-                a = v_fma(v_set(s.rest_1), g, v_mul(v_set(s.beta_1), a))
-                if optimizer == OPTIMIZER_adamw and not bias:
-                    w = v_mul(v_set(s.keep), w)
-                w = v_fnma(v_set(s.rate), v_div(a, v), w)
-        if m < VW:
-            v_store_first(first, a, m)
-        else:
-            v_store(first, a)
+    if moments > 1:
+        v = v_load_first(second, m) if m < VW else v_load(second)
+    w = step_of(code, s, bias, w, d, &a, &v)
     if m < VW:
+        if moments > 1:
+            v_store_first(second, v, m)
+        if moments > 0:
+            v_store_first(first, a, m)
         v_store_first(W, w, m)
     else:
+        if moments > 1:
+            v_store(second, v)
+        if moments > 0:
+            v_store(first, a)
         v_store(W, w)
 
 
-cdef inline void step_all(const int optimizer, const trainer* t, const step* s, bint bias, Py_ssize_t n,
-                          real* W, const real* dW, real* first, real* second) noexcept nogil:
-    cdef Py_ssize_t i = 0
-    while i + VW <= n:
-        step_vector(optimizer, t, s, bias, VW, W + i, dW + i, first + i, second + i)
-        i += VW
-    if i < n:
-        step_vector(optimizer, t, s, bias, <int>(n - i), W + i, dW + i, first + i, second + i)
+cdef inline void step_vectors "fastnet_step_vectors"(const int code, const int moments, const step* s,
+                                                     bint bias, real* W, const real* dW, real* first,
+                                                     real* second, Py_ssize_t rows,
+                                                     Py_ssize_t n) noexcept nogil:
+    """n weights in each of `rows` rows of a panel. `code` and `moments` are literals: see choose.h."""
+    cdef Py_ssize_t i, at, end
+    for i in range(rows):
+        at = i*PW
+        end = at + n
+        while at + VW <= end:
+            step_vector(code, moments, s, bias, VW, W + at, dW + at, first + at, second + at)
+            at += VW
+        if at < end:
+            step_vector(code, moments, s, bias, <int>(end - at), W + at, dW + at, first + at, second + at)
 
 
 cdef void step_numbers(const trainer* t, const step* s, const layer* l, bint bias, Py_ssize_t at,
-                       Py_ssize_t n, const real* gradient) noexcept nogil:
-    """n contiguous numbers of W or of b, from number `at` on; gradient: dW or db itself."""
-    cdef real* W = part(l, 0, bias) + at
+                       Py_ssize_t rows, Py_ssize_t n, const real* gradient) noexcept nogil:
+    """n numbers in each of `rows` rows of a panel of W, or of b, from number `at` on; gradient: dW or db."""
     cdef real* first = part(l, 1, bias) + at if l.state[0] != NULL else NULL
     cdef real* second = part(l, 2, bias) + at if l.state[1] != NULL else NULL
-    gradient += at
-    if t.how.optimizer == OPTIMIZER_adam:
-        step_all(OPTIMIZER_adam, t, s, bias, n, W, gradient, first, second)
-    elif t.how.optimizer == OPTIMIZER_adamw:
-        step_all(OPTIMIZER_adamw, t, s, bias, n, W, gradient, first, second)
-    elif t.how.optimizer == OPTIMIZER_rmsprop:
-        step_all(OPTIMIZER_rmsprop, t, s, bias, n, W, gradient, first, second)
-    elif t.how.optimizer == OPTIMIZER_momentum:
-        step_all(OPTIMIZER_momentum, t, s, bias, n, W, gradient, first, second)
-    else:
-        step_all(OPTIMIZER_sgd, t, s, bias, n, W, gradient, first, second)
+    STEP_ARRAY[t.how.optimizer](s, bias, part(l, 0, bias) + at, gradient + at, first, second, rows, n)
 
 
 cdef void step_weights(const trainer* t, const step* s, layer* l, Py_ssize_t p0, Py_ssize_t p1,
                        Py_ssize_t r0, Py_ssize_t r1, const real* dW) noexcept nogil:
     """Rows [r0, r1) of W in the panels [p0, p1)."""
-    cdef Py_ssize_t p, r, width
+    cdef Py_ssize_t p, width
     if s.nothing or r1 <= r0:
         return
     for p in range(p0, p1):
         width = row_width(l.n_in, p)
         if width == PW:
-            step_numbers(t, s, l, False, (p*l.n_out + r0)*PW, (r1 - r0)*PW, dW)
+            step_numbers(t, s, l, False, (p*l.n_out + r0)*PW, 1, (r1 - r0)*PW, dW)
         else:
-            for r in range(r0, r1):
-                step_numbers(t, s, l, False, (p*l.n_out + r)*PW, width, dW)
+            step_numbers(t, s, l, False, (p*l.n_out + r0)*PW, r1 - r0, width, dW)
 
 
 cdef inline void step_rows(const trainer* t, const step* s, layer* l, Py_ssize_t r0, Py_ssize_t r1,
@@ -145,7 +190,7 @@ cdef inline void step_bias(const trainer* t, const step* s, layer* l, Py_ssize_t
     """Units [r0, r1) of b; db: all of them."""
     if s.nothing or r1 <= r0:
         return
-    step_numbers(t, s, l, True, r0, r1 - r0, db)
+    step_numbers(t, s, l, True, r0, 1, r1 - r0, db)
     spread_bias(l, r0, r1)
 
 

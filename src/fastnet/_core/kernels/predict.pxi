@@ -162,7 +162,7 @@ cdef void loss_of_logits(int loss, int activation, const double* constants, matr
     cdef real[PW] w
     cdef real[3] numbers
     cdef Py_ssize_t first = 0, m, i
-    cdef bint logits = LOSS_OF_LOGITS[loss] >= 0
+    cdef bint logits = ACTIVATION_OF_LOSS[loss] != FROM_OUTPUTS
     for i in range(3):
         numbers[i] = <real>constants[i]
     for i in range(PW):
