@@ -13,8 +13,8 @@ instrumented: what is found is in fastnet. Without a list of tests, `address` ta
 tests/training and tests/files (about 10 minutes), `threads` its list (about 5), `valgrind` a few trainings
 (about 3).
 
-Exit status: 0 nothing was found, 1 something was (the report names the line of the .pyx or .pxi), 2 it could
-not be built, 77 there is no gcc (or valgrind) here.
+Exit status: 0 nothing was found, 1 something was (the report names the function and the line of the generated
+C), 2 it could not be built, 77 there is no gcc (or valgrind) here.
 """
 
 from __future__ import annotations

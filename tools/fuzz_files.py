@@ -1,0 +1,537 @@
+"""Damage model files in every way, and see that each is refused with FormatError or read rightly.
+
+    python tools/fuzz_files.py                        20 seconds for each kind of file; what .ci/run calls
+    python tools/fuzz_files.py npz --seconds 600      ten minutes for one kind
+    python tools/fuzz_files.py --runs 200000          so many files of each kind, whatever time that takes
+    python tools/fuzz_files.py --engine mutator       without atheris, from a seed: the same files every time
+
+The kinds are safetensors, npz and checkpoint. Files are damaged byte by byte and, with checksums made right
+again, part by part: headers, descriptions, arrays, the directory of the zip file. With atheris (pip install
+atheris), which watches what code of fastnet.files each file reaches and goes on from those that reach more,
+this is fuzzing guided by coverage; without it, the mutations come from a seeded generator alone, and the
+first line says so.
+
+What a file may do: raise FormatError, or load. Then what was loaded, saved and loaded again, has the same
+bits, and a checkpoint can go on training or refuses with ValueError. It may take a second of processor time,
+and memory of its own size and 16 MB (measured by the mutator for every file).
+
+Exit status: 0 nothing was found, 1 a file was: it is written to the folder of --keep, and its traceback
+shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import hashlib
+import io
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import tracemalloc
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+try:
+    import atheris
+except ImportError:
+    atheris = None
+if atheris is not None and os.environ.get("FUZZ_FILES_GUIDED"):
+    with atheris.instrument_imports(include=["fastnet.files", "fastnet.training.state_dict"]):
+        import fastnet as fn
+        import fastnet.files
+        import fastnet.training
+else:
+    import fastnet as fn
+
+SECONDS = 1.0
+ALLOWANCE = 16_000_000  # bytes beyond the file's size
+X = np.random.RandomState(1).randint(-8, 8, size=(3, 12)) / 4.0
+T = np.arange(12) % 2
+KINDS = ("safetensors", "npz", "checkpoint")
+
+
+class Finding(Exception):
+    """A file did what no file may do."""
+
+
+# ---- files to start from
+
+
+def network(dtype: str, *, described: bool = True) -> fn.Network:
+    """Return a small network with all that a file can hold."""
+    made = fn.Network([fn.Layer(3, 4, "tanh"), fn.Layer(4, 2, "softmax")], seed=1, dtype=dtype)
+    if described:
+        made.classes, made.feature_names = ["left", "right"], ["a", "b", "c"]
+        made.preprocessing = fn.Standardize([1.0, 2.0, 3.0], [1.0, 0.5, 2.0])
+    return made
+
+
+def seeds(kind: str) -> list[bytes]:
+    """Return whole files of a kind."""
+    files = []
+    for dtype in ("float32", "float64"):
+        for described in (True, False):
+            file = io.BytesIO()
+            made = network(dtype, described=described)
+            if kind == "checkpoint":
+                schedule = "adaptive" if described else "one_cycle"
+                trainer = fn.Trainer(made, optimizer="adam", schedule=schedule, batch_size=5, seed=2)
+                trainer.fit(X.astype(dtype), T, epochs=3, validation_fraction=0.25, early_stopping=described)
+                fn.save(trainer, file, checkpoint=True)
+            else:
+                fn.save(made, file, kind=kind)
+            files.append(file.getvalue())
+    return files
+
+
+# ---- what a file may do
+
+
+def arrays(made: fn.Network) -> list[bytes]:
+    """Return the bits of a network."""
+    return [array.tobytes() for layer in made.layers for array in (layer.W, layer.b)]
+
+
+def read(kind: str, file: bytes) -> Any:
+    """Load a file; None if it was refused."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return (fn.load_checkpoint if kind == "checkpoint" else fn.load)(io.BytesIO(file))
+    except fn.FormatError as error:
+        if not str(error).startswith("<BytesIO>: "):
+            raise Finding(f"a message that does not name the file: {error}") from error
+        return None
+
+
+def check(kind: str, file: bytes, *, measure: bool = False) -> bool:
+    """Load one file, tell whether it could be loaded, and raise what it may not do."""
+    start = time.process_time()
+    if measure:
+        tracemalloc.start()
+    try:
+        loaded = read(kind, file)
+        peak = tracemalloc.get_traced_memory()[1] if measure else 0
+    finally:
+        tracemalloc.stop()
+    if (seconds := time.process_time() - start) > SECONDS:
+        raise Finding(f"a file of {len(file)} bytes took {seconds:.1f} s")
+    if peak > len(file) + ALLOWANCE:
+        raise Finding(f"a file of {len(file)} bytes took {peak} bytes")
+    if loaded is None:
+        return False
+    made = loaded.network if kind == "checkpoint" else loaded
+    again = io.BytesIO()
+    fn.save(made, again)
+    again.seek(0)
+    if arrays(fn.load(again)) != arrays(made):
+        raise Finding("what was loaded does not survive being saved")
+    if kind == "checkpoint" and made.sizes[0] == len(X):
+        epochs = loaded.epochs_done + 1 if loaded.epochs_done < 9 else 1
+        # Weights may be any finite numbers, and targets may not fit the loss: it may refuse or diverge.
+        with contextlib.suppress(ValueError, FloatingPointError, fn.DivergenceError):
+            loaded.fit(X.astype(made.dtype), T, epochs=epochs)
+    return True
+
+
+# ---- mutations; each takes bytes and a generator
+
+
+def of_bytes(file: bytes, rng: random.Random) -> bytes:
+    """Flip, overwrite, cut, repeat, truncate or lengthen."""
+    start, size = rng.randrange(len(file) + 1), rng.randint(1, 40)
+    choice = rng.randrange(7)
+    if choice == 0:
+        return file[:start]
+    if choice == 1:
+        return file + rng.randbytes(size)
+    if choice == 2:
+        return file[:start] + file[start + size :]
+    if choice == 3:
+        return file[: start + size] + file[start:]
+    if choice == 4:
+        return file[:start] + rng.randbytes(size) + file[start + size :]
+    if choice == 5:
+        return rng.randbytes(size) + file
+    changed = bytearray(file or b"x")
+    for _ in range(rng.randint(1, 4)):
+        changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
+    return bytes(changed)
+
+
+VALUES: list[Any] = [
+    *(-1, 0, 1, 2, 7, 255, 2**31, 2**32 + 1, 2**53 + 1, 2**62, 2**63 - 1, 2**63, 2**64, 10**30, -(2**63)),
+    *(0.5, 1.5, -0.0, 1e308, 1e-320, float("nan"), float("inf"), True, None, "", "3", "F64", "float64"),
+    *("sigmoid", "softmax", "exp", "adam", "step", "\ud800", "a\x00b", "é", [], {}, [1], [[[]]], {"a": 1}),
+]
+
+
+def of_json(value: Any, rng: random.Random) -> Any:
+    """Change, remove or copy one thing in nested lists and dictionaries."""
+    places: list[tuple[Any, Any]] = []
+
+    def look(owner: Any) -> None:
+        items = (
+            owner.items() if isinstance(owner, dict) else enumerate(owner) if isinstance(owner, list) else ()
+        )
+        for key, inner in items:
+            places.append((owner, key))
+            look(inner)
+
+    look(value)
+    if not places:
+        return rng.choice(VALUES)
+    owner, key = rng.choice(places)
+    choice = rng.randrange(5)
+    if choice == 0:
+        del owner[key]
+    elif choice == 1 and type(owner[key]) is int:
+        owner[key] += rng.randint(-8, 8)
+    elif choice == 2 and isinstance(owner, dict):
+        owner[rng.choice([str(key) + "x", "shape", "dtype", "version", "", "é"])] = owner[key]
+    elif choice == 3 and isinstance(owner, list):
+        owner.extend(owner[key : key + 1] * rng.choice([1, 2, 50]))
+    else:
+        owner[key] = rng.choice(VALUES)
+    return value
+
+
+def of_array(array: Any, rng: random.Random) -> Any:
+    """Change numbers, the shape or the dtype of an array."""
+    array = np.array(array)
+    choice = rng.randrange(5)
+    if choice == 0:
+        return array.astype(rng.choice(["<f4", "<f8", "<i8", "<u8", "u1", "?", "<i4", "<f2"]), copy=False)
+    if choice == 1:
+        return array.reshape(-1) if array.ndim != 1 else array.reshape(1, -1)
+    if choice == 2 and array.ndim:
+        return array[: rng.randrange(len(array) + 1)]
+    if choice == 3 and array.ndim:
+        return np.concatenate([array, array])
+    value = rng.choice([value for value in VALUES if type(value) in (int, float)])
+    with np.errstate(all="ignore"):
+        try:
+            if array.ndim and array.size:
+                array.reshape(-1)[rng.randrange(array.size)] = value
+            else:
+                array = np.array(value, array.dtype)
+        except (OverflowError, ValueError):
+            array = np.array(value) if type(value) is float or abs(value) < 2**63 else np.array(0)
+    return array
+
+
+CODES = {
+    "F32": "<f4",
+    "F64": "<f8",
+    "I64": "<i8",
+    "U64": "<u8",
+    "U8": "u1",
+    "BOOL": "?",
+    "I32": "<i4",
+    "F16": "<f2",
+}
+NAMES = {np.dtype(name): code for code, name in CODES.items()}
+
+
+def opened(file: bytes) -> tuple[dict[str, Any], bytes]:
+    """Return the header and the bytes after it."""
+    length = int.from_bytes(file[:8], "little")
+    return json.loads(file[8 : 8 + length]), file[8 + length :]
+
+
+def joined(header: Any, data: bytes, *, ascii_only: bool = True) -> bytes:
+    """Make a safetensors file of a header and bytes."""
+    text = json.dumps(header, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+    return len(text).to_bytes(8, "little") + text + data
+
+
+def of_safetensors(file: bytes, rng: random.Random) -> bytes:
+    """Change the header, the description or a tensor; leave the checksums out, or make one right again."""
+    try:
+        header, data = opened(file)
+    except (ValueError, RecursionError):
+        return of_bytes(file, rng)
+    about = header.get("__metadata__") if isinstance(header, dict) else None
+    choice = rng.randrange(4)
+    if choice == 0 or not isinstance(about, dict) or "fastnet" not in about:
+        return joined(of_json(header, rng), data, ascii_only=rng.random() < 0.5)
+    if choice == 1:
+        try:
+            description = json.loads(about["fastnet"])
+        except (ValueError, TypeError, RecursionError):
+            return of_bytes(file, rng)
+        about = {"fastnet": json.dumps(of_json(description, rng))}
+        if rng.random() < 0.5:
+            about["sha256"] = hashlib.sha256(data).hexdigest()
+        return joined({**header, "__metadata__": about}, data)
+    # Change a tensor and write the file anew around it.
+    tensors = {}
+    try:
+        for name, entry in header.items():
+            if name != "__metadata__":
+                part = data[slice(*entry["data_offsets"])]
+                tensors[name] = np.frombuffer(part, CODES[entry["dtype"]]).reshape(entry["shape"])
+    except (ValueError, KeyError, TypeError):
+        return of_bytes(file, rng)
+    if not tensors:
+        return of_bytes(file, rng)
+    name = rng.choice(list(tensors))
+    if rng.random() < 0.15:
+        tensors[name + rng.choice(["x", ".0", "é"])] = tensors[name]
+    elif rng.random() < 0.15:
+        del tensors[name]
+    elif name.endswith("config"):
+        try:
+            config = json.dumps(of_json(json.loads(tensors[name].tobytes()), rng))
+        except (ValueError, RecursionError):
+            return of_bytes(file, rng)
+        tensors[name] = np.frombuffer(config.encode("utf-8", "surrogatepass"), "u1")
+    else:
+        tensors[name] = of_array(tensors[name], rng)
+    tensors = {name: array for name, array in tensors.items() if array.dtype in NAMES}
+    header, data = {"__metadata__": {"fastnet": about["fastnet"]}}, b""
+    for name, array in tensors.items():
+        part = array.tobytes()
+        place = [len(data), len(data) + len(part)]
+        header[name] = {"dtype": NAMES[array.dtype], "shape": list(array.shape), "data_offsets": place}
+        data += part
+    return joined(header, data)
+
+
+def of_npz(file: bytes, rng: random.Random) -> bytes:
+    """Change an entry of a zip file, or its directory; the checksums are those of the changed bytes."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(file)) as archive:
+            entries = {info.filename: archive.read(info) for info in archive.infolist()}
+    except Exception:  # a damaged file is damaged further
+        return of_bytes(file, rng)
+    if not entries:
+        return of_bytes(file, rng)
+    name = rng.choice(list(entries))
+    choice = rng.randrange(9)
+    if choice == 0:
+        return file + file if rng.random() < 0.5 else rng.randbytes(rng.randint(1, 30)) + file
+    if choice == 1:
+        entries[name] = of_bytes(entries[name], rng)
+    elif choice == 2:
+        del entries[name]
+    elif choice == 3:
+        entries[rng.choice([name + "x", "x/" + name, "../" + name, name.upper(), "é.npy", "a.npy"])] = (
+            entries[name]
+        )
+    elif choice == 4:
+        entries |= {f"{number}.npy": entries[name] for number in range(rng.choice([1, 10, 1000]))}
+    elif choice == 5 and "fastnet.npy" in entries:
+        about = np.load(io.BytesIO(entries["fastnet.npy"]))
+        text = json.dumps(of_json(json.loads(str(about)), rng)) if about.dtype.kind == "U" else "x"
+        stream = io.BytesIO()
+        np.save(stream, np.array(rng.choice([text, text * 2, "[" * rng.choice([5, 10_000]), "[],[" * 9999])))
+        entries["fastnet.npy"] = stream.getvalue()
+    elif choice == 6:
+        stream = io.BytesIO()
+        np.save(stream, of_array(np.load(io.BytesIO(entries[name])), rng)) if name != "fastnet.npy" else None
+        entries[name] = stream.getvalue()
+    else:
+        entries[name] = of_npy(entries[name], rng)
+    stream = io.BytesIO()
+    compression = zipfile.ZIP_DEFLATED if rng.random() < 0.05 else zipfile.ZIP_STORED
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a name twice
+        with zipfile.ZipFile(stream, "w", compression) as archive:
+            for entry, content in entries.items():
+                archive.writestr(entry, content)
+            if rng.random() < 0.03:
+                archive.writestr(name, entries[name])
+    return stream.getvalue()
+
+
+def of_npy(entry: bytes, rng: random.Random) -> bytes:
+    """Change the header of one array."""
+    if len(entry) < 12:
+        return entry
+    length = int.from_bytes(entry[8:10], "little")
+    text = entry[10 : 10 + length].decode("latin1")
+    try:
+        header: Any = dict(ast.literal_eval(text.strip()))
+    except (ValueError, SyntaxError, TypeError):
+        header = {}
+    choice = rng.randrange(7)
+    if choice == 0:
+        header["shape"] = tuple(
+            rng.choice([-1, 0, 1, 3, 2**31, 2**62, 2**63]) for _ in range(rng.randrange(4))
+        )
+    elif choice == 1:
+        header["descr"] = rng.choice(
+            ["<f4", ">f8", "|O", "<U99999", "<i8", "|V8", "", "x", [("a", "<f4")], 3, None]
+        )
+    elif choice == 2:
+        header["fortran_order"] = rng.choice([True, False, 1, None, "x"])
+    elif choice == 3:
+        header = of_json(header, rng)
+    text = repr(header)
+    if choice == 4:
+        text = of_bytes(text.encode(), rng).decode("latin1")
+    elif choice == 5:
+        pieces = ["(", "[", "{'a':", "-", "'", "\\", "1,", "()+", "\x00", "#", "é", "\n", "'descr': "]
+        text = text[: rng.randrange(len(text))] + rng.choice(pieces) * rng.choice([1, 3, 200, 9000])
+    version = entry[6:8] if rng.random() < 0.9 else bytes([rng.randrange(5), rng.randrange(2)])
+    encoded = text.encode("utf-8", "surrogatepass")[:65_000]
+    return entry[:6] + version + len(encoded).to_bytes(2, "little") + encoded + entry[10 + length :]
+
+
+PARTWISE: dict[str, Callable[[bytes, random.Random], bytes]] = {
+    "safetensors": of_safetensors,
+    "npz": of_npz,
+    "checkpoint": of_safetensors,
+}
+
+
+def mutated(kind: str, file: bytes, rng: random.Random) -> bytes:
+    """Damage a file once or a few times."""
+    for _ in range(rng.choice([1, 1, 1, 2, 4])):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                file = (of_bytes if rng.random() < 0.3 else PARTWISE[kind])(file, rng)
+        except Exception:  # too damaged by the mutation before to be taken apart
+            file = of_bytes(file, rng)
+    return file
+
+
+# ---- engines
+
+
+def kept(kind: str, file: bytes, folder: Path) -> Path:
+    """Write a file that did what it may not."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{kind}-{hashlib.sha256(file).hexdigest()[:12]}"
+    path.write_bytes(file)
+    return path
+
+
+def by_seed(kind: str, arguments: argparse.Namespace) -> int:
+    """Damage files from a seeded generator."""
+    rng, files = random.Random(arguments.seed), seeds(kind)
+    for file in files:
+        if not check(kind, file):
+            raise Finding("a whole file was refused")
+    start, tried, loaded = time.monotonic(), 0, 0
+    while tried < arguments.runs if arguments.runs else time.monotonic() - start < arguments.seconds:
+        file = mutated(kind, rng.choice(files), rng)
+        try:
+            loaded += check(kind, file, measure=True)
+        except Exception:
+            traceback.print_exc()
+            print(f"{kind}: {kept(kind, file, arguments.keep)}", file=sys.stderr)
+            return 1
+        tried += 1
+    seconds = time.monotonic() - start
+    print(
+        f"{kind}: {tried:,} files, {loaded:,} of them loaded, nothing found ({seconds:.0f} s, seeded mutator)"
+    )
+    return 0
+
+
+def by_coverage(kind: str, arguments: argparse.Namespace) -> int:
+    """Damage files with atheris, in a process of its own that it may end."""
+    with tempfile.TemporaryDirectory() as corpus:
+        for number, file in enumerate(seeds(kind)):
+            (Path(corpus) / str(number)).write_bytes(file)
+        budget = f"-runs={arguments.runs}" if arguments.runs else f"-max_total_time={arguments.seconds:.0f}"
+        flags = [
+            budget,
+            f"-seed={arguments.seed + 1}",
+            "-max_len=100000",
+            "-timeout=30",
+            "-rss_limit_mb=2048",
+        ]
+        arguments.keep.mkdir(parents=True, exist_ok=True)
+        ran = subprocess.run(
+            [
+                sys.executable,
+                __file__,
+                "--guided",
+                kind,
+                *flags,
+                f"-artifact_prefix={arguments.keep}/{kind}-",
+                corpus,
+            ],
+            env=os.environ | {"FUZZ_FILES_GUIDED": "1"},
+            stderr=subprocess.STDOUT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        reached = len(os.listdir(corpus))
+    lines = ran.stdout.splitlines()
+    if ran.returncode:
+        print("\n".join(lines[-60:]), file=sys.stderr)
+        return 1
+    done = next((line for line in reversed(lines) if line.startswith("Done")), "Done")
+    coverage = [line.split("cov: ")[1].split()[0] for line in lines if "cov: " in line]
+    print(
+        f"{kind}: {done.removeprefix('Done ')}, {coverage[-1] if coverage else '?'} branches reached, "
+        f"{reached} files that reached more than others, nothing found (atheris)"
+    )
+    return 0
+
+
+def guided(kind: str, flags: list[str]) -> None:
+    """Let atheris call the check; it ends the process."""
+
+    def one(file: bytes) -> None:
+        check(kind, file)
+
+    def mutator(file: bytes, size: int, seed: int) -> bytes:
+        rng = random.Random(seed)
+        if rng.random() < 0.3:
+            return bytes(atheris.Mutate(file, size))
+        return mutated(kind, file, rng)[:size]
+
+    atheris.Setup([sys.argv[0], *flags], one, custom_mutator=mutator)
+    atheris.Fuzz()
+
+
+def main() -> int:
+    """Fuzz the kinds of files that were asked for."""
+    if sys.argv[1:2] == ["--guided"]:
+        guided(sys.argv[2], sys.argv[3:])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(KINDS)}; default: all")
+    parser.add_argument("--seconds", type=float, default=20, help="for each kind; default: %(default)s")
+    parser.add_argument("--runs", type=int, help="try so many files instead")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--engine", choices=("atheris", "mutator"), help="default: atheris if it is installed"
+    )
+    parser.add_argument(
+        "--keep", type=Path, default=Path("build/fuzz"), help="where files that were found go"
+    )
+    arguments = parser.parse_args()
+    if unknown := sorted(set(arguments.kinds) - set(KINDS)):
+        parser.error(f"KIND must be one of {', '.join(KINDS)}, got {', '.join(unknown)}")
+    engine = arguments.engine or ("mutator" if atheris is None else "atheris")
+    print(
+        "guided by coverage, with atheris"
+        if engine == "atheris"
+        else f"not guided by coverage: seeded mutations, seed {arguments.seed}"
+    )
+    run = by_coverage if engine == "atheris" else by_seed
+    return max(run(kind, arguments) for kind in arguments.kinds or KINDS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
