@@ -127,4 +127,4 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-threads.meet()
+threads.register_if_loaded()

@@ -145,7 +145,7 @@ class Problem:
 
     def threads(self, wanted: int) -> int:
         """Return how many threads `Network.fit` would use if it were allowed so many."""
-        return threads.worth(wanted, self.network()._flops(self.workload.batch))
+        return threads.threads_for(self.network()._flops(self.workload.batch), wanted)
 
     def trainer(self, n_threads: int = 1) -> engine.TrainerCore:
         """Return what trains that network, one epoch per call, under the active build."""

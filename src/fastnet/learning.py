@@ -100,7 +100,7 @@ class Learner:
         data, found = self._examples(X, T, loss, sample_weight)
         n = data.X.shape[1]
         W, b = self._weights()
-        team = threads.worth(None, self._flops(n) / 3)
+        team = threads.threads_for(self._flops(n) / 3)
         core = engine.TrainerCore(
             W,
             b,
@@ -152,7 +152,7 @@ class Learner:
         data, found = self._examples(X, T, loss, sample_weight)
         n = data.X.shape[1]
         W, b = self._weights()
-        team = threads.worth(None, self._flops(n))
+        team = threads.threads_for(self._flops(n))
         core = engine.TrainerCore(
             W,
             b,

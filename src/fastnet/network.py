@@ -78,7 +78,7 @@ class Network(Described, Learner):
         self._fitting = threading.Lock()
         self._publishing = threading.Lock()
         self._trainer = None
-        threads.meet()
+        threads.register_if_loaded()
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -157,7 +157,7 @@ class Network(Described, Learner):
         """
         X = _validate.columns(X, "X", self._sizes[0], self._dtype)
         W, b = self._weights()
-        team = threads.worth(n_threads, 2.0 * self._multiplications * X.shape[1])
+        team = threads.threads_for(2.0 * self._multiplications * X.shape[1], n_threads)
         A = engine.forward(W, b, self._activations(), X, team, None, self._standardize(), check=True)
         if A is None:
             raise _validate.not_finite(X, "X")
@@ -227,7 +227,7 @@ class Network(Described, Learner):
         self._fitting = threading.Lock()
         self._publishing = threading.Lock()
         self._trainer = None
-        threads.meet()
+        threads.register_if_loaded()
 
     def __repr__(self) -> str:
         head = ("layer", "W", "b", "activation", "parameters")

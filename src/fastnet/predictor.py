@@ -138,9 +138,7 @@ class Predictor:
             if np.may_share_memory(X, out):
                 X = X.copy()
         target = out[:, None] if single and out is not None else out
-        flops = self._flops * X.shape[1]
-        few = n_threads is None and flops < 2 * threads.FLOPS_WORTH_A_THREAD
-        team = 1 if few else threads.worth(n_threads, flops)
+        team = threads.threads_for(self._flops * X.shape[1], n_threads)
         try:
             A = self._many(X, target, team)
         except (ValueError, TypeError):  # another build of the core has become the active one

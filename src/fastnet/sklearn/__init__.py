@@ -23,6 +23,6 @@ from fastnet import threads
 from fastnet.sklearn._estimators import MLPClassifier, MLPRegressor
 from fastnet.sklearn._patch import patch, patched, unpatch
 
-threads.meet()  # which scikit-learn has loaded
+threads.register_if_loaded()  # which scikit-learn has loaded
 
 __all__ = ["MLPClassifier", "MLPRegressor", "patch", "patched", "unpatch"]

@@ -32,4 +32,4 @@ def threads_for(n_threads: int | None, flops: float) -> int:
     """Return how many threads to use for so many floating-point operations between two barriers."""
     if flops < 2 * threads.FLOPS_WORTH_A_THREAD and n_threads is None:
         return 1
-    return threads.worth(most_threads(n_threads), flops)
+    return threads.threads_for(flops, most_threads(n_threads))

@@ -33,7 +33,7 @@ def new_core(trainer: Trainer, W: list[Array], b: list[Array], batch: int) -> en
         b,
         network._activations(),
         batch,
-        threads.worth(trainer._n_threads, network._flops(batch)),
+        threads.threads_for(network._flops(batch), trainer._n_threads),
         loss=trainer._loss.name,
         loss_parameter=trainer._loss.parameter,
         **trainer._optimizer.core_options(),

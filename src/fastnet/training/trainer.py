@@ -101,7 +101,7 @@ class Trainer:
             self._schedule = resolve(schedule)
         self._shuffle = _validate.flag(shuffle, "shuffle")
         self._seed = _validate.seed(seed)
-        self._n_threads = None if n_threads is None else threads.asked(n_threads)
+        self._n_threads = None if n_threads is None else threads.requested(n_threads)
         self._lbfgs = self._optimizer if isinstance(self._optimizer, optimizers.LBFGS) else None
         self._at = Standing()
         self._core: engine.TrainerCore | None = None  # while there is one, step and moments are its own

@@ -55,7 +55,7 @@ def test_limits_stand_above_all_else(how: Any, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("FASTNET_NUM_THREADS", "4")
     with threadpoolctl.threadpool_limits(limits=3, **how):
         assert (threads.most(), threads.most(8), threads.most(2)) == (3, 3, 2)
-        assert threads.worth(8, 1e12) == 3
+        assert threads.threads_for(1e12, 8) == 3
         assert ours()["num_threads"] == 3
         with threadpoolctl.threadpool_limits(limits=1, **how):
             assert (threads.most(), threads.most(8)) == (1, 1)
