@@ -58,7 +58,7 @@ def _main() -> None:
     target = np.zeros_like(source)
     print("busy", flush=True)
     copied, start = 0, time.perf_counter()
-    while not select.select([sys.stdin], [], [], 0)[0]:
+    while not copied or not select.select([sys.stdin], [], [], 0)[0]:
         np.copyto(target, source)
         copied += 2 * _BYTES
     print(copied, time.perf_counter() - start)

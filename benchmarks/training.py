@@ -119,7 +119,7 @@ def agree(peer: Peer) -> dict[str, Any]:
 
     So Adam is compared with an epsilon of a thousandth, with which it is a smooth function of the gradient;
     with 1e-8, rounding decides the sign of whole steps where a gradient is near zero. Betas, bias
-    corrections, the root and epsilon still show: test_agreement.py breaks them one by one.
+    corrections, the root and epsilon still show: test_training.py breaks them one by one.
 
     The errors of the steps are independent. Four times what they add up to is the bound: rounding stays far
     below, any update that is left out or scaled wrongly passes it, in the weights if not in the loss.

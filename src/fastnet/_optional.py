@@ -1,4 +1,4 @@
-"""Packages that only some functions need: imported when one of these is called."""
+"""Optional packages: imported by the functions that need them, when they are called."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ __all__ = ["need"]
 
 
 def need(module: str, extra: str, purpose: str) -> Any:
-    """Return a module; ImportError that says how to get its package if it is missing."""
+    """Return a module; if its package is missing, raise ImportError that says how to install it."""
     package = module.partition(".")[0]
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.partition(".")[0] != package:
-            raise  # it is there and misses something itself
+            raise  # the package is installed, but misses a package of its own
         raise ImportError(f'{purpose} needs {package}: pip install "{extra}"') from error

@@ -1,10 +1,11 @@
-"""`fastnet bench`: how fast the core is on this machine, and how far from what the machine can do.
+"""`fastnet bench`: measure the speed of the core on this machine, and its share of the machine's peak.
 
-Needs nothing but fastnet. The suite in ``benchmarks/`` compares with other libraries and takes from here what
-a workload is, how a step is timed and how times are summed up, so that both mean the same by a number.
+Needs nothing but fastnet. The suite in ``benchmarks/`` compares with other libraries. It takes the workloads,
+the timing of a step and the statistics from here, so that a number means the same in both.
 
-A time is CPU time of the thread: a neighbour who takes the core away is not counted, one who fights for its
-caches is. Hence many short slices, whatever is compared taking turns, and the least time next to the median.
+All times are CPU times of the thread. Time in which another process had the core is not counted, but another
+process also slows this one through the caches that they share. So the sides of a comparison take turns in
+many short slices, and the least time is reported beside the median.
 """
 
 from __future__ import annotations
@@ -48,16 +49,16 @@ __all__ = [
     "run",
 ]
 
-Side = Callable[[int], float]  # does its work that many times and returns the CPU seconds of it
+Side = Callable[[int], float]  # does its work so many times and returns the CPU seconds that took
 
-_ORDERS = 4  # shuffled orders that a problem has ready
+_ORDERS = 4  # how many shuffled orders of its examples a problem holds
 _FMA_UNIT = 100_000  # iterations
 _WARM_UP = 1_000_000  # iterations after which a core has settled in the frequency of its wide registers
 
 
 @dataclass(frozen=True)
 class Workload:
-    """A network and how it is trained: sigmoids, binary cross-entropy, plain gradient descent or Adam."""
+    """A network and how it is trained, for timing: sigmoids, binary cross-entropy, SGD or Adam."""
 
     name: str
     sizes: tuple[int, ...]
@@ -68,12 +69,12 @@ class Workload:
 
     @property
     def network(self) -> str:
-        """The sizes as people write them."""
+        """The layer sizes as text, such as 30-100-1."""
         return "-".join(map(str, self.sizes))
 
     @property
     def weights(self) -> int:
-        """Weights and biases."""
+        """The number of weights and biases."""
         return sum(n_out * (n_in + 1) for n_in, n_out in pairwise(self.sizes))
 
     def __str__(self) -> str:
@@ -82,22 +83,22 @@ class Workload:
 
     @property
     def n(self) -> int:
-        """Examples."""
+        """The number of examples."""
         return self.batch * self.steps
 
     @property
     def flops(self) -> int:
-        """Of one step: two for each weight and example in Z = W A, dW = dZ Aᵀ, dA = Wᵀ dZ.
+        """The flops of one step: two for each weight and example in Z = W A, dW = dZ Aᵀ, dA = Wᵀ dZ.
 
-        No dA below the first layer. Sigmoids, loss and update are not counted, so that shares of the peak
-        are what the products reach at least.
+        There is no dA below the first layer. Sigmoids, loss and update are not counted: a share of the peak
+        is the least that the products reach.
         """
         products = [n_in * n_out for n_in, n_out in pairwise(self.sizes)]
         return 2 * self.batch * (3 * sum(products) - products[0])
 
     @property
     def bytes(self) -> int:
-        """Of one step: the examples it must read from memory."""
+        """The bytes of one step's examples, which it must read from memory."""
         return self.batch * (self.sizes[0] + self.sizes[-1]) * np.dtype(self.dtype).itemsize
 
 
@@ -111,19 +112,19 @@ WORKLOADS = (
     Workload("large", (784, 512, 512, 1), batch=512, steps=10),
     Workload("huge", (1024, 2048, 2048, 1), batch=1024, steps=4),
 )
-ROWS = (1, 100, 1_000_000)  # to predict at once, through 100-256-128-1
+ROWS = (1, 100, 1_000_000)  # how many rows are predicted at once, through 100-256-128-1
 
 
 class Problem:
-    """A workload with data and an optimiser: what every side of a comparison is given.
+    """A workload with data and an optimiser: the same for every side of a comparison.
 
-    `epsilon` is Adam's, where it is not to be its own.
+    `epsilon` replaces Adam's own.
     """
 
     def __init__(self, workload: Workload, epsilon: float | None = None) -> None:
         rng = np.random.default_rng(0)
         self.workload = workload
-        self.optimizer: SGD | Adam = SGD(min(0.2, 8 / max(workload.sizes)))  # wide sums run away at 0.2
+        self.optimizer: SGD | Adam = SGD(min(0.2, 8 / max(workload.sizes)))  # wide layers diverge at 0.2
         if workload.optimizer == "adam":
             self.optimizer = Adam() if epsilon is None else Adam(epsilon=epsilon)
         self.learning_rate = self.optimizer.learning_rate
@@ -134,21 +135,21 @@ class Problem:
 
     @cached_property
     def orders(self) -> list[NDArray[np.intp]]:
-        """Shuffled orders of the rows, to be used in turn."""
+        """Shuffled orders of the rows, used one after the other."""
         return [engine.permutation(self.workload.n, 0, k) for k in range(_ORDERS)]
 
     def network(self) -> Network:
-        """Return a network with the weights that every side starts from."""
+        """Return the network, with the initial weights that are the same for every side."""
         sizes = self.workload.sizes
         layers = [Layer(n_in, n_out) for n_in, n_out in pairwise(sizes)]
         return Network(layers, seed=0, dtype=self.workload.dtype)
 
     def threads(self, wanted: int) -> int:
-        """Return how many threads `Network.fit` would use if it were allowed so many."""
+        """Return how many threads `Network.fit` would use with this `n_threads`."""
         return threads.threads_for(self.network()._flops(self.workload.batch), wanted)
 
     def trainer(self, n_threads: int = 1) -> engine.TrainerCore:
-        """Return what trains that network, one epoch per call, under the active build."""
+        """Return the core's trainer of that network on the active build, which does one epoch per call."""
         layers = self.network().layers
         return engine.TrainerCore(
             [layer.W for layer in layers],
@@ -162,7 +163,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Summary:
-    """Repeated measurements of the same thing."""
+    """Least, median and quartiles of repeated measurements."""
 
     least: float
     median: float
@@ -172,7 +173,7 @@ class Summary:
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Summary:
-        """Sum up at least two values."""
+        """Return the summary of at least two values."""
         values = list(values)
         low, median, high = statistics.quantiles(values, n=4, method="inclusive")
         return cls(min(values), median, low, high, len(values))
@@ -181,7 +182,7 @@ class Summary:
 def epochs(
     problem: Problem, trainer: engine.TrainerCore, clock: Callable[[], float] = time.thread_time
 ) -> Side:
-    """Return a side that trains epochs in shuffled orders drawn before: the calls `Network.fit` makes."""
+    """Return a side that trains epochs, in orders drawn before, by the calls that `Network.fit` makes."""
 
     def side(count: int) -> float:
         start = clock()
@@ -195,7 +196,7 @@ def epochs(
 def calls(
     function: Callable[..., object], *arguments: Any, clock: Callable[[], float] = time.thread_time
 ) -> Side:
-    """Return a side that makes that many calls."""
+    """Return a side that calls a function so many times."""
 
     def side(count: int) -> float:
         start = clock()
@@ -207,7 +208,7 @@ def calls(
 
 
 def fma_rate(dtype: str) -> tuple[Side, float]:
-    """Return a side that does nothing but multiply-adds in registers, and the flops of one count of it."""
+    """Return a side that only does multiply-adds in registers (the peak), and the flops of one count."""
 
     def side(count: int) -> float:
         engine.fma_flops(dtype, _WARM_UP)
@@ -221,7 +222,7 @@ def fma_rate(dtype: str) -> tuple[Side, float]:
 def alternate(
     sides: Mapping[str, Side], rounds: int, slice_seconds: float, budget: float = 10.0
 ) -> dict[str, list[float]]:
-    """Return the seconds of one count of each side, once per round, the sides taking turns.
+    """Time several sides in turns; return the seconds of one count of each side in each round.
 
     A side does as many counts in a slice as make about `slice_seconds`. Slow sides get fewer rounds, so that
     all is done in about `budget` seconds, but never fewer than 7.
@@ -238,7 +239,7 @@ def alternate(
 
 
 def _count(side: Side, slice_seconds: float) -> int:
-    """Find how many counts make a slice; what is slow only the first time is over after this."""
+    """Return how many counts fill a slice of time, after a first call that warms the side up."""
     side(1)
     count = 1
     while (spent := side(count)) < slice_seconds / 2:
@@ -247,7 +248,7 @@ def _count(side: Side, slice_seconds: float) -> int:
 
 
 def pin(core: int | None = None) -> int | None:
-    """Keep this process, and the threads it makes, on one core: the last it may use, unless told.
+    """Keep this process, and the threads it makes, on one core: by default the last that it may use.
 
     Returns
     -------
@@ -275,11 +276,11 @@ def run(
     ----------
     workloads : iterable of Workload
     builds : iterable of str, optional
-        Names of builds; all that this CPU runs unless given, but for slow ones on large networks.
+        Names of builds; by default all that this CPU runs, without the slow ones on large networks.
     rows : iterable of int
         How many rows to predict at once, with the active build.
     quick : bool
-        Shorter slices and fewer of them: for a look.
+        Measure in fewer and shorter slices: less exact.
     progress : callable
         Gets a line before each piece of work.
 
@@ -294,7 +295,7 @@ def run(
     for workload in workloads:
         for build in chosen:
             if builds is None and workload.flops > 1e9 and build in ("portable", "v2"):
-                continue  # minutes, for a number that nobody asks for
+                continue  # it would take minutes, for a number of little use
             progress(f"{workload}: build {build}")
             with isa.using(build):
                 training.append(_steps(workload, build, rounds, slice_seconds))
@@ -343,7 +344,7 @@ def _predictions(workload: Workload, rows: int, rounds: int, slice_seconds: floa
 
 
 def report(results: dict[str, Any]) -> str:
-    """Return the results of `run` laid out for a person."""
+    """Return the results of `run` as text."""
     head = f"{'network':16} {'batch':>5}  {'dtype':8} {'optimiser':9} {'build':9}"
     lines = [f"{head} {'step, least':>12} {'median':>12} {'GFLOP/s':>8} {'of peak':>8}"]
     for row in results["training"]:

@@ -1,9 +1,8 @@
-"""`fastnet demo`: train on real data and on the notes' network, next to the NumPy reference.
+"""`fastnet demo`: train on real data and on the network of the notes, and compare with the NumPy reference.
 
-`breast_cancer` is the whole path at once: the shipped data, a held-out quarter, `Network.fit`, and the
-reference trained on the same batches from the same initial weights. `notes` shows every quantity of the notes
-for three examples. Both return a plain dict, which is also what ``--json`` prints; `report` and
-`notes_report` lay it out for a person.
+`breast_cancer` trains on three quarters of the shipped data with `Network.fit`, and trains the reference on
+the same batches from the same initial weights. `notes` shows every quantity of the notes for three examples.
+Both return a plain dict, which is also what ``--json`` prints. `report` and `notes_report` turn it into text.
 """
 
 from __future__ import annotations
@@ -16,16 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from fastnet import costs, data, functions, isa, reference, training
+from fastnet import costs, data, functions, isa, reference
 from fastnet._core import engine
 from fastnet._validate import Array
 from fastnet._version import __version__
+from fastnet.history import History
 from fastnet.layer import Layer
 from fastnet.network import Network
 
 __all__ = ["BREAST_CANCER", "NOTES", "Settings", "breast_cancer", "notes", "notes_report", "report"]
 
-_SPLIT_EPOCH = 2**63 - 1  # a stream of random numbers that no epoch of a fit will come to
+_SPLIT_EPOCH = 2**63 - 1  # a stream of random numbers that no epoch of a fit will reach
 _TIMED_EPOCHS = 50
 
 NOTES_X = [[0.5, -1.0, 2.0], [1.5, 0.25, -0.5]]  # three examples side by side
@@ -34,10 +34,10 @@ NOTES_T = [[1.0, 0.0, 1.0]]
 
 @dataclass(frozen=True)
 class Settings:
-    """What can be chosen.
+    """The settings of a demo.
 
-    float64 unless asked otherwise: it is the default of NumPy and of `Network`, and in it the agreement with
-    the reference shows down to the last digits.
+    The default dtype is float64, as in NumPy and `Network`: in it, agreement with the reference shows down to
+    the last digits.
     """
 
     epochs: int
@@ -53,7 +53,7 @@ NOTES = Settings(epochs=100, batch_size=3, learning_rate=0.5)
 
 def breast_cancer(
     settings: Settings = BREAST_CANCER, progress: bool = False
-) -> tuple[dict[str, Any], training.History]:
+) -> tuple[dict[str, Any], History]:
     """Train 30-100-1 on three quarters of the breast-cancer data, here and in the reference.
 
     Returns
@@ -83,7 +83,7 @@ def breast_cancer(
     return {"data": "Breast Cancer Wisconsin (diagnostic)", "features": len(X), **results}, history
 
 
-def notes(settings: Settings = NOTES, progress: bool = False) -> tuple[dict[str, Any], training.History]:
+def notes(settings: Settings = NOTES, progress: bool = False) -> tuple[dict[str, Any], History]:
     """Work through the notes' 2-3-1 network for three examples, then train on them, here and in NumPy.
 
     Returns
@@ -124,8 +124,8 @@ def _reference_network(net: Network, settings: Settings) -> reference.Network:
 
 def _compare(
     net: Network, X: Array, T: Array, X_test: Array, T_test: Array, settings: Settings, progress: bool
-) -> tuple[dict[str, Any], training.History]:
-    """Train a network and its twin in the reference on the same batches, and compare what came out."""
+) -> tuple[dict[str, Any], History]:
+    """Train a network and the same one in the reference on the same batches, and compare the results."""
     twin, timed = _reference_network(net, settings), _reference_network(net, settings)
     chosen: dict[str, Any] = {"batch_size": min(settings.batch_size, X.shape[1])}
     chosen["learning_rate"] = settings.learning_rate
@@ -169,7 +169,7 @@ def _compare(
 
 
 def _notes_here(net: Network, X: Array, T: Array) -> Iterator[tuple[str, Any]]:
-    """Yield each quantity of the notes, from the kernels taken one by one."""
+    """Yield each quantity of the notes, computed by single calls of the kernels."""
     first, second = net.layers
     Z1 = functions.dense_forward(first.W, first.b, X)
     A1 = functions.sigmoid(Z1)
@@ -185,7 +185,7 @@ def _notes_here(net: Network, X: Array, T: Array) -> Iterator[tuple[str, Any]]:
 
 
 def _notes_in_numpy(net: reference.Network, X: Array, T: Array) -> Iterator[tuple[str, Any]]:
-    """Yield the same from the NumPy reference."""
+    """Yield the same quantities, computed by the NumPy reference."""
     first, second = net.layers
     Z1 = reference.dense_forward(first.W, first.b, X)
     A1 = reference.sigmoid(Z1)
@@ -217,7 +217,7 @@ _NOTES = {
 
 
 def report(results: dict[str, Any]) -> str:
-    """Return the results of a training laid out for a person."""
+    """Return the results of a training as text."""
     judged, apart = "held-out", f", {results['n_test']} held out"
     if "quantities" in results:  # of the notes, which hold nothing out
         judged, apart = "training", ""
@@ -245,7 +245,7 @@ time per epoch (least wall time; the reference's without its shuffle)
 
 
 def notes_report(results: dict[str, Any]) -> str:
-    """Return every quantity of the notes next to the reference's, then the report of the training."""
+    """Return every quantity of the notes beside the reference's as text, then the report of the training."""
     lines = ["The network of the notes, 2-3-1, for three examples; a column is an example.", ""]
     for name, rows in results["given"].items():
         lines += [f"{name if k == 0 else '':8}{_row(row)}" for k, row in enumerate(rows)]

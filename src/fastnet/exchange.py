@@ -1,8 +1,8 @@
-"""Networks from and to scikit-learn and torch, weights bit for bit.
+"""Convert networks from and to scikit-learn and torch; the weights keep their bits.
 
-Both libraries are read by what their objects show, not by their type: reading imports neither, and an
-estimator may as well be ours or a subclass. They put an example in a row, and scikit-learn stores W
-transposed; the arrays are copied, so nothing is shared afterwards.
+Reading an estimator or a module imports neither library: only the attributes of the object are read. Both
+libraries have an example in each row, and scikit-learn stores W transposed. All arrays are copied, so nothing
+is shared afterwards.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["from_sklearn", "from_torch", "to_sklearn", "to_torch"]
 
 _SKLEARN = {"sigmoid": "logistic"} | {name: name for name in ("identity", "logistic", "tanh", "relu")}
 
-# name of the class: our activation, and what its settings must be
+# class of torch: our activation, and the values its settings must have
 _TORCH: dict[str, tuple[str, dict[str, Any]]] = {
     "Identity": ("identity", {}),
     "Sigmoid": ("sigmoid", {}),
@@ -37,7 +37,7 @@ _TORCH: dict[str, tuple[str, dict[str, Any]]] = {
     "Mish": ("mish", {}),
     "Softmax": ("softmax", {"dim": (1, -1)}),
 }
-# torch's default of 20 cuts softplus off where float64 still sees a difference
+# torch replaces softplus(z) by z above this threshold; at its default, 20, float64 shows the difference
 _TORCH_SETTINGS: dict[str, dict[str, Any]] = {"Softplus": {"threshold": 40.0}, "Softmax": {"dim": 1}}
 
 
@@ -85,7 +85,7 @@ def from_sklearn(estimator: Any) -> Network:
         layers.append(Layer(n_in, n_out, activation, W=W, b=b))
     network = Network(layers, dtype=dtype)
     classes = getattr(estimator, "classes_", None)
-    if classes is not None and len(classes) == max(2, network.sizes[-1]):  # fitted to one class: p of nothing
+    if classes is not None and len(classes) == max(2, network.sizes[-1]):  # not if fitted on one class
         network.classes = classes
     network.feature_names = getattr(estimator if scaler is None else scaler, "feature_names_in_", None)
     if scaler is not None:
@@ -96,7 +96,7 @@ def from_sklearn(estimator: Any) -> Network:
 
 
 def _steps(estimator: Any) -> tuple[Any, Any]:
-    """Return the scaler, or None, and the estimator of a pipeline of at most these."""
+    """Return the scaler (or None) and the estimator of a pipeline of these two, or of a bare estimator."""
     if not hasattr(estimator, "steps"):
         return None, estimator
     steps = [step for _, step in estimator.steps if step not in (None, "passthrough")]
@@ -175,7 +175,7 @@ def to_sklearn(network: Network, *, estimator: type[Any] | None = None) -> Any:
 
 
 def _labels(network: Network) -> Array:
-    """Return what a LabelBinarizer is fitted to for a classifying network."""
+    """Return the labels that the LabelBinarizer of a classifier is fitted on."""
     n_out, classes = network.sizes[-1], network.classes
     if network.output == "multilabel":
         if classes not in (None, tuple(range(n_out))):
@@ -256,7 +256,7 @@ def from_torch(module: Any) -> Network:
 
 
 def _parts(module: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Give the parts of nested Sequentials one after the other, and where they are."""
+    """Yield the modules of nested Sequentials in order, each with its place."""
     if type(module).__name__ != "Sequential":
         yield path, module
         return

@@ -1,4 +1,4 @@
-"""Which build of the kernels runs.
+"""Which build of the kernels runs: for AVX-512, AVX2, and so on.
 
 fastnet holds its kernels several times, once for each instruction set: on x86-64 "portable" (plain C), "v2"
 (SSE), "v3" (AVX2 with FMA) and "v4" (AVX-512), on 64-bit ARM "portable" and "neon". The fastest that this CPU
@@ -47,7 +47,7 @@ def supported() -> tuple[str, ...]:
 
 
 def active() -> str:
-    """Return the build in use.
+    """Return the name of the build in use.
 
     Returns
     -------

@@ -1,8 +1,8 @@
-"""ONNX export, for ONNX Runtime and everything else that reads it; the only file that imports onnx.
+"""Export networks to ONNX, for ONNX Runtime and other programs. The only file that imports onnx.
 
-The graph takes an example in each row, as is usual there, any number of them. A classifier gives `label` and
-`probabilities`, a regression gives `prediction`; standardisation is part of the graph. It computes in float32
-unless asked otherwise, for float64 is poorly supported by those who run such files.
+The graph takes any number of examples, one in each row, as is usual in ONNX. A classifier returns `label` and
+`probabilities`, a regression returns `prediction`. Standardisation is part of the graph. It computes in
+float32 by default, because the programs that run such files support float64 poorly.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fastnet.network import Network
 
 __all__ = ["export", "model"]
 
-_OPSET, _IR = 17, 8  # of 2022: what every runtime reads
+_OPSET, _IR = 17, 8  # both of 2022, which every current runtime reads
 _OPERATORS = {
     "sigmoid": "Sigmoid",
     "logistic": "Sigmoid",
@@ -38,7 +38,7 @@ _ATTRIBUTES: dict[str, dict[str, float]] = {"leaky_relu": {"alpha": 0.01}, "elu"
 
 
 def export(network: Network, path: str | os.PathLike[str], *, dtype: DTypeLike = "float32") -> None:
-    """Write a network as an ONNX file, checked by onnx itself; an old file is replaced as a whole.
+    """Write a network as an ONNX file, checked by onnx. A file that is there is replaced as a whole.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def model(network: Network, *, dtype: DTypeLike = "float32") -> Any:
 
 
 def _activated(graph: _Graph, activation: str, Z: str) -> str:
-    """Add an activation: one operator, or a few where this opset has none."""
+    """Add an activation: one operator, or several where this opset has no operator for it."""
     if activation == "identity":
         return Z
     if activation == "softmax":
@@ -132,7 +132,7 @@ _GELU = {"half": 0.5, "one": 1.0, "root_half": 0.5**0.5}
 
 
 def _outputs(graph: _Graph, network: Network, A: str) -> None:
-    """Add what is to come out."""
+    """Add the outputs of the graph."""
     kind, n_out = network.output, network.sizes[-1]
     if kind == "regression":
         graph.give("prediction", A, graph.real, n_out)
@@ -155,7 +155,7 @@ def _outputs(graph: _Graph, network: Network, A: str) -> None:
 
 
 class _Graph:
-    """Nodes, constants and outputs as they are added."""
+    """An ONNX graph that is being built: nodes, constants and outputs."""
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self._onnx = need("onnx", "fastnet[onnx]", "the export to ONNX")
@@ -182,13 +182,13 @@ class _Graph:
         return int(self._constants[constant].data_type)
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        """Add a node and return the name of what it gives."""
+        """Add a node and return the name of its output."""
         name = f"{operator.lower()}_{len(self._nodes)}"
         self._nodes.append(self._helper.make_node(operator, list(inputs), [name], name, **attributes))
         return name
 
     def give(self, name: str, value: str, kind: int, *columns: int) -> None:
-        """Add an output: a value under its own name, (n,) or (n, columns)."""
+        """Add an output of the graph, of shape (n,) or (n, columns)."""
         self._nodes.append(self._helper.make_node("Identity", [value], [name], name))
         self._results.append(self._helper.make_tensor_value_info(name, kind, ["n", *columns]))
 

@@ -1,37 +1,36 @@
-"""Pictures of a training; the only file that imports matplotlib, and only when something is drawn."""
+"""Plots of a training. The only file that imports matplotlib, and only when something is drawn."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from fastnet.training import History
+from fastnet._optional import need
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from fastnet.history import History
+
 __all__ = ["new_figure", "plot_history"]
 
-_MISSING = 'drawing needs matplotlib: pip install "fastnet[plot]"'
+_EXTRA, _PURPOSE = "fastnet[plot]", "drawing"
 
 
 def new_figure() -> Figure:
-    """Return an empty figure that belongs to no window: for saving to a file.
+    """Return an empty matplotlib figure that opens no window, for saving to a file.
 
     Raises
     ------
     ImportError
         If matplotlib is missing.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(_MISSING) from error
-    return Figure(layout="constrained")
+    figure: Figure = need("matplotlib.figure", _EXTRA, _PURPOSE).Figure(layout="constrained")
+    return figure
 
 
 def plot_history(history: History, ax: Axes | None = None) -> Axes:
-    """Draw the loss of each epoch on a logarithmic scale and return the axes.
+    """Draw the loss of each epoch on a logarithmic scale, and return the axes.
 
     Parameters
     ----------
@@ -55,11 +54,8 @@ def plot_history(history: History, ax: Axes | None = None) -> Axes:
     >>> ax = plot_history(net.fit(X, T))  # doctest: +SKIP
     """
     if ax is None:
-        try:
-            from matplotlib import pyplot
-        except ImportError as error:
-            raise ImportError(_MISSING) from error
-        ax = pyplot.figure(layout="constrained").subplots()
+        pyplot = need("matplotlib.pyplot", _EXTRA, _PURPOSE)
+        ax = cast("Axes", pyplot.figure(layout="constrained").subplots())
     ax.plot(range(1, len(history.loss) + 1), history.loss)
     ax.set_yscale("log")
     ax.set_xlabel("epoch")

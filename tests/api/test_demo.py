@@ -1,13 +1,8 @@
-"""The command: what `fastnet demo` shows on real data and for the notes' network, and its exit codes."""
+"""`fastnet demo`: what it shows on real data and for the network of the notes."""
 
 from __future__ import annotations
 
 import json
-import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,28 +33,6 @@ def run_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, A
     results = json.loads(out)
     assert results.keys() >= PROMISED
     return dict(results)
-
-
-def test_the_data_is_whole() -> None:
-    X, T, names = load_breast_cancer()
-    assert (X.shape, T.shape, len(names)) == ((30, 569), (1, 569), 30)
-    assert (X.dtype, T.dtype) == (np.float64, np.float64)
-    assert X.flags.f_contiguous
-    assert int(T.sum()) == 357
-    assert set(np.unique(T)) == {0.0, 1.0}
-    assert X[:3, 0].tolist() == [17.99, 10.38, 122.8]
-    assert X[-1, -1] == 0.07039
-    assert (names[0], names[-1]) == ("mean radius", "worst fractal dimension")
-    assert math.isclose(math.fsum(X.ravel()), 1056474.4596356, rel_tol=1e-12)
-
-
-def test_the_data_is_that_of_scikit_learn() -> None:
-    datasets = pytest.importorskip("sklearn.datasets")
-    theirs = datasets.load_breast_cancer()
-    X, T, names = load_breast_cancer()
-    assert np.array_equal(X.T, theirs.data)
-    assert np.array_equal(T[0], theirs.target)
-    assert names == list(theirs.feature_names)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -175,74 +148,3 @@ def test_the_reports_are_for_a_person(capsys: pytest.CaptureFixture[str]) -> Non
     for name in ("Z1 = W1 X + b1", "dJ/dZ2 = A2 - T", "dJ/dW1 = dJ/dZ1 X^T", "NumPy reference"):
         assert name in out
     assert max(map(len, out.splitlines())) <= 120
-
-
-def test_isa_tells_the_builds(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["isa"]) == 0
-    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert lines == [
-        ["compiled", *fn.isa.compiled()],
-        ["supported", *fn.isa.supported()],
-        ["active", fn.isa.active()],
-    ]
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        [],
-        ["train"],
-        ["demo", "--epochs", "0"],
-        ["demo", "--epochs", "two"],
-        ["demo", "--batch-size", "-1"],
-        ["demo", "--learning-rate", "nan"],
-        ["demo", "--learning-rate", "0"],
-        ["demo", "--seed", "-1"],
-        ["demo", "--dtype", "float16"],
-    ],
-)
-def test_a_wrong_command_line_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        cli.main(arguments)
-    assert caught.value.code == 2
-    assert "usage: fastnet" in capsys.readouterr().err
-
-
-def test_a_failure_exits_with_1(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    assert cli.main(["demo", "--dtype", "float32", "--learning-rate", "3e38", "--json"]) == 1
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("fastnet: error: fit diverged in epoch 1 of 100 with learning_rate=3e+38")
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)  # as if matplotlib were not installed
-    assert cli.main(["demo", "--plot", "loss.png"]) == 1
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert 'pip install "fastnet[plot]"' in err
-
-
-def test_plot_writes_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("matplotlib")
-    from fastnet.plot import new_figure, plot_history
-
-    assert cli.main(["demo", "--epochs", "3", "--json", "--plot", str(tmp_path / "loss.png")]) == 0
-    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
-    ax = new_figure().subplots()
-    assert plot_history(fn.History([0.5, 0.25], [1.0, 1.0]), ax=ax) is ax
-    assert ax.lines[0].get_xydata().tolist() == [[1.0, 0.5], [2.0, 0.25]]
-
-
-def test_python_m_fastnet_is_the_command() -> None:
-    command = [sys.executable, "-m", "fastnet"]
-    ran = subprocess.run(
-        [*command, "demo", "--json", "--epochs", "5"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=dict(os.environ),
-    )
-    assert json.loads(ran.stdout).keys() >= PROMISED
-    version = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
-    assert version.stdout == f"fastnet {fn.__version__}\n"
-    assert (
-        subprocess.run([*command, "demo", "--epochs", "0"], capture_output=True, check=False).returncode == 2
-    )

@@ -114,7 +114,7 @@ BAD_FIT: list[tuple[dict[str, Any], type[Exception], str]] = [
     ),
     ({"max_seconds": 0}, ValueError, "max_seconds must be finite and greater than 0, got 0"),
     ({"warm_start": "yes"}, TypeError, "warm_start must be True or False, got 'yes'"),
-    ({"n_threads": 0}, ValueError, "n_threads must be at least 1, got 0"),
+    ({"n_threads": 0}, ValueError, "n_threads must be at least 1 and below 257, got 0"),
 ]
 
 CALLS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {

@@ -1,9 +1,9 @@
-"""A network as one C file: its weights and a function `predict`, for programs without Python.
+"""Export a network as one C file: its weights and a function `predict`, for programs without Python.
 
-The code repeats what the core does on builds with fused multiply-add, operation by operation: each product is
-a chain of fma from the bias on, the activations are the core's own polynomials. So it gives the core's bits.
-float32 needs no fma of the machine: a double holds the product of two floats exactly, and but one sum in some
-10⁸ is then rounded the other way. float64 uses the C library's fma.
+The code does the operations of the core's builds with fused multiply-add, in the same order: each product is
+a chain of fma that starts from the bias, and the activations are the core's own polynomials. So it gives the
+core's bits. For float32, a machine without fma computes in double, which holds the product of two floats
+exactly: about one sum in 10⁸ is then rounded the other way. float64 uses the C library's fma.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from fastnet import _validate
 from fastnet._validate import Array
 from fastnet._version import __version__
-from fastnet.c_export import _templates as _c_code
+from fastnet.c_export import _templates
 from fastnet.files import atomic
 from fastnet.network import Network
 
@@ -28,7 +28,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 def export(network: Network, path: str | os.PathLike[str], *, name: str = "predict") -> None:
-    """Write a network as a C file; an old file is replaced as a whole.
+    """Write a network as a C file. A file that is there is replaced as a whole.
 
     Parameters
     ----------
@@ -55,21 +55,22 @@ def export(network: Network, path: str | os.PathLike[str], *, name: str = "predi
 
 
 def source(network: Network, *, name: str = "predict") -> str:
-    """Return a network as a C file.
+    """Return the text of a C file that computes what a network does.
 
     Parameters
     ----------
     network : Network
     name : str
-        Of the function.
+        The name of the C function.
 
     Returns
     -------
     str
-        C99 that defines ``void predict(const float *x, float *y)``, or of double for a float64 network: from
-        one example, n_in numbers, to what `predict_proba` gives for it, n_out numbers elsewhere. It
-        standardises as the network says, has its scratch on the stack and no state, and needs nothing but,
-        for fma, the C library's mathematics (-lm). Inputs must be finite.
+        C99 that defines ``void predict(const float *x, float *y)``, with double in place of float for a
+        float64 network. It reads one example from x, n_in numbers, and writes what `predict_proba` gives for
+        it to y, n_out numbers; x and y must not overlap. It includes the network's `preprocessing`, keeps its
+        intermediate results on the stack, has no state, and needs only the C library (link with -lm for fma).
+        Inputs must be finite.
 
     Raises
     ------
@@ -91,9 +92,9 @@ def source(network: Network, *, name: str = "predict") -> str:
     arrays = list(zip(*network._weights(), strict=True))
     real = "float" if network.dtype == np.float32 else "double"
     parts = [_comment(network, name, real), "#include <math.h>\n#include <stdint.h>\n#include <string.h>\n"]
-    parts.append(_c_code.HEAD[str(network.dtype)])
-    parts += _c_code.text([layer.activation for layer in network.layers], str(network.dtype))
-    parts.append(_c_code.DENSE)
+    parts.append(_templates.HEAD[str(network.dtype)])
+    parts += _templates.text([layer.activation for layer in network.layers], str(network.dtype))
+    parts.append(_templates.DENSE)
     if network.preprocessing is not None:
         parts.append(
             _table("mean", network.preprocessing.mean) + _table("scale", network.preprocessing.scale)
@@ -107,24 +108,24 @@ def source(network: Network, *, name: str = "predict") -> str:
 
 
 def _comment(network: Network, name: str, real: str) -> str:
-    """Return what a reader of the file must know; nothing in it can end the comment."""
+    """Return the comment at the head of the file; no name in it can end the comment."""
     about: dict[str, Any] = {"output": network.output, "sizes": network.sizes}
     about["activations"] = [layer.activation for layer in network.layers]
     about |= {"classes": network.classes, "feature_names": network.feature_names}
     lines = [f"{key}: {json.dumps(value)}" for key, value in about.items() if value is not None]
-    told = "\n".join(lines).replace("/", "\\u002f")  # no comment begins or ends in a name
+    description = "\n".join(lines).replace("/", "\\u002f")  # so no name begins or ends a comment
     n_in, n_out = network.sizes[0], network.sizes[-1]
     return f"""\
 /* A network as C99, written by fastnet {__version__}; link with -lm.
 
 void {name}(const {real} *x, {real} *y): x holds {n_in} numbers, y gets {n_out}.
 
-{told} */
+{description} */
 """
 
 
 def _table(name: str, array: Array) -> str:
-    """Return a constant array, each number with the digits that give it back."""
+    """Return a constant C array, with as many digits as give back the same numbers."""
     suffix = "f" if array.dtype == np.float32 else ""
     numbers = [f"{np.format_float_scientific(value, unique=True, trim='0')}{suffix}" for value in array.flat]
     lines = [", ".join(numbers[k : k + 6]) for k in range(0, len(numbers), 6)]
@@ -132,7 +133,7 @@ def _table(name: str, array: Array) -> str:
 
 
 def _predict(network: Network, name: str, real: str) -> str:
-    """Return the function itself: layers between two buffers, the last into y."""
+    """Return the C function: each layer reads one of two buffers and writes the other, the last writes y."""
     sizes, standardise = network.sizes, network.preprocessing is not None
     widths = [sizes[0] if standardise else 0, *sizes[1:-1]]
     buffers = [max([0, *widths[side::2]]) for side in (0, 1)]

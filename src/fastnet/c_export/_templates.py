@@ -1,15 +1,15 @@
-"""The C text that `c_export` puts together: the core's exp and activations, operation by operation.
+"""The pieces of C code that an exported network is made of: exp, the activations, the matrix product.
 
-Each of `FUNCTIONS` repeats the function of its name in `_core/kernels/activations.pxi` for one number, with
-the constants of `_core/lanes/constants.h`, which tools/polynomials.py derives. `tests/test_c_export.py`
-compares the bits.
+Each of `FUNCTIONS` repeats the function of the same name in `_core/kernels/activations.pxi` for one number,
+operation by operation, with the constants of `_core/lanes/constants.h`, which tools/polynomials.py derives.
+`tests/api/test_c_export.py` compares the bits.
 """
 
 from __future__ import annotations
 
 __all__ = ["DENSE", "FUNCTIONS", "HEAD", "text"]
 
-# first: what float32 means; second: float64
+# What `real`, `bits` and `FMA` mean in the code below, for each dtype
 HEAD = {
     "float32": """\
 typedef float real;
@@ -306,7 +306,7 @@ static void dense(const real *W, const real *b, const real *a, real *z, int n_ou
 
 
 def text(activations: list[str], dtype: str) -> list[str]:
-    """Return the text of some activations and of all they need, each once, what is needed first."""
+    """Return the C code of some activations and of what they call, each once, callees first."""
     names: list[str] = []
 
     def need(name: str) -> None:

@@ -1,6 +1,7 @@
-"""The command `fastnet`, also `python -m fastnet`. Results go to stdout, progress and errors to stderr.
+"""The command `fastnet`, also `python -m fastnet`.
 
-Exit codes: 0 it worked, 1 it ran and failed, 2 the command line was wrong, 130 interrupted.
+Results go to standard output, progress and errors to standard error. Exit codes: 0 it worked, 1 it ran and
+failed, 2 the command line was wrong, 130 it was interrupted.
 """
 
 from __future__ import annotations
@@ -46,11 +47,11 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser(
         "demo",
-        help="train on real data, next to the NumPy reference",
+        help="train on real data and compare with NumPy",
         description="Train 30-100-1 on breast-cancer data, test on a held-out quarter, compare with NumPy.",
     )
     demo.add_argument(
-        "--notes", action="store_true", help="the 2-3-1 network of the notes, quantity by quantity"
+        "--notes", action="store_true", help="show every quantity of the 2-3-1 network of the notes"
     )
     demo.add_argument("--dtype", choices=("float32", "float64"), default="float64", help="default: float64")
     demo.add_argument("--epochs", type=_positive_int, metavar="N", help="default: 100")
@@ -66,12 +67,14 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=_demo)
 
     builds = commands.add_parser(
-        "isa", help="which builds of the core are here, run on this CPU, and which is used"
+        "isa", help="list the builds of the core: installed, usable on this CPU, in use"
     )
     builds.set_defaults(run=_isa)
 
-    bench = commands.add_parser("bench", help="how fast the core is here, and how far from what it can do")
-    bench.add_argument("--quick", action="store_true", help="short slices and few of them: for a look")
+    bench = commands.add_parser(
+        "bench", help="measure the speed of the core on this machine, and its share of the peak"
+    )
+    bench.add_argument("--quick", action="store_true", help="measure for a shorter time, less exactly")
     bench.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
     bench.set_defaults(run=_bench)
 
@@ -86,11 +89,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from fastnet import demo  # with its data and the reference: not needed by the other commands
+    from fastnet import demo  # loads the data and the reference, which the other commands do not need
 
-    figure = (
-        None if arguments.plot is None else plot.new_figure()
-    )  # says before the training if matplotlib is missing
+    # made before the training, so that a missing matplotlib is reported first
+    figure = None if arguments.plot is None else plot.new_figure()
     settings = demo.NOTES if arguments.notes else demo.BREAST_CANCER
     names = ("epochs", "batch_size", "learning_rate", "seed", "dtype")
     chosen = {name: value for name in names if (value := getattr(arguments, name)) is not None}

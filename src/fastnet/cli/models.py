@@ -1,4 +1,4 @@
-"""The commands on model files: `fastnet info` and `fastnet export`."""
+"""The commands that work on model files: `fastnet info` and `fastnet export`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 __all__ = ["add_commands"]
 
 _FORMATS = ("safetensors", "npz", "onnx", "c")
-_MODEL = "a file that fastnet.save wrote, or one of torch's names"
+_MODEL = "a file that fastnet.save wrote, or a safetensors file with torch's names"
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the commands to those of `fastnet`.
+    """Add `info` and `export` to the commands of an argument parser.
 
     Examples
     --------
@@ -27,29 +27,25 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """
     info = commands.add_parser(
         "info",
-        help="what a model file holds",
+        help="show what a model file holds",
         description="Read a model file, check all of it, and say what it holds.",
     )
-    info.add_argument(
-        "model", metavar="MODEL", help="a file that fastnet.save wrote, or one of torch's names"
-    )
+    info.add_argument("model", metavar="MODEL", help=_MODEL)
     info.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
     info.set_defaults(run=_info)
 
     export = commands.add_parser(
         "export",
-        help="write a model file for other programs",
+        help="convert a model file for other programs",
         description="Read a model file and write the network in another format.",
     )
-    export.add_argument(
-        "model", metavar="MODEL", help="a file that fastnet.save wrote, or one of torch's names"
-    )
-    export.add_argument("-o", "--output", metavar="FILE", required=True, help="what to write")
-    export.add_argument("--to", choices=_FORMATS, help="by default what the output's suffix says")
+    export.add_argument("model", metavar="MODEL", help=_MODEL)
+    export.add_argument("-o", "--output", metavar="FILE", required=True, help="the file to write")
+    export.add_argument("--to", choices=_FORMATS, help="format; by default the suffix of FILE says it")
     export.add_argument(
         "--activations",
         metavar="A,B",
-        help="of the layers, for a file by another program, which does not say them",
+        help="activation of each layer, for a file of another program, which does not say them",
     )
     export.set_defaults(run=_export)
 
@@ -66,7 +62,7 @@ def _info(arguments: argparse.Namespace) -> int:
 
 
 def _report(facts: dict[str, Any]) -> str:
-    """Lay out what `files.info` returned for a person."""
+    """Return what `files.info` returned as lines of text."""
     from fastnet import files
 
     rows = [("file", f"{facts['file']}, {facts['bytes']:,} bytes")]
@@ -99,11 +95,10 @@ def _lines(rows: list[tuple[str, str]]) -> str:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from fastnet import files
+    from fastnet import _validate, files
 
     kind = arguments.to or os.path.splitext(arguments.output)[1].removeprefix(".")
-    if kind not in _FORMATS:
-        raise ValueError(f"--to must be one of {', '.join(_FORMATS)}, or the output end so, got {kind!r}")
+    _validate.choice(kind, "--to, or the suffix of --output,", _FORMATS)
     activations = None if arguments.activations is None else arguments.activations.split(",")
     network = files.load(arguments.model, activations=activations)
     if kind == "onnx":

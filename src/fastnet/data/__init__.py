@@ -1,4 +1,4 @@
-"""The data that ships with the package: see README.md in this folder for its source and licence."""
+"""Data sets that ship with the package. README.md in this folder has their source and licence."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Model files: `save`, `load` and `load_checkpoint`.
+"""Save and load models: `save`, `load` and `load_checkpoint`.
 
-A model file is a safetensors file (see `container`): the weights under torch's names, a JSON description in
-the metadata (see `description`), and SHA-256 checksums of both. It is written to a temporary file, flushed
-and renamed (see `atomic`), so a crash or a full disk leaves the old file. Reading runs no code, allocates no
-more than the file's size and a little, and rejects what it does not know with `FormatError`.
+A model file is a safetensors file (see `container`). It holds the weights under torch's names, a JSON
+description in the metadata (see `description`), and SHA-256 checksums of both. It is written to a temporary
+file, flushed and renamed (see `atomic`), so a crash or a full disk leaves the old file. Reading runs no code,
+allocates little more than the size of the file, and raises `FormatError` for what it does not know.
 """
 
 from __future__ import annotations
@@ -78,8 +78,7 @@ def save(
     name, stream = _opened(path)
     if kind is None:
         kind = "npz" if stream is None and name.endswith(".npz") else "safetensors"
-    if kind not in ("safetensors", "npz"):
-        raise ValueError(f"kind must be 'safetensors' or 'npz', got {kind!r}")
+    _validate.choice(kind, "kind", ("safetensors", "npz"))
     if stream is None:
         atomic.replace(name, lambda new: _write(new, tensors, about, kind))
     else:
@@ -87,7 +86,7 @@ def save(
 
 
 def _network_of(model: Any) -> tuple[Network, Any]:
-    """Return the network of a model, and the trainer if it is one."""
+    """Return the network of a model, and the model itself if it is a Trainer."""
     if isinstance(model, Network):
         return model, None
     from fastnet.training import Trainer
@@ -217,7 +216,7 @@ def _network(content: _Content, allow_nonfinite: bool) -> Network:
 
 
 def info(path: Source) -> dict[str, Any]:
-    """Return what a model file says of itself, after reading and checking all of it.
+    """Return a description of a model file, after reading and checking all of it.
 
     Parameters
     ----------
@@ -259,15 +258,17 @@ def info(path: Source) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Content:
+    """What was read from a model file."""
+
     where: str
     size: int
     about: dict[str, Any] | None  # of a version that is known, otherwise unchecked
     tensors: dict[str, Array]
-    checked: bool  # whether there were checksums, which then agreed
+    checked: bool  # whether the file has checksums; if it has, they agreed
 
 
 def _read(path: Source) -> _Content:
-    """Read a file of either format and check what can be checked without knowing networks."""
+    """Read a file of either format, and check everything but the description of the network."""
     where, stream = _opened(path)
     with open(where, "rb") if stream is None else nullcontext(stream) as stream:
         start = stream.tell()

@@ -1,4 +1,4 @@
-"""Replace a file as a whole: at every moment its name leads to all of the old one or all of the new one."""
+"""Replace a file atomically: whoever opens it finds all of the old content or all of the new one."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getat
 
 
 def replace(path: str | os.PathLike[str], write: Callable[[BinaryIO], None]) -> None:
-    """Let `write` fill a new file and put it in the place of `path`, flushed to the disk first.
+    """Let `write` fill a temporary file, flush it to the disk, and rename it to `path`.
 
-    A new file gets the permissions that the umask says, a replaced one those it had; a symbolic link stays
-    and its target is replaced. If anything fails the old file is as it was and the new one is removed. Only
-    a killed process can leave a file behind, named .fastnet-*.tmp, in the same folder.
+    A new file gets the permissions of the umask, a replaced one keeps those it had. A symbolic link stays,
+    and its target is replaced. If anything fails, the old file is unchanged and the temporary one is removed.
+    Only a killed process can leave a file behind, named .fastnet-*.tmp, in the same folder.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def replace(path: str | os.PathLike[str], write: Callable[[BinaryIO], None]) -> 
     except FileNotFoundError:
         mode = None
     if mode is not None and not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "can only replace a file, and this is none", str(path))
+        raise OSError(errno.EINVAL, "can only replace a regular file", str(path))
     temporary = os.path.join(folder, f".fastnet-{secrets.token_hex(8)}.tmp")
     descriptor = os.open(temporary, _NEW, 0o666)
     try:
@@ -53,12 +53,12 @@ def replace(path: str | os.PathLike[str], write: Callable[[BinaryIO], None]) -> 
 
 
 def write_all(stream: BinaryIO, content: bytes) -> None:
-    """Write everything; for `replace`, whose functions return nothing."""
+    """Write content to a stream; as an argument of `replace`, whose functions return nothing."""
     stream.write(content)
 
 
 def _flush_folder(folder: str) -> None:
-    """Make the new name last through a power failure, where folders can be flushed."""
+    """Flush a folder, so that a new name in it survives a power failure, where the system can do that."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

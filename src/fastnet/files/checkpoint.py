@@ -1,7 +1,7 @@
-"""A training in a model file: the state of a `Trainer` besides the network, so that it can go on.
+"""Checkpoints: the state of a `Trainer` in a model file, so that the training can go on.
 
-The network in the file is the one that loading the state would leave: its weights are part of the state and
-stored once. The other arrays of the state are tensors named `trainer.<name>`.
+The weights of the network are part of the state, and are stored once. The other arrays of the state are
+tensors named `trainer.<name>`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def tensors(trainer: Trainer) -> tuple[dict[str, Array], dict[str, Any]]:
 def resume(
     network: Network, found: Mapping[str, Array], size: int, where: str, trainer: Trainer | None
 ) -> Trainer:
-    """Return a trainer that stands where the one in a file stood, whose network and tensors are given."""
+    """Return a trainer with the state in a file, whose network and tensors are given."""
     from fastnet.training import Trainer
 
     state = {name.removeprefix(PREFIX): found[name] for name in found if name.startswith(PREFIX)}
@@ -68,7 +68,7 @@ def _check_config(config: Array | None, size: int, what: str) -> None:
 
 
 def _shared(state: Mapping[str, Array], layers: int) -> Iterator[tuple[str, str]]:
-    """Give the names of the network's arrays in a file and in a state: of the best epoch, if it has one."""
+    """Yield the names of the network's arrays in a file and in a state: of the best epoch if there is one."""
     restored = state.get("restored")
     source = "best" if restored is not None and restored.shape == () and restored != 0 else "weights"
     for k in range(layers):

@@ -1,12 +1,12 @@
-"""The safetensors format: eight bytes of length, a JSON header, and then nothing but the tensors' bytes.
+"""Read and write the safetensors format: the header's length in 8 bytes, a JSON header, the tensors' bytes.
 
-What a file says about itself is untrusted. The header is read only if the file is long enough for it and
-parsed only if it cannot grow to much more than the file; every tensor's dtype, shape and place is checked
-against the file's size before a byte is allocated for it. Tensors must fill the rest of the file without gap,
-overlap or leftover. Nothing in a file can name code to run.
+Nothing in a file is trusted. The header is read only if the file is long enough for it, and parsed only if
+that cannot take much more memory than the file has bytes. The dtype, shape and place of every tensor are
+checked against the size of the file before anything is allocated for it. Tensors must fill the rest of the
+file without a gap, an overlap or a rest. Nothing in a file can name code to run.
 
-Files made by the `safetensors` package are read, and ours by it. We write tensors in its order (wide dtypes
-first, then by name), so what it makes of a file of ours has the same tensor bytes.
+Files of the `safetensors` package are read, and it reads ours. We write tensors in its order (wide dtypes
+first, then by name), so that it writes the same bytes of tensors when it saves a file of ours again.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ METADATA = "__metadata__"
 _LENGTH = struct.Struct("<Q")
 _DIMENSIONS = 8  # at most
 SPARE = 14_000_000  # bytes that parsing a header may take beyond the size of the file
-_PER_BYTE = 8  # ... of the header's text: copies of it, at up to 4 bytes a character
-_PER_ITEM = 100  # ... of its { [ and ,: objects of Python
+_PER_BYTE = 8  # memory for each byte of the header: copies of the text, at up to 4 bytes a character
+_PER_ITEM = 100  # memory for each { [ and , in it: objects of Python
 
 
 class FormatError(ValueError):
@@ -91,7 +91,7 @@ def write(stream: BinaryIO, tensors: Mapping[str, Array], metadata: Mapping[str,
 
 
 def checksums(tensors: Mapping[str, Array], about: str) -> tuple[str, str]:
-    """Return the SHA-256 of the tensors' bytes as they will lie in a file, and that of what is around."""
+    """Return the SHA-256 of the tensors' bytes in the order of the file, and of the header's content."""
     ordered = _ordered(tensors)
     digest = hashlib.sha256()
     for array in ordered.values():
@@ -100,7 +100,7 @@ def checksums(tensors: Mapping[str, Array], about: str) -> tuple[str, str]:
 
 
 def header_checksum(entries: Mapping[str, Entry], about: str, digest: str) -> str:
-    """Return the SHA-256 of names, dtypes, shapes, places, a description and the checksum of the bytes."""
+    """Return the SHA-256 of names, dtypes, shapes, places, the description and the checksum of the bytes."""
     table = [[name, e.code, *e.shape, e.start, e.stop] for name, e in entries.items()]
     return hashlib.sha256(json.dumps([about, digest, table]).encode()).hexdigest()
 
@@ -125,7 +125,7 @@ def _entries(ordered: Mapping[str, Array]) -> dict[str, Entry]:
 
 
 def cost(text: bytes) -> int:
-    """Return about how many bytes parsing a header takes at most."""
+    """Return an upper estimate of the bytes of memory that parsing a header takes."""
     return _PER_BYTE * len(text) + _PER_ITEM * sum(map(text.count, (b"{", b"[", b",")))
 
 
@@ -200,7 +200,7 @@ def _finite(digits: str) -> float:
 
 
 def _entry(value: Any, what: str) -> Entry:
-    """Return one tensor's description, consistent with itself."""
+    """Return the entry of one tensor, after checking it."""
     if not isinstance(value, dict) or value.keys() != {"dtype", "shape", "data_offsets"}:
         raise FormatError(f"{what} must have dtype, shape and data_offsets, got {_shown(value)}")
     code, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
@@ -253,7 +253,7 @@ def read_tensors(stream: BinaryIO, header: Header, where: str) -> tuple[dict[str
 
 
 def _filled(stream: BinaryIO, view: memoryview, what: str) -> Iterator[memoryview]:
-    """Read into a buffer until it is full, and give the pieces that came."""
+    """Read into a buffer until it is full, and yield the pieces as they come."""
     done = 0
     while done < len(view):
         piece = stream.read(min(len(view) - done, 1 << 20))

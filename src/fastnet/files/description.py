@@ -1,6 +1,6 @@
-"""A network as arrays and a description of plain values, and back: what all files and formats share.
+"""Convert a network to named arrays and a JSON description, and back: the common part of all file formats.
 
-The arrays carry torch's names: `layers.0.weight` (n_out, n_in) and `layers.0.bias` (n_out,), counted from 0,
+The arrays have torch's names: `layers.0.weight` (n_out, n_in) and `layers.0.bias` (n_out,), counted from 0,
 and `preprocessing.mean` and `preprocessing.scale` (n_in,) where the network has them. The description is a
 dictionary that JSON can hold. `VERSION` goes up with every change that an older reader would not notice.
 """
@@ -32,7 +32,7 @@ _PLAIN = re.compile(r"(.*?)(\d{1,9})\.(weight|bias)", re.DOTALL)
 
 
 def arrays(network: Network) -> dict[str, Array]:
-    """Return copies of a network's arrays by name, those of one finished fit; ValueError if not finite."""
+    """Return copies of a network's arrays by name; raise ValueError if one is not finite."""
     found: dict[str, Array] = {}
     for k, (W, b) in enumerate(zip(*network._weights(), strict=True)):
         found[f"layers.{k}.weight"] = _validate.finite(np.array(W, order="C"), f"layers[{k}].W")
@@ -44,7 +44,7 @@ def arrays(network: Network) -> dict[str, Array]:
 
 
 def describe(network: Network) -> dict[str, Any]:
-    """Return what the arrays do not say."""
+    """Return the description: all that the arrays of a network do not say."""
     rows = []
     for layer in network.layers:
         row: dict[str, Any] = {"n_in": layer.n_in, "n_out": layer.n_out, "activation": layer.activation}
@@ -61,7 +61,7 @@ def describe(network: Network) -> dict[str, Any]:
 
 
 def check_version(about: Any, where: str) -> None:
-    """FormatError unless a description is of a version that this program reads."""
+    """Raise FormatError unless the description has a version that this program reads."""
     if not isinstance(about, dict):
         raise FormatError(f"{where}: the description must be a JSON object, got {about!r:.60}")
     version = about.get("version")
@@ -78,7 +78,7 @@ def check_version(about: Any, where: str) -> None:
 def rebuild(
     about: dict[str, Any], tensors: Mapping[str, Array], where: str, *, allow_nonfinite: bool = False
 ) -> Network:
-    """Return the network of a description (see `check_version`) and its arrays, which it takes over."""
+    """Return the network of a description and its arrays, which are not copied."""
     _check_keys(about, _REQUIRED, _OPTIONAL, f"{where}: the description")
     rows, how = about["layers"], about.get("preprocessing")
     if not isinstance(rows, list) or not rows:
@@ -111,7 +111,7 @@ def rebuild(
 def rebuild_plain(
     tensors: Mapping[str, Array], activations: Sequence[str], where: str, *, allow_nonfinite: bool = False
 ) -> Network:
-    """Return the network of arrays under torch's names alone: "0.weight", "model.layers.2.bias", and so on.
+    """Return the network of arrays with torch's names and no description: "0.weight", "model.layers.2.bias".
 
     The numbers may leave gaps (torch counts activations too); a layer without bias gets zeros.
     """

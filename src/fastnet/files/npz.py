@@ -1,7 +1,8 @@
-"""NumPy's .npz as a model file: the arrays under the same names, the description as a text array `fastnet`.
+"""Read and write NumPy's .npz as a model file: arrays by name, and the description as a text array `fastnet`.
 
-Read with care, not with `numpy.load`: entries must be stored uncompressed, so that none can grow, and an
-array's header is compared with the bytes there are before anything is allocated. No pickles.
+`numpy.load` is not used for reading. Entries must be stored uncompressed, so that none is larger than the
+file, and the header of an array is compared with the bytes of its entry before memory is allocated. No
+pickles.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ __all__ = ["read", "write"]
 
 _ABOUT = "fastnet"
 _SUFFIX = ".npy"
-_SPARE = 1_000_000  # bytes of the file's directory
 
 
 def write(stream: BinaryIO, tensors: Mapping[str, Array], about: Mapping[str, Any]) -> None:

@@ -115,7 +115,10 @@ def test_export_of_a_file_of_another_program(
 
 def test_formats_that_there_are_not(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["export", str(model), "-o", "net.pkl"]) == 1
-    assert "--to must be one of safetensors, npz, onnx, c" in capsys.readouterr().err
+    assert (
+        "--to, or the suffix of --output, must be one of 'safetensors', 'npz', 'onnx', 'c', got 'pkl'"
+        in capsys.readouterr().err
+    )
     with pytest.raises(SystemExit) as error:
         cli.main(["export", str(model), "--to", "pickle", "-o", "net.pkl"])
     assert error.value.code == 2

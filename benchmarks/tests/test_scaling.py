@@ -1,4 +1,4 @@
-"""Threads taking turns and the busy neighbour: what they give, not how fast."""
+"""Different numbers of threads taking turns: what is reported, not how fast."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from benchmarks import neighbour, scaling
+from benchmarks import scaling
 from benchmarks.training import Pace
 from fastnet.bench import Workload
 
@@ -40,21 +40,3 @@ def test_a_row_for_each_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> No
 def test_one_cpu_has_nothing_to_compare(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scaling, "counts", lambda: [1])
     assert not list(scaling.compare(Workload("little", (3, 4, 1), batch=5, steps=2), Pace(7, 1e-4)))
-
-
-@needs_affinity
-def test_the_neighbour_needs_another_core(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {2, 3})
-    assert neighbour.core_beside(3) == 2
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
-    with pytest.raises(ValueError, match="--busy needs a second core"):
-        neighbour.core_beside(3)
-
-
-@needs_affinity
-def test_the_neighbour_copies_until_it_is_told_to_end() -> None:
-    core = min(os.sched_getaffinity(0))
-    with neighbour.busy(core) as about:
-        assert "bytes_per_second" not in about
-    assert about["core"] == core
-    assert about["bytes_per_second"] > 0

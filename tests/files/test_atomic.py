@@ -41,7 +41,7 @@ KILLED = """
 import os, random, signal, sys, time
 import fastnet as fn
 sys.path[:0] = {tests!r}
-from test_files_crash import network, value_of
+from test_atomic import network, value_of
 
 path, random_number = {path!r}, random.Random(1)
 models = [network(float(value)) for value in range(4)]
@@ -156,7 +156,7 @@ def test_a_real_limit_of_the_system_leaves_the_old_file(tmp_path: Path) -> None:
 import resource, sys
 import fastnet as fn
 sys.path[:0] = {FOLDERS!r}
-from test_files_crash import network
+from test_atomic import network
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 try:
     fn.save(network(2.0), {str(path)!r})
@@ -179,10 +179,10 @@ def test_what_cannot_be_saved_changes_nothing(tmp_path: Path) -> None:
     assert value_of(path) == 1.0
     with pytest.raises(FileNotFoundError):
         fn.save(network(2.0), tmp_path / "no folder" / "model.safetensors")
-    with pytest.raises(OSError, match="can only replace a file"):
+    with pytest.raises(OSError, match="can only replace a regular file"):
         fn.save(network(2.0), tmp_path)
     if os.path.exists("/dev/null"):
-        with pytest.raises(OSError, match="can only replace a file"):
+        with pytest.raises(OSError, match="can only replace a regular file"):
             fn.save(network(2.0), "/dev/null")
     assert leftovers(tmp_path) == []
 
