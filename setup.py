@@ -6,7 +6,9 @@ stub that names the build and includes the one generated C file. (A source of it
 file of its own, without which a parallel build goes wrong.) Two environment variables are read:
 
 FASTNET_BUILD_ISAS=v3,v4   build these instruction sets only (default: all of the architecture)
-FASTNET_DEBUG=1            -O1 -g, with C assertions and Cython's bounds checks
+FASTNET_DEBUG=1            -O1 -g, with C assertions and Cython's bounds checks; blocks of products can be set
+                           by environment variables (kernels/product.pxi)
+FASTNET_DEBUG=blocks       optimised as ever, with those variables: to measure which blocks are best
 """
 
 import os
@@ -22,7 +24,8 @@ from setuptools.command.build_ext import build_ext
 
 CORE = "src/fastnet/_core"
 GENERATED = Path("build/cython")
-DEBUG = os.environ.get("FASTNET_DEBUG", "") not in ("", "0")
+TUNABLE = os.environ.get("FASTNET_DEBUG", "") not in ("", "0")
+DEBUG = TUNABLE and os.environ["FASTNET_DEBUG"] != "blocks"
 PLATFORM = sysconfig.get_platform()  # "linux-x86_64", "macosx-11.0-arm64", "win-amd64"
 MSVC = PLATFORM.startswith("win")
 
@@ -45,6 +48,8 @@ else:
     CFLAGS = ["-std=gnu11", "-fvisibility=hidden", *(["-O1", "-g", "-UNDEBUG"] if DEBUG else ["-O3", "-g0"])]
     CFLAGS += ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
     ALWAYS_INLINE = "inline __attribute__((always_inline))"
+if TUNABLE:
+    CFLAGS += ["/DFASTNET_TUNABLE" if MSVC else "-DFASTNET_TUNABLE"]
 DIRECTIVES = {"language_level": 3, "wraparound": False, "cdivision": True}
 DIRECTIVES |= {"boundscheck": DEBUG, "initializedcheck": DEBUG}
 

@@ -22,7 +22,9 @@ BUILDS = fastnet.isa.compiled()
 DTYPES = ("float32", "float64")
 
 PREFIXES = r"\{\w+\} |bnd |notrack |data16 |rep |repz |repnz |lock |cs "
-FETCHING = r"^prefetcht1|^prfm pldl2keep"  # into L2
+FETCHING_L2 = r"^prefetcht1|^prfm pldl2keep"
+FETCHING_L1 = r"^prefetcht0|^prfm pldl1keep"
+FETCHING = rf"{FETCHING_L2}|{FETCHING_L1}"
 WIDENING = r"^v?cvt(ss2sd|ps2pd)|^fcvtl|^fcvt d\d+, s\d+"
 
 every_build = pytest.mark.parametrize("build", BUILDS)
@@ -147,11 +149,14 @@ def spills(body: list[Instruction], least: int) -> list[str]:
     return found
 
 
-def tiles(code: dict[str, list[Instruction]]) -> dict[str, tuple[int, list[Instruction]]]:
-    """Return the literal tile functions, each with rows times vectors: the products of one k."""
+def tiles(code: dict[str, list[Instruction]], kind: str = "") -> dict[str, tuple[int, list[Instruction]]]:
+    """Return the literal tile functions, each with rows times vectors: the products of one k.
+
+    kind: "" for the plain tiles, "fetching_" for those that fetch what comes next.
+    """
     found = {}
     for name, body in code.items():
-        if shape := re.fullmatch(r"tile_(?:rows|cols)_(\d+)_(\d+)(?:\.\w+)*", name):
+        if shape := re.fullmatch(rf"{kind}tile_(?:rows|cols)_(\d+)_(\d+)(?:\.\w+)*", name):
             found[name] = (int(shape[1]) * int(shape[2]), body)
     return found
 
@@ -196,7 +201,7 @@ def test_accumulators_of_every_tile_stay_in_registers(build: str, real: str) -> 
     if ".debug_info" in tool("objdump", "-h", module_file(build, real)):
         pytest.skip("a FASTNET_DEBUG build: not optimised")
     code = code_of(build, real)
-    if not (found := tiles(code)):
+    if not (found := {**tiles(code), **tiles(code, "fetching_")}):
         pytest.skip("the module is stripped of its symbols")
     without = [name for name, (products, body) in found.items() if not k_loops(body, products)]
     assert without == [], "no k loop found"
@@ -204,12 +209,33 @@ def test_accumulators_of_every_tile_stay_in_registers(build: str, real: str) -> 
     assert {name: lines for name, lines in on_stack.items() if lines} == {}
 
 
-@pytest.mark.parametrize("build", [build for build in BUILDS if build != "portable"])
+def fetches(body: list[Instruction], products: int) -> list[tuple[int, int]]:
+    """Count what each loop over k of four k's asks for: lines for L2, and lines for L1."""
+    rounds = [loop for loop in k_loops(body, 4 * products) if loop]
+    return [(len(names(loop, FETCHING_L2)), len(names(loop, FETCHING_L1))) for loop in rounds]
+
+
+@fma_builds
 @every_dtype
-def test_every_tile_fetches_what_comes_next(build: str, real: str) -> None:
+def test_fetching_tiles_fetch_in_small_steps(build: str, real: str) -> None:
+    """In each round of four k's one line for L2 and one of C: 32 in 64 k's, and never a burst."""
+    if ".debug_info" in tool("objdump", "-h", module_file(build, real)):
+        pytest.skip("a FASTNET_DEBUG build: not optimised")
+    if not (found := tiles(code_of(build, real), "fetching_")):
+        pytest.skip("the module is stripped of its symbols")
+    assert len(found) == 2 * (6 if build == "v4" else 3), "rows and columns of each height"
+    wrong = {name: fetches(body, products) for name, (products, body) in found.items()}
+    assert {name: steps for name, steps in wrong.items() if steps != [(1, 1)]} == {}
+    outside = {name: len(names(body, FETCHING)) for name, (_, body) in found.items()}
+    assert {name: count for name, count in outside.items() if count != 2} == {}, "outside the loop over k"
+
+
+@every_build
+@every_dtype
+def test_plain_tiles_fetch_nothing(build: str, real: str) -> None:
     if not (found := tiles(code_of(build, real))):
         pytest.skip("the module is stripped of its symbols")
-    assert [name for name, (_, body) in found.items() if not names(body, FETCHING)] == []
+    assert {name: lines for name, (_, body) in found.items() if (lines := names(body, FETCHING))} == {}
 
 
 # ------------------------------------------------------------------------------ the rules find what they seek
@@ -280,9 +306,33 @@ def test_registers_and_fma_are_seen() -> None:
 
 
 def test_fetching_is_seen() -> None:
-    assert names(with_line("prefetcht1 (%r9)"), FETCHING)
-    assert names(with_line("prfm pldl2keep, [x3]"), FETCHING)
-    assert names(with_line("prefetcht0 (%r9)"), FETCHING) == []
+    assert names(with_line("prefetcht1 (%r9)"), FETCHING_L2)
+    assert names(with_line("prfm pldl2keep, [x3]"), FETCHING_L2)
+    assert names(with_line("prefetcht0 (%r9)"), FETCHING_L2) == []
+    assert names(with_line("prefetcht0 (%r9)"), FETCHING_L1)
+    assert names(with_line("prfm pldl1keep, [x3]"), FETCHING)
+
+
+@pytest.mark.parametrize(
+    ("lines", "steps"),
+    [
+        (["nop"], (0, 0)),
+        (["prefetcht1 (%r9)"], (1, 0)),
+        (["prefetcht1 (%r9)", "prefetcht0 0x40(%r10)"], (1, 1)),
+        (3 * ["prefetcht1 (%r9)"] + ["prefetcht0 (%r10)"], (3, 1)),
+    ],
+)
+def test_fetches_in_a_round_are_counted(lines: list[str], steps: tuple[int, int]) -> None:
+    products = 6 * ["vfmadd231ps %zmm4,%zmm0,%zmm1"]
+    assert fetches(with_line("\n    1026:\t".join(products + lines)), 2) == [steps]
+
+
+def test_a_fetch_outside_the_loop_is_no_step() -> None:
+    text = FUNCTION.replace("vmovups (%rcx),%zmm1\n", "vmovups (%rcx),%zmm1\n    1008:\tprefetcht1 (%r9)\n")
+    text = text.replace("SPILL", 6 * "vfmadd231ps %zmm4,%zmm0,%zmm1\n    1026:\t" + "nop")
+    body = functions(text)["tile_rows_2_2"]
+    assert fetches(body, 2) == [(0, 0)]
+    assert len(names(body, FETCHING)) == 1
 
 
 def test_a_second_exported_symbol_is_seen() -> None:

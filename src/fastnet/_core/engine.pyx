@@ -40,7 +40,7 @@ cdef extern from "machine.h" nogil:
     fp_mode fp_enter()
     void fp_leave(fp_mode mode)
     double now()
-    Py_ssize_t L2_bytes()
+    Py_ssize_t cache_bytes(int level)
 
 cdef extern from "pool.h" nogil:
     ctypedef void (*region)(void* arguments, int thread) noexcept nogil
@@ -92,8 +92,8 @@ def switch_to(str name):
         raise ValueError(f"instruction set {name!r} {why}: expected one of {', '.join(valid)}")
     cdef const kernel_table* single = load(name, "float32")
     cdef const kernel_table* double_ = load(name, "float64")
-    single.set_caches(L2_bytes())
-    double_.set_caches(L2_bytes())
+    single.set_caches(cache_bytes(1), cache_bytes(2))
+    double_.set_caches(cache_bytes(1), cache_bytes(2))
     table32, table64, active_isa = single, double_, name
 
 

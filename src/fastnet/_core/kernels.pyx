@@ -7,6 +7,7 @@ optimizers.pxi for a step, epoch.pxi for batches and epochs.
 from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport isinf, sqrt
 from libc.stdint cimport int64_t, uint64_t
+from libc.stdlib cimport atoll, getenv
 from libc.string cimport memcpy, memset
 
 from fastnet._core.simd cimport *

@@ -30,6 +30,7 @@ cdef extern from "tiles.h" nogil:
     lanes v_sqrt(lanes a)
     void v_accumulate(lanes* c, lanes a, lanes b)
     enum: FEW_REGISTERS
+    enum: TUNABLE              # whether environment variables change the blocks of products
     lanes v_max(lanes a, lanes b)
     lanes v_min(lanes a, lanes b)
     lanes v_fma(lanes a, lanes b, lanes c)
@@ -49,12 +50,17 @@ cdef extern from "tiles.h" nogil:
     ctypedef struct span:
         const real* Q
         Py_ssize_t Q_row, P_panel, K, init_row, init_vector
-        const real* fetch_end
+        Py_ssize_t fetch_step
         int end
         real scale, decay
-    const real* NO_END
+    ctypedef struct prefetch_queue:
+        const real* next
+        const real* end
+        const real* then
+        const real* then_end
     enum: END_STORE, END_SIGMOID, END_TANH, END_RELU, END_KEPT, END_UPDATE
-    ctypedef const real* (*tile_function)(const span*, Py_ssize_t, const real*, real*,
-                                          const real*, const real*, const real*) noexcept nogil
+    ctypedef void (*tile_function)(const span*, Py_ssize_t, const real*, real*, const real*, const real*,
+                                   prefetch_queue*) noexcept nogil
     const tile_function[2][4][14] TILES
+    const tile_function[2][6] FETCHING_TILES
     const int[4] TILE_ROWS

@@ -55,7 +55,7 @@ cdef extern from "table.h" nogil:
     ctypedef struct kernel_table:
         const char* isa
         Py_ssize_t itemsize, width, panel
-        void (*set_caches)(Py_ssize_t) noexcept nogil
+        void (*set_caches)(Py_ssize_t, Py_ssize_t) noexcept nogil
         size_t (*arena_size)(const layer_arrays*, int, Py_ssize_t, int, const method*) noexcept nogil
         void (*prepare)(void*, const layer_arrays*, int, Py_ssize_t, int, const method*) noexcept nogil
         void (*train)(void*, const examples*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t,

@@ -1,4 +1,4 @@
-/* machine: what the engine asks of the machine: memory for an arena, the size of L2, the time, and a known
+/* machine: what the engine asks of the machine: memory for an arena, the sizes of the caches, the time, and a known
  * floating-point mode. */
 #ifndef FASTNET_MACHINE_H
 #define FASTNET_MACHINE_H
@@ -55,12 +55,14 @@ static inline void memory_give_back(memory *m)
     m->block = NULL;
 }
 
-static inline ptrdiff_t L2_bytes(void)          /* 0: the system does not tell */
+/* of the data cache of a core at level 1 or 2; 0: the system does not tell */
+static inline ptrdiff_t cache_bytes(int level)
 {
-#if defined(_SC_LEVEL2_CACHE_SIZE)
-    long bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+#if defined(_SC_LEVEL1_DCACHE_SIZE) && defined(_SC_LEVEL2_CACHE_SIZE)
+    long bytes = sysconf(level == 1 ? _SC_LEVEL1_DCACHE_SIZE : _SC_LEVEL2_CACHE_SIZE);
     return bytes > 0 ? (ptrdiff_t)bytes : 0;
 #else
+    (void)level;
     return 0;
 #endif
 }

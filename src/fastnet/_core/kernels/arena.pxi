@@ -46,7 +46,8 @@ cdef struct worker:             # what a thread has for itself
     real* leaf_db               # SCRATCH (widest layer, 16)
     real* folded                # SCRATCH (widest layer)
     real* packed                # SCRATCH for blocks of P
-    stretch ahead               # of X, when predicting; else nothing
+    real* partial               # SCRATCH for the sums of a block of rows of a gradient; NULL: they wait in dW
+    prefetch_queue ahead        # of X, when predicting; else nothing
     real* turned                # SCRATCH for a piece of the first layer, see sparse.pxi
 
 
@@ -178,7 +179,9 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
         w.X = NULL
         if not training or t.X_height > NARROW:
             w.X = take(base, &used, t.X_height*round_up(t.strip, PW))
-        w.packed = NULL
+        w.packed = w.partial = NULL
+        if wide and training and t.block > block_k and block_rows_most*round_up(widest, PW) < weights:
+            w.partial = take(base, &used, block_rows_most*round_up(widest, PW))
         if wide:
             w.packed = take(base, &used, block_bytes//<Py_ssize_t>sizeof(real) + block_rows_most*PW)
         if training:

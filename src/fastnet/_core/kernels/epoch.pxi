@@ -107,10 +107,11 @@ cdef void block_gradients(const trainer* t, Py_ssize_t n, const step* update, re
             x.P = l.dZ
             x.Q = l.AT
             x.C = l.W if fused else dW
-            x.partial = dW
+            x.packed = w.packed if l.n_out*n > packed_from else NULL
+            x.partial_of_block = x.packed != NULL and fused and w.partial != NULL
+            x.partial = w.partial if x.partial_of_block else dW
             x.init = NULL
             x.A = NULL
-            x.packed = w.packed if l.n_out*n > packed_from else NULL
             x.M = l.n_out
             x.N = l.n_in
             x.K = n

@@ -22,6 +22,7 @@ cdef void forward_layer(worker* w, const layer* l, const real* A_in, Py_ssize_t 
     x.Q = A_in
     x.C = l.A + first*l.n_out
     x.partial = x.C
+    x.partial_of_block = False
     x.init = l.b_lanes
     x.A = NULL
     x.packed = w.packed if l.wide else NULL
@@ -112,6 +113,7 @@ cdef void backward_layer(const worker* w, const layer* l, layer* below, Py_ssize
     x.Q = l.dZ + first*l.n_out
     x.C = below.dZ + first*below.n_out
     x.partial = x.C
+    x.partial_of_block = False
     x.init = NULL
     x.A = slopes + first*below.n_out
     x.packed = w.packed if l.wide else NULL

@@ -54,6 +54,7 @@ cdef int predict(void* arena, matrix X, Py_ssize_t n, matrix out, int check, con
         if in_a_row and first + m < end:
             w.ahead.next = <const real*>column(X, NULL, first, m)
             w.ahead.end = <const real*>column(X, NULL, first, smaller(m + t.strip, end - first))
+            w.ahead.then = NULL
         forward(t, w, thread*strip, m, PREDICTING, 0, 0, False)
         scatter(last.A + thread*strip*last.n_out, last.n_out, last.n_out, m, out, first)
         first += m

@@ -138,7 +138,6 @@ cdef inline void row_panel(Py_ssize_t panel, Py_ssize_t n_in, Py_ssize_t n_out, 
     s.Q_row = PW
     s.K = n_in
     s.end = END_STORE
-    s.fetch_end = NO_END
     s.init_row = 0
     s.init_vector = VW
     cross_panel(0, V, &s, A, n, Z + panel*n*PW, b, Z, NULL)

@@ -51,7 +51,7 @@ typedef struct { void *block_costs, *batch_weights, *batch_squares; } report;
 typedef struct {
     const char *isa;
     ptrdiff_t itemsize, width, panel;
-    void (*set_caches)(ptrdiff_t L2);       /* the bytes of L2: how large to cut blocks; 0: unknown */
+    void (*set_caches)(ptrdiff_t L1, ptrdiff_t L2);     /* their bytes, or 0: how large to cut blocks */
 
     /* Every thread of a team makes the same call, each with its own number. */
 
