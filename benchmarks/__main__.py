@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import footprint, goals, jobs, neighbour, report, roofline, startup
+from benchmarks import footprint, goals, jobs, neighbour, published, report, roofline, startup
 from benchmarks.peers import PREDICTORS, TRAINERS, missing
 from benchmarks.workloads import GROUPS, ROWS, chosen
 from fastnet import bench
@@ -25,6 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     arguments = parser.parse_args(argv)
     try:
+        if arguments.write_readme or arguments.write_performance:
+            _write_pages(arguments)
+            if arguments.load is None:
+                return 0
         if arguments.load is None:
             results = _measure(arguments)
         else:
@@ -52,7 +56,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", type=Path, metavar="FILE", help="write all results as JSON")
     add("--plots", type=Path, metavar="DIR", help="write pictures (needs matplotlib)")
     add("--table", action="store_true", help="print Markdown tables; also done if nothing else is asked for")
-    add("--write-readme", action="store_true", help="put the main tables between the marks in README.md")
+    add("--write-readme", action="store_true",
+        help="put the published results' table between the marks in README.md; measures nothing")  # fmt: skip
+    add("--write-performance", action="store_true",
+        help="the same with all of their tables in docs/performance.md")  # fmt: skip
     add("--write-roofline", action="store_true", help="put the numbers between the marks in docs/roofline.md")
     return parser
 
@@ -113,6 +120,16 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
     return results
 
 
+def _write_pages(arguments: argparse.Namespace) -> None:
+    """Write the results that `published` names into the README and the performance page."""
+    machines = published.load()
+    if arguments.write_readme:
+        report.write_between(_ROOT / "README.md", "benchmarks", report.readme(machines))
+    if arguments.write_performance:
+        page = _ROOT / "docs" / "performance.md"
+        report.write_between(page, "benchmarks", report.performance_page(machines))
+
+
 def _give(results: dict[str, Any], arguments: argparse.Namespace) -> None:
     if arguments.json is not None:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
@@ -122,13 +139,12 @@ def _give(results: dict[str, Any], arguments: argparse.Namespace) -> None:
 
         for path in plots.draw(results, arguments.plots):
             _say(f"wrote {path}")
-    if arguments.write_readme:
-        report.write_between(_ROOT / "README.md", "benchmarks", report.readme(results))
     if arguments.write_roofline:
         page = _ROOT / "docs" / "roofline.md"
         report.write_between(page, "roofline", roofline.page(results))
         report.write_between(page, "goals", goals.table(results))
-    silent = arguments.json or arguments.plots or arguments.write_readme or arguments.write_roofline
+    written = arguments.write_readme or arguments.write_performance or arguments.write_roofline
+    silent = arguments.json or arguments.plots or written
     if arguments.table or not silent:
         print(report.tables(results))
 

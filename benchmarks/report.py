@@ -1,13 +1,24 @@
-"""Results as Markdown: for the terminal, and the part of them that the project's README shows."""
+"""Results as Markdown: for the terminal, the README's table, and the documentation's performance page."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["about", "markdown_table", "optimizer_of", "readme", "tables", "time_text", "write_between"]
+from benchmarks.published import machine_name
+
+__all__ = [
+    "about",
+    "markdown_table",
+    "optimizer_of",
+    "performance_page",
+    "readme",
+    "tables",
+    "time_text",
+    "write_between",
+]
 
 Results = dict[str, Any]
 
@@ -29,8 +40,39 @@ def tables(results: Results) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def readme(results: Results) -> str:
-    """Return what the README shows: main workloads, predictions, start, lost cases, the command."""
+README_WORKLOADS = ("tiny-32", "small", "medium", "large", "huge")
+README_PEERS = {"scikit-learn": "scikit-learn", "torch": "PyTorch"}
+
+
+def readme(machines: Sequence[Results]) -> str:
+    """Return the README's table: a row for each of five networks, two columns for each machine."""
+    named = [(machine_name(results), results) for results in machines]
+    peers = " / ".join(README_PEERS.values())
+    head = ["network, batch"]
+    for name, _ in named:
+        head += [f"{name}: one step", f"{peers} takes"]
+    body = []
+    for workload in README_WORKLOADS:
+        cells = []
+        for _, results in named:
+            rows = [row for row in results["training"] if row["workload"] == workload and "ratio" in row]
+            pairs = [row for row in rows if row["group"] == "main"]
+            ratios = {row["peer"]: row["ratio"]["least"] for row in pairs}
+            known = [f"{ratios[peer]:.3g} ×" if peer in ratios else "–" for peer in README_PEERS]
+            cells += [time_text(_step(pairs)[0]), " / ".join(known)]
+        body.append([f"{pairs[0]['network']}, {pairs[0]['batch']}", *cells])
+    dates = "; ".join(f"{name}, {results['machine']['date']}" for name, results in named)
+    return f"{markdown_table(head, body)}\n\nOne core, float32, plain SGD. {dates}."
+
+
+def performance_page(machines: Sequence[Results]) -> str:
+    """Return the tables of the performance page, a section for each machine."""
+    sections = (f"## {machine_name(results)}\n\n{_machine_section(results)}" for results in machines)
+    return "\n\n".join(sections)
+
+
+def _machine_section(results: Results) -> str:
+    """Return a machine's tables: main workloads, predictions, start, lost cases, and the command."""
     parts = [
         _training(results, ("main", "float64")),
         _busy(results),
@@ -39,9 +81,7 @@ def readme(results: Results) -> str:
         _beginning(results),
         _slower(results, whole_fits=False),
         about(results),
-        "What is measured and how: [benchmarks/README.md](benchmarks/README.md). What bounds each "
-        "workload, and which goals are missed: [docs/roofline.md](docs/roofline.md). To repeat it:",
-        f"```\n{results['command']}\n```",
+        f"The command that repeats it:\n\n```sh\n{results['command']}\n```",
     ]
     return "\n\n".join(part for part in parts if part)
 

@@ -31,8 +31,8 @@ __all__ = ["Huber", "Quantile"]
 class Huber:
     """Squared for small errors, linear for large ones (Huber 1964): outliers count, but not more and more.
 
-    With r = a − t: ½ r² where |r| ≤ delta, delta (|r| − delta / 2) beyond. The name ``"huber"`` means delta
-    = 1.
+    With r = a − t: ½ r² where abs(r) ≤ delta, delta (abs(r) − delta / 2) beyond. The name
+    ``"huber"`` means delta = 1.
 
     Parameters
     ----------

@@ -86,7 +86,7 @@ def root_mean_squared_error(T: ArrayLike, A: ArrayLike) -> float:
 
 
 def mean_absolute_error(T: ArrayLike, A: ArrayLike) -> float:
-    """Return the mean of |a − t| over examples and outputs.
+    """Return the mean of abs(a − t) over examples and outputs.
 
     >>> mean_absolute_error([[0.0, 1.0]], [[0.0, 3.0]])
     1.0

@@ -109,11 +109,13 @@ def initial_weights(
 ) -> tuple[Array, Array]:
     """Return W (n_out, n_in) and b (n_out, 1) of layer number `index` of a network, before any training.
 
+    ==============  ====================================================================================
     glorot_uniform  uniform on (−B, B), B = √(2 / (n_in + n_out)) for the sigmoid and √(6 / (n_in + n_out))
                     otherwise, b as well (Glorot and Bengio 2010; the 2, and b, are scikit-learn's)
     glorot_normal   normal of variance 2 / (n_in + n_out), b = 0
     he_uniform      uniform on (−B, B), B = √(6 / n_in), b = 0 (He et al. 2015)
     he_normal       normal of variance 2 / n_in, b = 0
+    ==============  ====================================================================================
 
     First W in C order, then b; drawn in float64, then cast. The normal ones are the deviates of the uniform
     ones: the core's own function for those agrees to some units in the last place of float64.

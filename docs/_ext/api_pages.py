@@ -1,0 +1,114 @@
+"""The pages of the API reference, written from ``__all__``: no public name can be forgotten."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+MODULES = {  # every public module, and what its page is called
+    "fastnet": "fastnet: networks, training, files",
+    "fastnet.sklearn": "fastnet.sklearn: the drop-in",
+    "fastnet.optimizers": "fastnet.optimizers",
+    "fastnet.losses": "fastnet.losses",
+    "fastnet.metrics": "fastnet.metrics",
+    "fastnet.schedules": "fastnet.schedules",
+    "fastnet.callbacks": "fastnet.callbacks",
+    "fastnet.plot": "fastnet.plot",
+    "fastnet.onnx": "fastnet.onnx",
+    "fastnet.c_export": "fastnet.c_export",
+    "fastnet.files": "fastnet.files",
+    "fastnet.threads": "fastnet.threads",
+    "fastnet.isa": "fastnet.isa",
+    "fastnet.bench": "fastnet.bench",
+    "fastnet.reference": "fastnet.reference: the same in NumPy",
+}
+
+
+def names_of(module_name: str) -> list[str]:
+    """Return the public names that a module's page describes: not its submodules, which have pages."""
+    module = importlib.import_module(module_name)
+    names = [name for name in module.__all__ if not name.startswith("__")]
+    return sorted(name for name in names if not inspect.ismodule(getattr(module, name)))
+
+
+def homes() -> dict[str, str]:
+    """Return module.name for each public name, and where its page is: under the first module that has it."""
+    first: dict[int, str] = {}
+    found = {}
+    for module_name in MODULES:
+        module = importlib.import_module(module_name)
+        for name in names_of(module_name):
+            item = getattr(module, name)
+            here = f"{module_name}.{name}"
+            shared = inspect.isclass(item) or inspect.isfunction(item)
+            found[here] = first.setdefault(id(item), here) if shared else here
+    return found
+
+
+def module_page(module_name: str, title: str, home: dict[str, str]) -> str:
+    """Return the page of a module: its docstring, then a table whose names lead to pages of their own."""
+    names = names_of(module_name)
+    own = [name for name in names if home[f"{module_name}.{name}"] == f"{module_name}.{name}"]
+    text = f"{title}\n{'=' * len(title)}\n\n.. automodule:: {module_name}\n   :no-members:\n\n"
+    if own:
+        rows = "\n".join(f"   {name}" for name in own)
+        text += f".. currentmodule:: {module_name}\n\n.. autosummary::\n   :toctree: ../names\n\n{rows}\n\n"
+    if others := [home[f"{module_name}.{name}"] for name in names if name not in own]:
+        text += f"It also holds {', '.join(f':py:obj:`{name}`' for name in others)}.\n"
+    return text
+
+
+def methods_of(found: type) -> list[str]:
+    """Return the public methods and properties that a class has from this package."""
+    names = []
+    for name in dir(found):
+        definer = next((base for base in found.__mro__ if name in vars(base)), object)
+        item = vars(definer).get(name)
+        described = callable(item) or isinstance(item, property | classmethod | staticmethod)
+        if not name.startswith("_") and described and definer.__module__.startswith("fastnet"):
+            function = getattr(item, "fget", None) or getattr(item, "__func__", item)
+            if getattr(function, "__module__", "").startswith("fastnet") and function.__doc__:
+                names.append(name)
+    return names
+
+
+def name_page(module_name: str, name: str) -> str:
+    """Return the page of a class, a function or a constant."""
+    found = getattr(importlib.import_module(module_name), name)
+    kind, options = "data", ""
+    if inspect.isclass(found):
+        kind = "exception" if issubclass(found, BaseException) else "class"
+        if methods := methods_of(found):
+            options = f"   :members: {', '.join(methods)}\n"
+    elif callable(found):
+        kind = "function"
+    title = f"{module_name}.{name}"
+    head = f"{title}\n{'=' * len(title)}\n\n.. currentmodule:: {module_name}\n\n"
+    return f"{head}.. auto{kind}:: {name}\n{options}"
+
+
+def write_pages(docs: Path) -> None:
+    """Write the pages whose text has changed, and remove those of names that are gone."""
+    home = homes()
+    wanted = {}
+    for module_name, title in MODULES.items():
+        wanted[docs / "api" / "modules" / f"{module_name}.rst"] = module_page(module_name, title, home)
+    for name in set(home.values()):
+        module_name, _, last = name.rpartition(".")
+        wanted[docs / "api" / "names" / f"{name}.rst"] = name_page(module_name, last)
+    for path, text in wanted.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+    for folder in {path.parent for path in wanted}:
+        for path in set(folder.glob("*.rst")) - wanted.keys():
+            path.unlink()
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Write the pages before Sphinx looks which there are."""
+    write_pages(Path(app.srcdir))
+    return {"parallel_read_safe": True}

@@ -1,0 +1,172 @@
+"""The built documentation: links, alternative texts, the reference, and one page in a browser.
+
+``sphinx-build -W docs docs/_build`` builds it; the variable FASTNET_SITE names another folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.server
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SITE = Path(os.environ.get("FASTNET_SITE", ROOT / "docs" / "_build")).resolve()
+
+
+@dataclass
+class Page(HTMLParser):
+    """What a page links to, what it can be linked at, and its images."""
+
+    links: list[str] = field(default_factory=list)
+    anchors: set[str] = field(default_factory=set)
+    images: list[dict[str, str | None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if name := values.get("id"):
+            self.anchors.add(name)
+        if tag == "img":
+            self.images.append(values)
+        for key in ("href", "src"):
+            if target := values.get(key):
+                self.links.append(target)
+
+
+def read(path: Path) -> Page:
+    page = Page()
+    page.feed(path.read_text(encoding="utf-8"))
+    return page
+
+
+def faults(site: Path) -> list[str]:
+    """Return links within the site that lead nowhere, resources from elsewhere, images without a text."""
+    pages = {path: read(path) for path in site.rglob("*.html")}
+    found = []
+    for path, page in pages.items():
+        here = path.relative_to(site)
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            if target.is_dir():
+                target = target / "index.html"
+            anchor = unquote(parts.fragment)
+            if not target.exists():
+                found.append(f"{here}: {link} leads to no file")
+            elif anchor and target in pages and anchor not in pages[target].anchors:
+                found.append(f"{here}: {link} leads to no such place")
+        for image in page.images:
+            if not (image.get("alt") or "").strip() or image["alt"] == image.get("src"):
+                found.append(f"{here}: {image.get('src')} has no alternative text")
+    return found
+
+
+@pytest.fixture(scope="module")
+def site() -> Path:
+    if not (SITE / "index.html").exists():
+        pytest.skip(f"no site in {SITE}: sphinx-build -W docs docs/_build")
+    return SITE
+
+
+def test_links_lead_somewhere_and_images_have_texts(site: Path) -> None:
+    assert len(list(site.rglob("*.html"))) > 50
+    assert faults(site) == []
+
+
+def test_faults_are_found(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text(
+        '<p id="a"><a href="#a"></a><a href="#b"></a><a href="no.html"></a><img src="index.html"></p>',
+        encoding="utf-8",
+    )
+    assert faults(tmp_path) == [
+        "index.html: #b leads to no such place",
+        "index.html: no.html leads to no file",
+        "index.html: index.html has no alternative text",
+    ]
+
+
+def test_every_public_name_is_in_the_reference(site: Path) -> None:
+    import fastnet as fn
+
+    shown = set().union(*(read(path).anchors for path in (site / "api" / "names").glob("*.html")))
+    names = [name for name in fn.__all__ if not name.startswith("__")]
+    missing = [
+        name
+        for name in names
+        if f"fastnet.{name}" not in shown and not hasattr(getattr(fn, name), "__path__")
+    ]
+    assert [
+        name for name in missing if not (site / "api" / "modules" / f"fastnet.{name}.html").exists()
+    ] == []
+
+
+def test_nothing_comes_from_another_server(site: Path) -> None:
+    page = (site / "index.html").read_text(encoding="utf-8")
+    loaded = [link for link in read(site / "index.html").links if link.startswith(("http:", "https:", "//"))]
+    assert not [link for link in loaded if f'src="{link}"' in page or link.endswith((".css", ".js"))]
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a folder on the loopback address."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_reader_searches_follows_a_link_and_sees_a_figure(site: Path) -> None:
+    webdriver = pytest.importorskip("selenium.webdriver")
+    browser, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
+    if browser is None or driver is None:
+        pytest.skip("no Chromium with its driver")
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    for option in ("--headless=new", "--no-sandbox", "--window-size=390,844"):
+        options.add_argument(option)
+    window = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    try:
+        with served(site) as address:
+            wait = WebDriverWait(window, 20)
+            window.get(f"{address}/search.html?q=chain+rule")
+            found = wait.until(lambda w: w.find_elements("css selector", "#search-results li a"))
+            assert any("notes" in link.get_attribute("href") for link in found)
+            window.get(f"{address}/index.html")
+            window.find_element("partial link text", "Start here").click()
+            wait.until(lambda w: w.current_url.endswith("start.html"))
+            figures = window.find_elements("css selector", "figure.drawn img")
+            widths = window.execute_script(
+                "return [...arguments].map(i => i.offsetWidth && i.naturalWidth)", *figures
+            )
+            assert sorted(width > 0 for width in widths) == [False, True]  # one of the two themes' drawings
+            page = window.execute_script("return [document.documentElement.scrollWidth, window.innerWidth]")
+            assert page[0] <= page[1]
+    finally:
+        window.quit()
