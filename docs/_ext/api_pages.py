@@ -23,6 +23,7 @@ MODULES = {  # every public module, and what its page is called
     "fastnet.threads": "fastnet.threads",
     "fastnet.isa": "fastnet.isa",
     "fastnet.bench": "fastnet.bench",
+    "fastnet.selftest": "fastnet.selftest",
     "fastnet.reference": "fastnet.reference: the same in NumPy",
 }
 

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 from bounds import forward_error
-from golden import FUSED
 
 import fastnet as fn
 from fastnet import c_export
 from fastnet._core import cpu, engine
+from fastnet._golden import FUSED
 from fastnet.data import load_breast_cancer
 
 CC = os.environ.get("CC") or shutil.which("gcc") or shutil.which("cc")
