@@ -18,24 +18,27 @@ from typing import TYPE_CHECKING, Any
 
 from fastnet import isa, threads
 from fastnet._version import __version__
-from fastnet.functions import (
-    activate,
-    activation_backward,
-    dense_backward,
-    dense_forward,
-    exp,
-    one_hot,
-    sigmoid,
-)
 from fastnet.layer import Layer
 from fastnet.metadata import Standardize
 from fastnet.network import Network
 
 if TYPE_CHECKING:
     from fastnet import callbacks, losses, metrics, reference, schedules
-    from fastnet.costs import bce_backward, bce_loss, loss, loss_backward
     from fastnet.exchange import from_sklearn, from_torch, to_sklearn, to_torch
     from fastnet.files import FormatError, load, load_checkpoint, save
+    from fastnet.functions import (
+        activate,
+        activation_backward,
+        bce_backward,
+        bce_loss,
+        dense_backward,
+        dense_forward,
+        exp,
+        loss,
+        loss_backward,
+        one_hot,
+        sigmoid,
+    )
     from fastnet.history import DivergenceError, History
     from fastnet.optimizers import LBFGS, SGD, Adam, AdamW, RMSProp
     from fastnet.predictor import Predictor
@@ -52,20 +55,28 @@ _LATER = {  # what a program may never need is loaded when first asked for: a mo
     "RMSProp": "optimizers",
     "SGD": "optimizers",
     "Trainer": "training",
-    "bce_backward": "costs",
-    "bce_loss": "costs",
+    "activate": "functions",
+    "activation_backward": "functions",
+    "bce_backward": "functions",
+    "bce_loss": "functions",
     "callbacks": "",
+    "dense_backward": "functions",
+    "dense_forward": "functions",
+    "exp": "functions",
+    "functions": "",
     "from_sklearn": "exchange",
     "from_torch": "exchange",
     "load": "files",
     "load_checkpoint": "files",
-    "loss": "costs",
-    "loss_backward": "costs",
+    "loss": "functions",
+    "loss_backward": "functions",
     "losses": "",
     "metrics": "",
+    "one_hot": "functions",
     "reference": "",
     "save": "files",
     "schedules": "",
+    "sigmoid": "functions",
     "to_sklearn": "exchange",
     "to_torch": "exchange",
 }

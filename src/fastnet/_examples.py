@@ -1,4 +1,4 @@
-"""What a fit learns from: targets checked for their loss, weights of the examples, the part held out.
+"""Training data: targets checked for their loss, weights of the examples, the part held out for validation.
 
 The targets of each loss have their own range; class labels become columns with a single 1. Class weights are
 folded into the weights of the examples, which is all the core knows of.
@@ -7,7 +7,7 @@ folded into the weights of the examples, which is all the core knows of.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,6 @@ from numpy.typing import NDArray
 from fastnet import _validate
 from fastnet._core import engine
 from fastnet._validate import Array
-
-if TYPE_CHECKING:
-    from fastnet.learning import Learner
 
 __all__ = ["Examples", "one_hot", "prepared", "sample_weights", "targets", "usable"]
 
@@ -65,21 +62,25 @@ class Examples(NamedTuple):
 
 
 def prepared(
-    network: Learner,
+    X: Any,
+    T: Any,
+    weights: Any,
     loss: str,
-    examples: tuple[Any, Any, Any],
+    n_in: int,
+    n_out: int,
+    dtype: np.dtype[Any],
     *,
     class_weight: Any = None,
     validation: Any = None,
     fraction: Any = 0.0,
     seed: int = 0,
 ) -> tuple[Examples, Examples | None]:
-    """Return what a fit trains on and what it holds out, checked; `examples` are X, T and their weights."""
+    """Return what a fit trains on and what it holds out, both checked."""
     fraction = _validate.number(fraction, "validation_fraction", at_least=0, below=1)
     if fraction and validation is not None:
         raise ValueError("validation and validation_fraction were both given: give one of them")
-    data = checked(network, loss, *examples)
-    held_out = None if validation is None else _validation(network, loss, validation)
+    data = checked(X, T, weights, loss, n_in, n_out, dtype)
+    held_out = None if validation is None else _validation(validation, loss, n_in, n_out, dtype)
     if fraction:
         kept, others = split(data.X.shape[1], fraction, seed)
         data, held_out = _part(data, kept), _part(data, others)
@@ -89,25 +90,25 @@ def prepared(
         by_class[... if which is None else which] = _class_weights(class_weight, chosen(T.T, which).T, loss)
         weights = by_class if weights is None else weights * by_class
     if held_out is not None:
-        held_out = held_out._replace(weights=usable(held_out.weights, network.dtype, held_out.which))
-    return Examples(X, T, usable(weights, network.dtype, which), which), held_out
+        held_out = held_out._replace(weights=usable(held_out.weights, dtype, held_out.which))
+    return Examples(X, T, usable(weights, dtype, which), which), held_out
 
 
-def checked(network: Learner, loss: str, X: Any, T: Any, weights: Any) -> Examples:
+def checked(X: Any, T: Any, weights: Any, loss: str, n_in: int, n_out: int, dtype: np.dtype[Any]) -> Examples:
     """Return the examples of a network, with weights in float64."""
-    X = _validate.examples(X, network.sizes[0], network.dtype, at_least=1)
-    T = targets(T, loss, network.sizes[-1], X.shape[1], network.dtype)
+    X = _validate.examples(X, n_in, dtype, at_least=1)
+    T = targets(T, loss, n_out, X.shape[1], dtype)
     return Examples(X, T, sample_weights(weights, X.shape[1]))
 
 
-def _validation(network: Learner, loss: str, validation: Any) -> Examples:
+def _validation(validation: Any, loss: str, n_in: int, n_out: int, dtype: np.dtype[Any]) -> Examples:
     if not isinstance(validation, Sequence) or len(validation) not in (2, 3):
         raise TypeError(
             f"validation must be (X, T) or (X, T, sample_weight), got {type(validation).__name__}"
         )
     try:
         X, T, *weights = validation
-        return checked(network, loss, X, T, weights[0] if weights else None)
+        return checked(X, T, weights[0] if weights else None, loss, n_in, n_out, dtype)
     except (TypeError, ValueError) as error:
         raise type(error)(f"validation: {error}") from None
 

@@ -11,9 +11,9 @@ class Plateau:
     """The best loss so far, and for how many epochs it has not got better by more than a tolerance.
 
     >>> plateau = Plateau()
-    >>> [plateau.sees(loss, tol=0.1) for loss in (1.0, 0.95, 0.8)], plateau.waited
+    >>> [plateau.update(loss, tol=0.1) for loss in (1.0, 0.95, 0.8)], plateau.waited
     ([True, True, True], 0)
-    >>> plateau.sees(0.75, tol=0.1), plateau.best, plateau.waited
+    >>> plateau.update(0.75, tol=0.1), plateau.best, plateau.waited
     (True, 0.75, 1)
     """
 
@@ -23,7 +23,7 @@ class Plateau:
         self.best = best
         self.waited = waited
 
-    def sees(self, loss: float, tol: float) -> bool:
+    def update(self, loss: float, tol: float) -> bool:
         """Take in the loss of an epoch; return whether it is the lowest yet.
 
         An epoch counts as waited unless its loss is at least `tol` below the best; but the best is the

@@ -146,7 +146,7 @@ class Problem:
 
     def threads(self, wanted: int) -> int:
         """Return how many threads `Network.fit` would use with this `n_threads`."""
-        return threads.threads_for(self.network()._flops(self.workload.batch), wanted)
+        return threads.threads_for(self.network().flops(self.workload.batch), wanted)
 
     def trainer(self, n_threads: int = 1) -> engine.TrainerCore:
         """Return the core's trainer of that network on the active build, which does one epoch per call."""

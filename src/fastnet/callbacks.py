@@ -1,4 +1,4 @@
-"""What a user may hang into a fit: looked at once per epoch, and absent when there is none."""
+"""Callbacks for fit: functions and objects that are called once per epoch."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fastnet.training import Trainer
+    from fastnet.training.trainer import Trainer
 
-__all__ = ["Callback"]
+__all__ = ["Callback", "CallbackList"]
 
 
 class Callback:
@@ -53,6 +53,34 @@ class _Function(Callback):
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         self._function(trainer)
+
+
+class CallbackList:
+    """The callbacks of one fit, called one after the other with its trainer.
+
+    >>> CallbackList([print], "the trainer").on_epoch_end
+    <bound method CallbackList.on_epoch_end of ...>
+    """
+
+    def __init__(self, callbacks: Any, trainer: Trainer) -> None:
+        self._callbacks = resolve(callbacks)
+        self._trainer = trainer
+
+    def on_train_begin(self) -> None:
+        """Call all before the first epoch."""
+        for callback in self._callbacks:
+            callback.on_train_begin(self._trainer)
+
+    def on_epoch_end(self) -> str:
+        """Call all after an epoch; return why one of them asks the fit to end, or ""."""
+        for callback in self._callbacks:
+            callback.on_epoch_end(self._trainer)
+        return self._trainer.stop_reason
+
+    def on_train_end(self) -> None:
+        """Call all once the fit has ended."""
+        for callback in self._callbacks:
+            callback.on_train_end(self._trainer)
 
 
 def resolve(callbacks: Any) -> list[Callback]:

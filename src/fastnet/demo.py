@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnet import costs, data, functions, isa, reference
+from fastnet import data, functions, isa, reference
 from fastnet._core import engine
 from fastnet._validate import Array
 from fastnet._version import __version__
@@ -175,11 +175,11 @@ def _notes_here(net: Network, X: Array, T: Array) -> Iterator[tuple[str, Any]]:
     A1 = functions.sigmoid(Z1)
     Z2 = functions.dense_forward(second.W, second.b, A1)
     A2 = functions.sigmoid(Z2)
-    dZ2 = costs.bce_backward(Z2, T)
+    dZ2 = functions.bce_backward(Z2, T)
     dA1, dW2, db2 = functions.dense_backward(second.W, A1, dZ2)
     dZ1 = functions.sigmoid_backward(dA1, A1)
     _, dW1, db1 = functions.dense_backward(first.W, X, dZ1)
-    J = X.shape[1] * costs.bce_loss(Z2, T)
+    J = X.shape[1] * functions.bce_loss(Z2, T)
     values = (Z1, A1, Z2, A2, J, dZ2, dW2, db2, dA1, dZ1, dW1, db1)
     yield from zip(_NOTES, values, strict=True)
 

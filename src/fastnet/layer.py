@@ -1,8 +1,8 @@
-"""A dense layer of the notes: Z = W A + b, an activation, and the way back, one step at a time.
+"""Layer: Z = W A + b and an activation, forward and backward, one step at a time.
 
 A layer owns its weights: what is assigned is checked and copied, so no two layers share memory by accident.
 In-place arithmetic (``layer.W -= learning_rate * dW``) works on the layer's own array. A fit of the whole
-network does not write into these arrays; it binds new ones when it has ended well.
+network does not write into these arrays; it publishes new ones when it has ended well.
 """
 
 from __future__ import annotations
@@ -13,11 +13,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from fastnet import _initializers, _validate, functions
+from fastnet import _initializers, _validate
 from fastnet._core import engine
 from fastnet._validate import Array
 
-__all__ = ["Layer"]
+__all__ = ["Layer", "LayerWeights", "Publication"]
+
+
+class Publication:
+    """New weights of several layers, which all become valid in the one step that sets `done`."""
+
+    __slots__ = ("done",)
+
+    def __init__(self, *, done: bool = False) -> None:
+        self.done = done
+
+
+class LayerWeights:
+    """W and b of a layer, valid as soon as their publication is done; until then those `before` are."""
+
+    __slots__ = ("W", "b", "before", "publication")
+
+    def __init__(self, W: Array, b: Array, publication: Publication, before: LayerWeights | None) -> None:
+        self.W = W
+        self.b = b
+        self.publication = publication
+        self.before = before
+
+
+_DONE = Publication(done=True)
 
 
 class Layer:
@@ -105,28 +129,31 @@ class Layer:
             raise ValueError("W and seed were both given: a layer is either given its weights or draws them")
         wanted = None if dtype is None else _validate.real_dtype(dtype)
         self._keeps_dtype = wanted is not None
-        self._input: Array | None = None
-        self._Z: Array | None = None
-        self._W: Array
-        self._b: Array
+        self._forward_pass: tuple[Array, Array] | None = None  # the last input and its Z
+        self.latest: LayerWeights  # read it through `current`: its publication may not be done
         if W is None:
             self._draw(0 if seed is None else _validate.seed(seed), 0, wanted or np.dtype(np.float64))
             self._owned = seed is not None
         else:
             W = _validate.real_array(W, "W", wanted, "the layer")
-            self._W = np.empty((self.n_out, self.n_in), W.dtype)
-            self._b = np.zeros((self.n_out, 1), W.dtype)
+            shape = self.n_out, self.n_in
+            self._bind(np.empty(shape, W.dtype), np.zeros((self.n_out, 1), W.dtype))
             self.W = W
             if b is not None:
                 self.b = b
 
+    # ---- for Network and the readers of files
+
     @classmethod
-    def _holding(cls, W: Array, b: Array, activation: str, **settings: Any) -> Layer:
+    def with_arrays(cls, W: Array, b: Array, activation: str, **settings: Any) -> Layer:
         """Return a layer with these arrays themselves, which must be right and held by nobody else."""
         layer = cls(1, 1, activation, W=np.zeros((1, 1), W.dtype), **settings)
         layer.n_out, layer.n_in = W.shape
         layer._bind(W, b)
         return layer
+
+    def _bind(self, W: Array, b: Array) -> None:
+        self.latest = LayerWeights(W, b, _DONE, None)
 
     def _draw(self, seed: int, k: int, dtype: np.dtype[Any]) -> None:
         """Draw the weights as layer k of a network does."""
@@ -134,9 +161,21 @@ class Layer:
         if count + self.n_out > sys.maxsize // 8:
             raise MemoryError(f"a layer of {self.n_in} x {self.n_out} needs {8 * (count + self.n_out)} bytes")
         shape = (self.n_in, self.n_out)
-        self._W, self._b = _initializers.draw(self.init, *shape, self.activation, seed, k, dtype)
+        self._bind(*_initializers.draw(self.init, *shape, self.activation, seed, k, dtype))
 
-    def _check_dtype(self, k: int, dtype: np.dtype[Any]) -> None:
+    def current(self) -> LayerWeights:
+        """Return the weights that are valid now."""
+        latest = self.latest
+        before = latest.before  # read first: it is given up once the publication is done
+        return latest if latest.publication.done or before is None else before
+
+    def propose(self, W: Array, b: Array, publication: Publication) -> None:
+        """Take arrays that nobody else holds as the layer's weights from a publication on."""
+        current = self.current()
+        current.before = None
+        self.latest = LayerWeights(W, b, publication, current)
+
+    def check_dtype(self, k: int, dtype: np.dtype[Any]) -> None:
         """TypeError if the layer has weights, or was asked for a dtype, other than a network works in."""
         if (self._owned or self._keeps_dtype) and self.dtype != dtype:
             raise TypeError(
@@ -144,38 +183,42 @@ class Layer:
                 f"make the layer with dtype='{dtype}' or the network with dtype='{self.dtype}'"
             )
 
-    def _adopt(self, k: int, seed: int, dtype: np.dtype[Any]) -> None:
+    def adopt(self, k: int, seed: int, dtype: np.dtype[Any]) -> None:
         """Become layer k of a network: draw its weights unless the layer has some of its own."""
         if not self._owned:
             self._draw(seed, k, dtype)
             self._owned = True
 
-    def _bind(self, W: Array, b: Array) -> None:
-        """Take over arrays that nobody else holds: what a fit publishes."""
-        self._W, self._b = W, b
+    def forward_with(self, W: Array, b: Array, A: Array) -> Array:
+        """Return what `forward` does by other weights than the layer's, of an input that is checked."""
+        Z = engine.forward([W], [b], ["identity"], A)
+        self._forward_pass = A, Z
+        return engine.activate(Z, self.activation)
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype of W and b."""
-        return self._W.dtype
+        return self.W.dtype
 
     @property
     def W(self) -> Array:
         """The weights, (n_out, n_in); assigning checks shape, dtype and finiteness, and copies."""
-        return self._W
+        return self.current().W
 
     @W.setter
     def W(self, value: ArrayLike) -> None:
-        self._W = self._checked(value, "W", self._W)
+        current = self.current()
+        current.W = self._checked(value, "W", current.W)
 
     @property
     def b(self) -> Array:
         """The biases, (n_out, 1); assigning checks shape, dtype and finiteness, and copies."""
-        return self._b
+        return self.current().b
 
     @b.setter
     def b(self, value: ArrayLike) -> None:
-        self._b = self._checked(value, "b", self._b)
+        current = self.current()
+        current.b = self._checked(value, "b", current.b)
 
     def _checked(self, value: Any, name: str, now: Array) -> Array:
         if value is not now:  # `layer.W -= step` hands back the array it has changed in place
@@ -210,9 +253,9 @@ class Layer:
         array([[0.5, 0.5],
                [1. , 0. ]])
         """
-        self._input = _validate.columns(A, "A", self.n_in, self.dtype, "the layer")
-        self._Z = engine.forward([self._W], [self._b], ["identity"], self._input)
-        return engine.activate(self._Z, self.activation)
+        weights = self.current()
+        A = _validate.columns(A, "A", self.n_in, weights.W.dtype, "the layer")
+        return self.forward_with(weights.W, weights.b, A)
 
     def backward(self, dA: ArrayLike) -> tuple[Array, Array, Array]:
         """Return the gradients of the layer from that of its output, for the input of the last `forward`.
@@ -247,14 +290,25 @@ class Layer:
         >>> layer.backward([[0.5, 0.25]])
         (array([[1. , 0.5]]), array([[1.25]]), array([[0.75]]))
         """
-        if self._input is None or self._Z is None:
+        if self._forward_pass is None:
             raise RuntimeError("backward needs the input and output of a forward pass: call forward(A) first")
-        dA = _validate.exact(dA, "dA", self._Z.shape, self.dtype, "the layer")
-        dZ = engine.activation_backward(self._Z, _validate.contiguous(dA), self.activation)
-        return functions.dense_backward(self._W, self._input, dZ)
+        A, Z = self._forward_pass
+        dA = _validate.exact(dA, "dA", Z.shape, self.dtype, "the layer")
+        dZ = engine.activation_backward(Z, _validate.contiguous(dA), self.activation)
+        return engine.dense_backward(self.W, A, dZ)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_input": None, "_Z": None}  # the kept arrays may be the user's whole data
+        weights = self.current()  # without the last forward pass: it may hold the user's whole data
+        kept = {
+            name: value for name, value in self.__dict__.items() if name not in ("latest", "_forward_pass")
+        }
+        return kept | {"_W": weights.W, "_b": weights.b}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        self._bind(state.pop("_W"), state.pop("_b"))
+        self._forward_pass = None
+        self.__dict__.update(state)
 
     def __repr__(self) -> str:
         dropout = f", dropout={self.dropout:g}" if self.dropout else ""

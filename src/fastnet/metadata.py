@@ -7,7 +7,6 @@ whoever opens them years later knows what goes in and what comes out.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -17,7 +16,7 @@ from numpy.typing import ArrayLike
 from fastnet import _validate
 from fastnet._validate import Array
 
-__all__ = ["Class", "Described", "Standardize", "output_kind"]
+__all__ = ["Class", "Standardize", "checked_classes", "checked_names", "output_kind"]
 
 Class: TypeAlias = str | int | bool | float
 
@@ -97,7 +96,7 @@ class Standardize:
         constant = array.min(axis=1, keepdims=True) == array.max(axis=1, keepdims=True)
         return cls(mean, np.where(constant | (scale == 0), 1.0, scale))
 
-    def _to(self, n_in: int, dtype: np.dtype[Any]) -> Standardize:
+    def for_network(self, n_in: int, dtype: np.dtype[Any]) -> Standardize:
         """Return it in the dtype of a network with so many inputs."""
         if len(self.mean) != n_in:
             raise ValueError(
@@ -117,71 +116,8 @@ def _column(value: ArrayLike, name: str) -> Array:
     return _validate.finite(array.reshape(-1, 1), name)
 
 
-class Described:
-    """The part of a `Network` that describes its data."""
-
-    _sizes: tuple[int, ...]
-    _dtype: np.dtype[Any]
-    _feature_names: tuple[str, ...] | None = None
-    _classes: tuple[Class, ...] | None = None
-    _preprocessing: Standardize | None = None
-
-    def _activations(self) -> list[str]:
-        raise NotImplementedError
-
-    def _standardize(self, dtype: np.dtype[Any] | None = None) -> tuple[Array, Array] | None:
-        """Return mean and scale as the core takes them, if it works in this dtype, or None."""
-        how = self._preprocessing
-        if how is None:
-            return None
-        mean, scale = (array.reshape(-1).astype(dtype or self._dtype) for array in (how.mean, how.scale))
-        return mean, scale
-
-    @property
-    def output(self) -> str:
-        """What comes out, by the last activation: "binary", "multilabel", "multiclass" or "regression".
-
-        One sigmoid is "binary", the probability of the second class; several are "multilabel", a probability
-        each; a softmax is "multiclass", probabilities that sum to 1; anything else is "regression".
-        """
-        return output_kind(self._activations()[-1], self._sizes[-1])
-
-    @property
-    def feature_names(self) -> tuple[str, ...] | None:
-        """The names of the inputs, or None; assigning checks their number."""
-        return self._feature_names
-
-    @feature_names.setter
-    def feature_names(self, names: Sequence[str] | None) -> None:
-        self._feature_names = None if names is None else _checked_names(names, self._sizes[0])
-
-    @property
-    def classes(self) -> tuple[Class, ...] | None:
-        """What the outputs stand for, or None; assigning checks them.
-
-        Two for one sigmoid (its output is the probability of the second), otherwise one for each output: all
-        str, all int, all bool or all float. None for a regression.
-        """
-        return self._classes
-
-    @classes.setter
-    def classes(self, classes: Sequence[Class] | Array | None) -> None:
-        self._classes = None if classes is None else _checked_classes(classes, self.output, self._sizes[-1])
-
-    @property
-    def preprocessing(self) -> Standardize | None:
-        """How raw features are scaled before the first layer, or None; assigning checks and copies it."""
-        return self._preprocessing
-
-    @preprocessing.setter
-    def preprocessing(self, how: Standardize | None) -> None:
-        if how is not None and not isinstance(how, Standardize):
-            raise TypeError(f"preprocessing must be a Standardize or None, got {type(how).__name__}")
-        self._preprocessing = None if how is None else how._to(self._sizes[0], self._dtype)
-
-
 def output_kind(activation: str, n_out: int) -> str:
-    """Return what a last layer gives: see `Described.output`."""
+    """Return what a last layer gives: see `Network.output`."""
     if activation in ("sigmoid", "logistic"):
         return "binary" if n_out == 1 else "multilabel"
     return "multiclass" if activation == "softmax" else "regression"
@@ -193,7 +129,8 @@ def _items(value: Any, name: str, what: str) -> list[Any]:
     return value.tolist() if isinstance(value, np.ndarray) else list(value)
 
 
-def _checked_names(value: Any, n_in: int) -> tuple[str, ...]:
+def checked_names(value: Any, n_in: int) -> tuple[str, ...]:
+    """Return the names of the inputs: as many as there are, each a str."""
     names = _items(value, "feature_names", "str")
     for k, name in enumerate(names):
         if not isinstance(name, str):
@@ -203,7 +140,7 @@ def _checked_names(value: Any, n_in: int) -> tuple[str, ...]:
     return tuple(map(str, names))
 
 
-def _checked_classes(value: Any, kind: str, n_out: int) -> tuple[Class, ...]:
+def checked_classes(value: Any, kind: str, n_out: int) -> tuple[Class, ...]:
     """Return the classes as Python values of one type, as many as the outputs of this kind stand for."""
     classes = [
         item.item() if isinstance(item, np.generic) else item for item in _items(value, "classes", "str")

@@ -1,34 +1,44 @@
-"""The network of the notes: layers in a row, examples in columns.
+"""Network: layers in a row, what they predict, what that costs, and how they are trained.
 
-Arguments are checked once, then each method is one call into the core: nothing here does arithmetic on the
-data. How a network learns is in `learning`. A fit publishes its weights at its end, all layers at once, by
-binding new arrays: whoever predicts meanwhile, from any thread, uses the weights of the last finished fit.
+Arguments are checked once; then each method is one call into the core. How a fit proceeds is in
+`fastnet.training`, which is loaded when the first fit begins. A fit gives all layers their new weights in one
+step at its end: whoever predicts meanwhile, from any thread, uses the weights of the last finished fit.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from fastnet import _validate, threads
+from fastnet import _validate, metadata, threads
 from fastnet._core import engine
+from fastnet._exclusive import OneAtATime
 from fastnet._validate import Array
-from fastnet.layer import Layer
-from fastnet.learning import Learner
-from fastnet.metadata import Described
+from fastnet.layer import Layer, Publication
+from fastnet.metadata import Class, Standardize
 
 if TYPE_CHECKING:
+    from fastnet._examples import Examples
+    from fastnet.callbacks import Callback
+    from fastnet.history import History
+    from fastnet.losses import Loss
+    from fastnet.optimizers import Optimizer
     from fastnet.predictor import Predictor
+    from fastnet.schedules import Schedule
+    from fastnet.training.trainer import Trainer
 
-__all__ = ["Network"]
+__all__ = ["CoreArguments", "Network"]
 
 
-class Network(Described, Learner):
+CoreArguments: TypeAlias = tuple[list[Array], list[Array], list[str], tuple[Array, Array] | None]
+"""W, b, activations and mean and scale of the inputs: how every entry of the core begins."""
+
+
+class Network:
     """Dense layers one after the other, and the way they are trained.
 
     Parameters
@@ -70,14 +80,20 @@ class Network(Described, Learner):
         self._dtype = _validate.real_dtype(dtype)
         self._sizes = _validate.chain([(layer.n_in, layer.n_out) for layer in self._layers])
         self._multiplications = _multiplications(self._sizes)
+        self._feature_names: tuple[str, ...] | None = None
+        self._classes: tuple[Class, ...] | None = None
+        self._preprocessing: Standardize | None = None
         seed = _validate.seed(seed)
         for k, layer in enumerate(self._layers):
-            layer._check_dtype(k, self._dtype)
+            layer.check_dtype(k, self._dtype)
         for k, layer in enumerate(self._layers):
-            layer._adopt(k, seed, self._dtype)
-        self._fitting = threading.Lock()
-        self._publishing = threading.Lock()
-        self._trainer = None
+            layer.adopt(k, seed, self._dtype)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Set what belongs to this object alone, and goes into no copy of it."""
+        self.fits = OneAtATime()
+        self._trainer: Trainer | None = None
         threads.register_if_loaded()
 
     @property
@@ -94,6 +110,50 @@ class Network(Described, Learner):
     def sizes(self) -> tuple[int, ...]:
         """Width of the input and of each layer's output."""
         return self._sizes
+
+    @property
+    def output(self) -> str:
+        """What comes out, by the last activation: "binary", "multilabel", "multiclass" or "regression".
+
+        One sigmoid is "binary", the probability of the second class; several are "multilabel", a probability
+        each; a softmax is "multiclass", probabilities that sum to 1; anything else is "regression".
+        """
+        return metadata.output_kind(self._layers[-1].activation, self._sizes[-1])
+
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        """The names of the inputs, or None; assigning checks their number."""
+        return self._feature_names
+
+    @feature_names.setter
+    def feature_names(self, names: Sequence[str] | None) -> None:
+        self._feature_names = None if names is None else metadata.checked_names(names, self._sizes[0])
+
+    @property
+    def classes(self) -> tuple[Class, ...] | None:
+        """What the outputs stand for, or None; assigning checks them.
+
+        Two for one sigmoid (its output is the probability of the second), otherwise one for each output: all
+        str, all int, all bool or all float. None for a regression.
+        """
+        return self._classes
+
+    @classes.setter
+    def classes(self, classes: Sequence[Class] | Array | None) -> None:
+        self._classes = (
+            None if classes is None else metadata.checked_classes(classes, self.output, self._sizes[-1])
+        )
+
+    @property
+    def preprocessing(self) -> Standardize | None:
+        """How raw features are scaled before the first layer, or None; assigning checks and copies it."""
+        return self._preprocessing
+
+    @preprocessing.setter
+    def preprocessing(self, how: Standardize | None) -> None:
+        if how is not None and not isinstance(how, Standardize):
+            raise TypeError(f"preprocessing must be a Standardize or None, got {type(how).__name__}")
+        self._preprocessing = None if how is None else how.for_network(self._sizes[0], self._dtype)
 
     def forward(self, X: ArrayLike) -> Array:
         """Return the output of the network, layer by layer; each layer keeps its part for `Layer.backward`.
@@ -123,11 +183,12 @@ class Network(Described, Learner):
         array([[0.5]])
         """
         A = _validate.examples(X, self._sizes[0], self._dtype)
-        if self.preprocessing is not None:
-            A = (A - self.preprocessing.mean) / self.preprocessing.scale
-        for layer in self._layers:
-            A = layer.forward(A)
-        return self._explained(A)
+        scaling = self._preprocessing
+        if scaling is not None:
+            A = (A - scaling.mean) / scaling.scale
+        for layer, W, b in zip(self._layers, *self.weights(), strict=True):
+            A = layer.forward_with(W, b, A)
+        return self._checked_output(A)
 
     def predict_proba(self, X: ArrayLike, *, n_threads: int | None = None) -> Array:
         """Return the output of the network like `forward`, the same bits, but in one call that keeps nothing.
@@ -156,12 +217,12 @@ class Network(Described, Learner):
         array([[0.5, 1. ]])
         """
         X = _validate.columns(X, "X", self._sizes[0], self._dtype)
-        W, b = self._weights()
+        W, b, activations, standardize = self.core_arguments()
         team = threads.threads_for(2.0 * self._multiplications * X.shape[1], n_threads)
-        A = engine.forward(W, b, self._activations(), X, team, None, self._standardize(), check=True)
+        A = engine.forward(W, b, activations, X, team, None, standardize, check=True)
         if A is None:
             raise _validate.not_finite(X, "X")
-        return A if engine.all_finite(A) else self._explained(A)
+        return A if engine.all_finite(A) else self._checked_output(A)
 
     def compile(self) -> Predictor:
         """Return a frozen predictor: the network as it is now, laid out for single rows and for blocks.
@@ -186,48 +247,406 @@ class Network(Described, Learner):
 
         return Predictor(self)
 
-    def _flops(self, examples: int) -> float:
-        """Return the flops of forward, backward and gradients of a block: what threads meet after."""
+    def loss(
+        self,
+        X: ArrayLike,
+        T: ArrayLike,
+        *,
+        loss: Any = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
+        """Return the mean over the examples of the cost J, summed over the outputs.
+
+        Nothing is dropped, and no `l2` is in it.
+
+        Parameters
+        ----------
+        X : array_like, shape (n_in, n)
+            At least one example, one in each column.
+        T : array_like, shape (n_out, n)
+            Targets in the range of the loss; class labels (n,) for "cross_entropy".
+        loss : str or object, optional
+            A name from `fastnet.losses`, `losses.Huber` or `losses.Quantile`. By default what goes with the
+            last activation: sigmoid bce, softmax cross_entropy, exp poisson, any other squared_error.
+        sample_weight : array_like, shape (n,), optional
+            Weights of the examples in the mean.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X or T have the wrong shape, dtype or values, or the loss does not go with the last activation.
+
+        Examples
+        --------
+        >>> import fastnet as fn
+        >>> net = fn.Network([fn.Layer(2, 1, W=[[1.0, -1.0]])])
+        >>> round(net.loss([[3.0], [3.0]], [[1.0]]), 6)
+        0.693147
+        """
+        data, found = self._checked_examples(X, T, loss, sample_weight)
+        n = data.X.shape[1]
+        cost = self._core(min(n, 1024), self.flops(n) / 3, found).loss(*data)
+        if not np.isfinite(cost):
+            self.check_weights(*self.weights())
+        return cost / data.total_weight()
+
+    def gradients(
+        self,
+        X: ArrayLike,
+        T: ArrayLike,
+        *,
+        loss: Any = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> list[tuple[Array, Array]]:
+        """Return the gradients of the mean cost, ∂J/∂W and ∂J/∂b of each layer.
+
+        Parameters
+        ----------
+        X, T, loss, sample_weight
+            As for `loss`.
+
+        Returns
+        -------
+        list of (dW, db)
+            With the shapes of the layer's W and b. Means over the examples, where `Layer.backward` gives
+            sums.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X or T have the wrong shape, dtype or values, or the loss does not go with the last activation.
+
+        Examples
+        --------
+        >>> import fastnet as fn
+        >>> net = fn.Network([fn.Layer(1, 1, W=[[0.0]])])
+        >>> net.gradients([[1.0, 3.0]], [[1.0, 0.0]])
+        [(array([[0.5]]), array([[0.]]))]
+        """
+        data, found = self._checked_examples(X, T, loss, sample_weight)
+        n = data.X.shape[1]
+        dW, db, _ = self._core(n, self.flops(n), found).gradients(*data)
+        count = data.total_weight()
+        for gradient in (*dW, *db):
+            self._checked_output(np.divide(gradient, count, out=gradient))
+        return list(zip(dW, db, strict=True))
+
+    def fit(
+        self,
+        X: ArrayLike,
+        T: ArrayLike,
+        epochs: int = 100,
+        batch_size: int | None = None,
+        learning_rate: float | None = None,
+        shuffle: bool = True,
+        seed: int = 0,
+        progress: bool | None = None,
+        n_threads: int | None = None,
+        *,
+        optimizer: str | Optimizer = "sgd",
+        loss: Any = None,
+        schedule: str | Schedule | None = None,
+        l2: float = 0.0,
+        clip_norm: float | None = None,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | str | None = None,
+        validation: Sequence[ArrayLike] | None = None,
+        validation_fraction: float = 0.0,
+        early_stopping: bool = False,
+        tol: float = 1e-4,
+        patience: int = 10,
+        metrics: Sequence[str | Callable[[Any, Any], float]] = (),
+        callbacks: Sequence[Callback | Callable[[Trainer], Any]] = (),
+        max_seconds: float | None = None,
+        warm_start: bool = False,
+    ) -> History:
+        """Train the network and return what happened.
+
+        Each batch changes the weights once, by the optimiser's rule and the gradient of its mean cost
+        (Σ w J + l2/2 Σ W²) / Σ w: sums over the examples of the batch, with their weights w, and over all
+        weights, without the biases. The last batch of an epoch holds what is left.
+
+        Parameters
+        ----------
+        X : array_like, shape (n_in, n)
+            At least one example, one in each column, in the network's dtype; any strides, never copied whole.
+        T : array_like, shape (n_out, n)
+            Targets in the range of the loss; class labels (n,) for "cross_entropy".
+        epochs : int
+            How often each example is visited at most.
+        batch_size : int, optional
+            Examples per change of the weights: min(200, n) unless given; more than n is taken as n, with a
+            warning.
+        learning_rate : float, optional
+            In place of the optimiser's own.
+        shuffle : bool
+            Visit the examples in another order in each epoch, drawn from (seed, epoch) as
+            `fastnet.reference.permutation` does; otherwise from the first to the last.
+        seed : int
+            Seed of shuffle, dropout and validation_fraction, 0 <= seed < 2**64.
+        progress : bool, optional
+            Show epoch and loss on stderr while training. By default if that is a terminal and the fit takes
+            longer than half a second. See `fastnet.training.progress`.
+        n_threads : int, optional
+            At most so many threads (see `fastnet.threads`); the same bits for any number. Batches of small
+            networks are trained by one, which is faster.
+        optimizer : {"sgd", "adam", "adamw", "rmsprop", "lbfgs"} or object
+            Or an object such as `fastnet.Adam(beta_2=0.99)`. With `LBFGS` its own max_iter counts, not
+            `epochs`.
+        loss : str or object, optional
+            A name from `fastnet.losses`, `losses.Huber` or `losses.Quantile`. By default what goes with the
+            last activation: sigmoid bce, softmax cross_entropy, exp poisson, any other squared_error.
+        schedule : str or Schedule, optional
+            How the learning rate changes: see `fastnet.schedules`.
+        l2 : float
+            Weight of the squared weights, as scikit-learn's alpha.
+        clip_norm : float, optional
+            Scale the gradient of a batch down to this Euclidean norm, over all weights and biases, where it
+            is longer.
+        sample_weight : array_like, shape (n,), optional
+            How much each example counts, at least 0.
+        class_weight : dict of int to float or "balanced", optional
+            Weights by class that multiply those of the examples; classes not named have 1. "balanced" is n /
+            (classes · examples of the class).
+        validation : (X, T) or (X, T, sample_weight), optional
+            Other data, whose cost is taken after each epoch.
+        validation_fraction : float
+            Or hold out this part of the examples, round(fraction · n) but at least one: the first columns of
+            ``permutation(n, seed, 2**61)``. The same seed holds out the same. The others are copied.
+        early_stopping : bool
+            End when the validation loss, or without validation data the loss, no longer falls, and give the
+            network the weights of its lowest value.
+        tol, patience : float, int
+            With early_stopping: end when it was not at least `tol` below the best for more than `patience`
+            epochs in a row.
+        metrics : sequence of str or function
+            Noted in the history: names from `fastnet.metrics`, or functions of (T, A).
+        callbacks : sequence of Callback or function
+            See `fastnet.callbacks`.
+        max_seconds : float, optional
+            End after the first epoch that leaves this time behind.
+        warm_start : bool
+            Go on where the last fit ended: its epochs, the optimiser's moments, early stopping's and the
+            schedule's memory. Otherwise training starts anew, from the weights as they are.
+
+        Returns
+        -------
+        History
+            Loss, seconds and more of each epoch.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument has the wrong shape, dtype, type or value; with warm_start, if the last fit had
+            another optimiser or loss.
+        DivergenceError
+            If the weights or the cost stop being finite.
+        RuntimeError
+            If another fit of this network is running.
+
+        Warns
+        -----
+        UserWarning
+            If it was interrupted (Ctrl-C): the network has the weights of the last whole batch, or with
+            early_stopping the best ones, and the history up to there is returned.
+
+        Notes
+        -----
+        The layers get their new weights when the last epoch has ended; an error leaves the old ones. Changing
+        X or T from another thread meanwhile is safe, but what is learned from then on is undefined.
+
+        Examples
+        --------
+        >>> import fastnet as fn
+        >>> net = fn.Network([fn.Layer(1, 1)])
+        >>> history = net.fit([[-1.0, 1.0]], [[0.0, 1.0]], epochs=50, batch_size=2, learning_rate=1.0)
+        >>> len(history.loss), history.loss[-1] < history.loss[0]
+        (50, True)
+        """
+        from fastnet.training.trainer import Trainer
+
+        trainer = Trainer(
+            self,
+            optimizer=optimizer,
+            loss=loss,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            l2=l2,
+            clip_norm=clip_norm,
+            schedule=schedule,
+            shuffle=shuffle,
+            seed=seed,
+            n_threads=n_threads,
+        )
+        trainer.keeps_core = False
+        if _validate.flag(warm_start, "warm_start") and self._trainer is not None:
+            trainer.resume_from(self._trainer)
+        history = trainer.fit(
+            X,
+            T,
+            epochs,
+            progress=progress,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            validation=validation,
+            validation_fraction=validation_fraction,
+            early_stopping=early_stopping,
+            tol=tol,
+            patience=patience,
+            metrics=metrics,
+            callbacks=callbacks,
+            max_seconds=max_seconds,
+        )
+        self._trainer = trainer
+        return history
+
+    def fit_one_epoch(
+        self, X: ArrayLike, T: ArrayLike, sample_weight: ArrayLike | None = None, **options: Any
+    ) -> float:
+        """Train for one epoch, going on from the last, and return its loss.
+
+        Parameters
+        ----------
+        X : array_like, shape (n_in, n)
+            Other examples in each call, if you like.
+        T : array_like, shape (n_out, n)
+        sample_weight : array_like, shape (n,), optional
+        **options
+            Those of `Trainer`: optimizer, learning_rate, batch_size and so on, for all calls until others are
+            given. Where they are left out, those of the last epoch or fit hold.
+
+        An interrupt comes out of here as KeyboardInterrupt, after the network was given the weights of the
+        last whole batch.
+
+        Returns
+        -------
+        float
+            The mean cost, each example's taken when its batch was visited.
+
+        Raises
+        ------
+        ValueError, TypeError, DivergenceError, RuntimeError
+            As `fit`.
+
+        Examples
+        --------
+        >>> import fastnet as fn
+        >>> net = fn.Network([fn.Layer(1, 1, seed=0)])
+        >>> first = net.fit_one_epoch([[-1.0, 1.0]], [[0, 1]], optimizer="adam", learning_rate=0.1)
+        >>> net.fit_one_epoch([[-1.0, 1.0]], [[0, 1]]) < first
+        True
+        """
+        from fastnet.training.trainer import Trainer
+
+        trainer = self._trainer
+        if trainer is None or options:
+            trainer = Trainer(self, **options)
+            if self._trainer is not None:
+                trainer.resume_from(self._trainer)
+        self._trainer = trainer
+        return trainer.fit_one_epoch(X, T, sample_weight)
+
+    partial_fit = fit_one_epoch  # scikit-learn's word
+
+    # ---- for the modules of fastnet: Trainer, Predictor, files and exports
+
+    def weights(self) -> tuple[list[Array], list[Array]]:
+        """Return the arrays W and b of all layers themselves, as one finished fit left them."""
+        found = [layer.latest for layer in self._layers]
+        before = [weights.before for weights in found]
+        if any(before) or found != [layer.latest for layer in self._layers]:
+            while True:  # a fit publishes at this moment: read until nothing has changed between two looks
+                found = [layer.current() for layer in self._layers]
+                if found == [layer.current() for layer in self._layers]:
+                    break
+        return [weights.W for weights in found], [weights.b for weights in found]
+
+    def publish(self, W: list[Array], b: list[Array]) -> None:
+        """Give all layers new arrays, which nobody else holds, in one step; an error leaves the old ones."""
+        publication = Publication()
+        for layer, new_W, new_b in zip(self._layers, W, b, strict=True):
+            layer.propose(new_W, new_b, publication)
+        publication.done = True  # the one step: before it all layers have their old weights
+        for layer in self._layers:
+            layer.current().before = None  # frees the old ones
+
+    def check_weights(self, W: list[Array], b: list[Array]) -> None:
+        """ValueError that names the layer if weights are not finite."""
+        for name, arrays in (("W", W), ("b", b)):
+            for k, array in enumerate(arrays):
+                if not engine.all_finite(array):
+                    raise _validate.not_finite(array, f"layers[{k}].{name}")
+
+    def core_arguments(
+        self, weights: tuple[list[Array], list[Array]] | None = None, dtype: np.dtype[Any] | None = None
+    ) -> CoreArguments:
+        """Return what the core needs of a network to predict or to train: weights, activations, scaling.
+
+        Parameters
+        ----------
+        weights : lists of W and b, optional
+            In place of the network's own.
+        dtype : dtype, optional
+            To work in, if it is not the network's: arrays are then copied.
+        """
+        W, b = self.weights() if weights is None else weights
+        standardize, scaling = None, self._preprocessing
+        if scaling is not None:
+            wanted = self._dtype if dtype is None else dtype
+            mean, scale = (array.reshape(-1).astype(wanted) for array in (scaling.mean, scaling.scale))
+            standardize = mean, scale
+        if dtype is not None and dtype != self._dtype:
+            W, b = ([array.astype(dtype) for array in arrays] for arrays in (W, b))
+        return W, b, [layer.activation for layer in self._layers], standardize
+
+    def structure(self) -> dict[str, Any]:
+        """Return widths, activations, dropout and dtype, as JSON can hold them."""
+        return {
+            "sizes": list(self._sizes),
+            "activations": [layer.activation for layer in self._layers],
+            "dropout": [layer.dropout for layer in self._layers],
+            "dtype": str(self._dtype),
+        }
+
+    def flops(self, examples: int) -> float:
+        """Return the flops of forward, backward and gradients of a block: between two barriers of threads."""
         return 6.0 * self._multiplications * min(examples, 1024)
 
-    def _activations(self) -> list[str]:
-        return [layer.activation for layer in self._layers]
-
-    def _dropout(self) -> list[float]:
-        return [layer.dropout for layer in self._layers]
-
-    def _weights(self) -> tuple[list[Array], list[Array]]:
-        """Return the arrays W and b of all layers as one finished fit left them."""
-        with self._publishing:
-            return [layer._W for layer in self._layers], [layer._b for layer in self._layers]
-
-    def _publish(self, W: list[Array], b: list[Array]) -> None:
-        with self._publishing:
-            for layer, new_W, new_b in zip(self._layers, W, b, strict=True):
-                layer._bind(new_W, new_b)
-
-    def _explained(self, result: Array) -> Array:
+    def _checked_output(self, result: Array) -> Array:
         """Return a result; ValueError if it is not finite because the weights are not."""
         if not engine.all_finite(result):
-            self._check_weights(*self._weights())
+            self.check_weights(*self.weights())
         return result
 
-    def _check_weights(self, W: list[Array], b: list[Array]) -> None:
-        for k, arrays in enumerate(zip(W, b, strict=True)):
-            for array, name in zip(arrays, "Wb", strict=True):
-                _validate.finite(array, f"layers[{k}].{name}")
+    def _checked_examples(self, X: Any, T: Any, loss: Any, sample_weight: Any) -> tuple[Examples, Loss]:
+        from fastnet import _examples, losses
+
+        found = losses.resolve(loss, self._layers[-1].activation)
+        n_in, n_out = self._sizes[0], self._sizes[-1]
+        data = _examples.checked(X, T, sample_weight, found.name, n_in, n_out, self._dtype)
+        return data._replace(weights=_examples.usable(data.weights, self._dtype)), found
+
+    def _core(self, batch: int, flops: float, loss: Loss) -> engine.TrainerCore:
+        """Return a core that works out loss and gradients by the weights of now."""
+        W, b, activations, standardize = self.core_arguments()
+        return engine.TrainerCore(
+            *(W, b, activations, batch, threads.threads_for(flops)),
+            loss=loss.name,
+            loss_parameter=loss.parameter,
+            standardize=standardize,
+        )
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("_fitting", "_publishing", "_trainer")  # locks, and what only this object goes on with
-        return {name: value for name, value in self.__dict__.items() if name not in kept}
+        own = ("fits", "_trainer")  # what only this object goes on with
+        return {name: value for name, value in self.__dict__.items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._multiplications = _multiplications(self._sizes)  # pickles of older versions have none
-        self._fitting = threading.Lock()
-        self._publishing = threading.Lock()
-        self._trainer = None
-        threads.register_if_loaded()
+        self._begin()
 
     def __repr__(self) -> str:
         head = ("layer", "W", "b", "activation", "parameters")

@@ -103,7 +103,7 @@ def model(network: Network, *, dtype: DTypeLike = "float32") -> Any:
             array.reshape(1, -1) for array in (network.preprocessing.mean, network.preprocessing.scale)
         )
         A = graph.add("Div", graph.add("Sub", A, graph.number("mean", mean)), graph.number("scale", scale))
-    for k, (W, b) in enumerate(zip(*network._weights(), strict=True)):
+    for k, (W, b) in enumerate(zip(*network.weights(), strict=True)):
         _validate.finite(W, f"layers[{k}].W")
         names = graph.number(f"layers.{k}.weight", W), graph.number(f"layers.{k}.bias", b.reshape(-1))
         A = _activated(graph, network.layers[k].activation, graph.add("Gemm", A, *names, transB=1))

@@ -62,17 +62,13 @@ class Predictor:
     """
 
     def __init__(self, network: Network) -> None:
-        W, b = network._weights()
-        network._check_weights(W, b)
+        W, b, activations, standardize = network.core_arguments()
+        network.check_weights(W, b)
         self.output: str = network.output
         self.classes: tuple[Class, ...] | None = network.classes
         self.feature_names: tuple[str, ...] | None = network.feature_names
-        self._parts = (
-            [w.copy() for w in W],
-            [v.copy() for v in b],
-            network._activations(),
-            network._standardize(),
-        )
+        W, b = ([array.copy() for array in arrays] for arrays in (W, b))
+        self._parts = (W, b, activations, standardize)
         self._prepare()
 
     def _prepare(self) -> None:

@@ -193,7 +193,7 @@ class Adaptive(Schedule):
     def after_epoch(self, loss: float, memory: dict[str, float]) -> str:
         """Take in the loss of an epoch; end the fit when the rate cannot become smaller."""
         plateau = Plateau(memory.get("best", math.inf), int(memory.get("waited", 0)))
-        plateau.sees(loss, self.tol)
+        plateau.update(loss, self.tol)
         memory["best"], memory["waited"] = plateau.best, plateau.waited
         if plateau.waited <= self.patience:
             return ""

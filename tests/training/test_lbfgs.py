@@ -164,7 +164,8 @@ def test_scipy_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     X, T = data(3, 1, 10, "float64")
     net = network((3, 4, 1))
     monkeypatch.setitem(sys.modules, "scipy", None)
-    with pytest.raises(ImportError, match=r'needs SciPy: pip install "fastnet\[lbfgs\]"'):
+    monkeypatch.setitem(sys.modules, "scipy.optimize", None)
+    with pytest.raises(ImportError, match=r'needs scipy: pip install "fastnet\[lbfgs\]"'):
         net.fit(X, T, optimizer="lbfgs")
 
 

@@ -89,7 +89,7 @@ def source(network: Network, *, name: str = "predict") -> str:
         raise TypeError(f"network must be a Network, got {type(network).__name__}")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(f"name must be a name of C, got {name!r}")
-    arrays = list(zip(*network._weights(), strict=True))
+    arrays = list(zip(*network.weights(), strict=True))
     real = "float" if network.dtype == np.float32 else "double"
     parts = [_comment(network, name, real), "#include <math.h>\n#include <stdint.h>\n#include <string.h>\n"]
     parts.append(_templates.HEAD[str(network.dtype)])

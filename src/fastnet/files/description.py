@@ -34,7 +34,7 @@ _PLAIN = re.compile(r"(.*?)(\d{1,9})\.(weight|bias)", re.DOTALL)
 def arrays(network: Network) -> dict[str, Array]:
     """Return copies of a network's arrays by name; raise ValueError if one is not finite."""
     found: dict[str, Array] = {}
-    for k, (W, b) in enumerate(zip(*network._weights(), strict=True)):
+    for k, (W, b) in enumerate(zip(*network.weights(), strict=True)):
         found[f"layers.{k}.weight"] = _validate.finite(np.array(W, order="C"), f"layers[{k}].W")
         found[f"layers.{k}.bias"] = _validate.finite(np.array(b), f"layers[{k}].b").reshape(-1)
     how = network.preprocessing
@@ -172,7 +172,7 @@ def _layer(
         _validate.finite(W, f"layers.{k}.weight")
         _validate.finite(b, f"layers.{k}.bias")
     settings = {name: row[name] for name in _LAYER_OPTIONAL if name in row}
-    return Layer._holding(W, b, row["activation"], **settings)
+    return Layer.with_arrays(W, b, row["activation"], **settings)
 
 
 def _exact(tensors: Mapping[str, Array], name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

@@ -1,4 +1,4 @@
-"""How a network is trained: the settings, the loop over epochs, where a training stands."""
+"""Training: `Trainer`, its settings, the loop over the epochs, and the state it resumes from."""
 
 from fastnet.history import DivergenceError, History
 from fastnet.training.trainer import Trainer

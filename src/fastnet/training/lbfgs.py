@@ -1,7 +1,6 @@
 """L-BFGS: SciPy's optimiser around one call of the core for cost and gradient.
 
-The only file that imports SciPy, and only when it runs. All weights and biases lie in one vector of float64,
-and what the core reads are views into it.
+All weights and biases lie in one vector of float64, and what the core reads are views into it.
 """
 
 from __future__ import annotations
@@ -14,25 +13,11 @@ from numpy.typing import NDArray
 
 from fastnet._core import engine
 from fastnet._examples import Examples
+from fastnet._optional import need
 from fastnet._validate import Array
 from fastnet.optimizers import LBFGS
 
 __all__ = ["minimize"]
-
-_MISSING = 'the optimizer LBFGS needs SciPy: pip install "fastnet[lbfgs]"'
-
-
-def refuse(batch_size: int | None, clip_norm: float | None, schedule: Any, dropout: list[float]) -> None:
-    """ValueError if a setting was chosen that has no meaning here."""
-    given = {
-        "batch_size": batch_size,
-        "clip_norm": clip_norm,
-        "schedule": schedule,
-        "dropout": max(dropout) or None,
-    }
-    for name, value in given.items():
-        if value is not None:
-            raise ValueError(f"{name} must not be given with LBFGS, which has none, got {value!r}")
 
 
 class Flat:
@@ -80,10 +65,7 @@ def minimize(
     ImportError
         If SciPy is missing.
     """
-    try:
-        from scipy import optimize
-    except ImportError as error:
-        raise ImportError(_MISSING) from error
+    optimize = need("scipy.optimize", "fastnet[lbfgs]", "the optimizer LBFGS")
     weights, gradient = Flat(*core.weights()), Flat(*core.weights())
     reached = weights.vector.copy()
     count = data.total_weight()

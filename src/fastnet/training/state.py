@@ -1,4 +1,4 @@
-"""Where a training stands: what a `Trainer` moves on, copies before it tries something, and saves."""
+"""The state of a training: epochs, optimiser, schedule and early stopping, as a `Trainer` goes on from it."""
 
 from __future__ import annotations
 
@@ -7,73 +7,89 @@ import numpy as np
 from fastnet._plateau import Plateau
 from fastnet._validate import Array
 
-__all__ = ["Standing", "Stopping", "Weights"]
+__all__ = ["EarlyStopping", "TrainingState", "Weights"]
 
-Weights = tuple[list[Array], list[Array]]
+Weights = tuple[list[Array], list[Array]]  # W and b of all layers
 
 
-class Stopping:
-    """Early stopping: the best loss, how long ago it was, and the weights it was reached with.
+class EarlyStopping:
+    """The lowest loss of a training, how long ago it was, and the weights it was reached with.
 
     It outlives a fit, so that what is stopped and resumed goes on waiting where it was. `watched` tells which
-    loss the numbers are of: 1 the training's, 2 that of validation data.
+    loss the numbers are of: 1 the training's, 2 that of validation data, 0 none yet.
     """
 
-    __slots__ = ("best", "best_epoch", "plateau", "watched")
+    __slots__ = ("best_epoch", "best_weights", "plateau", "watched")
 
     def __init__(
         self,
         plateau: Plateau | None = None,
         watched: int = 0,
-        best: Weights | None = None,
+        best_weights: Weights | None = None,
         best_epoch: int = 0,
     ) -> None:
         self.plateau = Plateau() if plateau is None else plateau
         self.watched = watched
-        self.best = best
+        self.best_weights = best_weights
         self.best_epoch = best_epoch
 
-    def begin(self, watched: int) -> None:
-        """Forget what was noted of another loss."""
+    def watch(self, watched: int) -> None:
+        """Forget what was noted of another loss than this."""
         if self.watched != watched:
-            self.plateau, self.watched, self.best, self.best_epoch = Plateau(), watched, None, 0
+            self.plateau, self.watched, self.best_weights, self.best_epoch = Plateau(), watched, None, 0
 
     def copied_best(self) -> Weights:
         """Return the best epoch's weights as arrays that may be changed."""
-        assert self.best is not None
-        return [array.copy() for array in self.best[0]], [array.copy() for array in self.best[1]]
+        assert self.best_weights is not None
+        W, b = self.best_weights
+        return [array.copy() for array in W], [array.copy() for array in b]
 
-    def holds(self, weights: Weights) -> bool:
+    def best_are(self, weights: Weights) -> bool:
         """Return whether these are the best epoch's weights."""
-        if self.best is None:
+        if self.best_weights is None:
             return False
-        pairs = zip((*self.best[0], *self.best[1]), (*weights[0], *weights[1]), strict=True)
-        return all(np.array_equal(ours, theirs) for ours, theirs in pairs)
+        ours, theirs = (*self.best_weights[0], *self.best_weights[1]), (*weights[0], *weights[1])
+        return all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
-class Standing:
-    """Where a training stands, but for its weights: these are the network's, or `going_on`.
+class TrainingState:
+    """Where a training stands, but for its weights: these are the network's, or `last_weights`.
 
-    `moments` is never changed in place; `memory` is the schedule's; `going_on` has the last epoch's weights
-    while the network has the best epoch's.
+    Attributes
+    ----------
+    epochs_done, examples_seen, step : int
+        Epochs, examples (each counted as often as it was visited) and batches of all fits.
+    moments : dict of str to ndarray
+        What the optimiser keeps for each weight; never changed in place.
+    schedule_memory : dict of str to float
+        What the schedule has noted.
+    early_stopping : EarlyStopping
+    last_weights : lists of W and b, or None
+        The last epoch's, where the network was given the best epoch's.
     """
 
-    __slots__ = ("epochs_done", "examples_seen", "going_on", "memory", "moments", "step", "stopping")
+    __slots__ = (
+        *("early_stopping", "epochs_done", "examples_seen", "last_weights"),
+        *("moments", "schedule_memory", "step"),
+    )
 
     def __init__(self) -> None:
         self.epochs_done = 0
         self.examples_seen = 0
         self.step = 0
         self.moments: dict[str, Array] = {}
-        self.memory: dict[str, float] = {}
-        self.stopping = Stopping()
-        self.going_on: Weights | None = None
+        self.schedule_memory: dict[str, float] = {}
+        self.early_stopping = EarlyStopping()
+        self.last_weights: Weights | None = None
 
-    def copy(self) -> Standing:
+    def copy(self) -> TrainingState:
         """Return a copy that later epochs do not change."""
-        twin, stopping = Standing(), self.stopping
+        twin, stopping = TrainingState(), self.early_stopping
         twin.epochs_done, twin.examples_seen, twin.step = self.epochs_done, self.examples_seen, self.step
-        twin.moments, twin.memory, twin.going_on = self.moments, dict(self.memory), self.going_on
+        twin.moments, twin.last_weights = self.moments, self.last_weights
+        twin.schedule_memory = dict(self.schedule_memory)
         plateau = Plateau(stopping.plateau.best, stopping.plateau.waited)
-        twin.stopping = Stopping(plateau, stopping.watched, stopping.best, stopping.best_epoch)
+        twin.early_stopping = EarlyStopping(
+            plateau, stopping.watched, stopping.best_weights, stopping.best_epoch
+        )
         return twin

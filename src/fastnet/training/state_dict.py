@@ -1,4 +1,4 @@
-"""Where a training stands as plain arrays, and what it takes to go on from them.
+"""A training as plain arrays: what `Trainer.state_dict` gives, and how it is read.
 
 All arrays of a state are numbers, so any format can hold them: weights and moments in the network's dtype,
 counters as int64, and what kind of training it is as JSON in an array of bytes.
@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, is_dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from fastnet import losses, optimizers
 from fastnet._plateau import Plateau
 from fastnet._validate import Array
-from fastnet.training.state import Standing, Stopping, Weights
+from fastnet.training.settings import Settings
+from fastnet.training.state import EarlyStopping, TrainingState, Weights
 
-if TYPE_CHECKING:
-    from fastnet.training import Trainer
-
-__all__ = ["arguments", "differences", "from_arrays", "settings", "to_arrays"]
+__all__ = ["config", "differences", "from_arrays", "to_arrays", "trainer_arguments"]
 
 FORMAT = 1
 # Without these the arrays of a state mean nothing to a trainer; other settings may be changed on purpose.
@@ -33,24 +31,20 @@ COUNTERS = (
 )
 
 
-def settings(trainer: Trainer) -> dict[str, Any]:
-    """Return all that the bits of a training depend on, but for its data and where it stands."""
-    network = trainer.network
+def config(structure: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """Return all that the bits of a training depend on, but for its data and state, as JSON can hold it."""
     return {
         "format": FORMAT,
-        "sizes": list(network.sizes),
-        "activations": network._activations(),
-        "dropout": network._dropout(),
-        "dtype": str(network.dtype),
-        "loss": list(trainer._loss),
-        "optimizer": _described(trainer._optimizer),
-        "moments": list(trainer._optimizer.moments),
-        "schedule": _described(trainer._schedule),
-        "batch_size": trainer._batch_size,
-        "l2": trainer._l2,
-        "clip_norm": trainer._clip_norm,
-        "shuffle": trainer._shuffle,
-        "seed": trainer._seed,
+        **structure,
+        "loss": list(settings.loss),
+        "optimizer": _described(settings.optimizer),
+        "moments": list(settings.optimizer.moments),
+        "schedule": _described(settings.schedule),
+        "batch_size": settings.batch_size,
+        "l2": settings.l2,
+        "clip_norm": settings.clip_norm,
+        "shuffle": settings.shuffle,
+        "seed": settings.seed,
     }
 
 
@@ -62,50 +56,58 @@ def _described(thing: Any) -> dict[str, Any]:
     return {"name": type(thing).__name__, **settings}
 
 
-def to_arrays(config: Mapping[str, Any], at: Standing, weights: Weights) -> dict[str, Array]:
-    """Return a state: the configuration, where the training stands, and the weights it goes on from."""
+def to_arrays(config: Mapping[str, Any], state: TrainingState, weights: Weights) -> dict[str, Array]:
+    """Return a state_dict: the configuration, the state, and the weights that training goes on from."""
     text = json.dumps(config, default=repr)
-    stopping = at.stopping
+    stopping = state.early_stopping
     counters = {
-        "epochs_done": at.epochs_done,
-        "examples_seen": at.examples_seen,
-        "step": at.step,
-        "restored": int(at.going_on is not None),
+        "epochs_done": state.epochs_done,
+        "examples_seen": state.examples_seen,
+        "step": state.step,
+        "restored": int(state.last_weights is not None),
         "stopping.best_epoch": stopping.best_epoch,
         "stopping.waited": stopping.plateau.waited,
         "stopping.watched": stopping.watched,
     }
     floats = {"stopping.best": stopping.plateau.best}
-    floats |= {f"schedule.{name}": value for name, value in at.memory.items()}
-    state: dict[str, Array] = {"config": np.frombuffer(text.encode(), np.uint8).copy()}
-    state |= {name: np.array(value, np.int64) for name, value in counters.items()}
-    state |= {name: np.array(value, np.float64) for name, value in floats.items()}
-    state |= _named("weights", weights)
-    if stopping.best is not None:
-        state |= _named("best", stopping.best)
-    return state | {f"moments.{name}": array.copy() for name, array in at.moments.items()}
+    floats |= {f"schedule.{name}": value for name, value in state.schedule_memory.items()}
+    arrays: dict[str, Array] = {"config": np.frombuffer(text.encode(), np.uint8).copy()}
+    arrays |= {name: np.array(value, np.int64) for name, value in counters.items()}
+    arrays |= {name: np.array(value, np.float64) for name, value in floats.items()}
+    arrays |= _named("weights", weights)
+    if stopping.best_weights is not None:
+        arrays |= _named("best", stopping.best_weights)
+    return arrays | {f"moments.{name}": array.copy() for name, array in state.moments.items()}
 
 
 def from_arrays(
-    state: Mapping[str, Any], config: Mapping[str, Any], strict: bool
-) -> tuple[Standing, Weights]:
-    """Return what a state holds; ValueError, with all that does not fit, unless it fits the configuration."""
-    wrong = differences(_config(state), config, strict, "in the state", "in the trainer")
-    if wrong := wrong or _wrong_arrays(state, config):
+    arrays: Mapping[str, Any], config: Mapping[str, Any], strict: bool
+) -> tuple[TrainingState, Weights]:
+    """Return what a state_dict holds; ValueError, with all that does not fit, unless it fits the config."""
+    wrong = differences(_config(arrays), config, strict, "in the state", "in the trainer")
+    if wrong := wrong or _wrong_arrays(arrays, config):
         raise ValueError("state must fit the trainer:\n  " + "\n  ".join(wrong))
     layers = len(config["sizes"]) - 1
-    weights = _lists("weights", state, layers)
-    number = {name: int(state[name]) for name in COUNTERS}
-    best = _lists("best", state, layers) if "best.0.W" in state else None
-    plateau = Plateau(float(state["stopping.best"]), number["stopping.waited"])
-    at = Standing()
-    at.epochs_done, at.examples_seen = number["epochs_done"], number["examples_seen"]
-    at.step = number["step"]
-    at.moments = {name[8:]: np.array(array) for name, array in state.items() if name.startswith("moments.")}
-    at.memory = {name[9:]: float(value) for name, value in state.items() if name.startswith("schedule.")}
-    at.stopping = Stopping(plateau, number["stopping.watched"], best, number["stopping.best_epoch"])
-    at.going_on = weights if number["restored"] and best is not None else None
-    return at, weights
+    weights = _lists("weights", arrays, layers)
+    number = {name: int(arrays[name]) for name in COUNTERS}
+    best = _lists("best", arrays, layers) if "best.0.W" in arrays else None
+    plateau = Plateau(float(arrays["stopping.best"]), number["stopping.waited"])
+    state = TrainingState()
+    state.epochs_done, state.examples_seen = number["epochs_done"], number["examples_seen"]
+    state.step = number["step"]
+    state.moments = _starting("moments.", arrays, np.array)
+    state.schedule_memory = _starting("schedule.", arrays, float)
+    state.early_stopping = EarlyStopping(
+        plateau, number["stopping.watched"], best, number["stopping.best_epoch"]
+    )
+    state.last_weights = weights if number["restored"] and best is not None else None
+    return state, weights
+
+
+def _starting(prefix: str, arrays: Mapping[str, Any], read: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return the arrays whose names start so, under the rest of their names."""
+    found = ((name.removeprefix(prefix), array) for name, array in arrays.items() if name.startswith(prefix))
+    return {name: read(array) for name, array in found}
 
 
 def _config(state: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,7 +121,7 @@ def _config(state: Mapping[str, Any]) -> dict[str, Any]:
     return config
 
 
-def arguments(state: Mapping[str, Any]) -> dict[str, Any]:
+def trainer_arguments(state: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of the trainer that a state is from; ValueError if they cannot be told from it."""
     from fastnet import schedules
 

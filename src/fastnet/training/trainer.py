@@ -1,4 +1,4 @@
-"""What a fit is: a `Trainer` that runs epochs, remembers where it stands, and knows when to give up.
+"""Trainer: the training of a network over several fits, to be stopped, saved and resumed.
 
 No array arithmetic happens here. An epoch is one call into the core, which owns its copy of the weights; the
 network gets new ones when a fit has ended well, so one that fails has changed nothing.
@@ -6,28 +6,46 @@ network gets new ones when a fit has ended well, so one that fails has changed n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastnet import _examples, _validate, losses, optimizers, threads
+from fastnet import _examples, _validate, threads
 from fastnet._core import engine
 from fastnet._validate import Array
 from fastnet.history import DivergenceError, History
 from fastnet.network import Network
-from fastnet.training import state_dict as _state
-from fastnet.training.loop import Run, new_core
-from fastnet.training.state import Standing, Weights
+from fastnet.training import state_dict as _state_dict
+from fastnet.training.loop import FitLoop
+from fastnet.training.settings import FitOptions, Settings
+from fastnet.training.state import TrainingState, Weights
 
 if TYPE_CHECKING:
+    from fastnet._examples import Examples
     from fastnet.callbacks import Callback
+    from fastnet.metadata import Standardize
     from fastnet.optimizers import Optimizer
     from fastnet.schedules import Schedule
 
 __all__ = ["DivergenceError", "History", "Trainer"]
+
+
+ONE_EPOCH = FitOptions(epochs=1, metrics={}, one_by_one=True)
+
+
+class _Session(NamedTuple):
+    """Where a trainer stands between two fits, replaced as a whole.
+
+    While there is a core, step and moments are its own; the rest says what it was made for.
+    """
+
+    state: TrainingState
+    core: engine.TrainerCore | None = None
+    batch: int = 0
+    preprocessing: Standardize | None = None
+    isa: str = ""
 
 
 class Trainer:
@@ -89,34 +107,32 @@ class Trainer:
             raise TypeError(f"network must be a Network, got {type(network).__name__}")
         self.network = network
         self.history = History()
-        self._optimizer = optimizers.resolve(optimizer, learning_rate)
-        self._loss = losses.resolve(loss, network._activations()[-1])
-        self._batch_size = None if batch_size is None else _validate.integer(batch_size, "batch_size")
-        self._l2 = _validate.number(l2, "l2", at_least=0)
-        self._clip_norm = None if clip_norm is None else _validate.number(clip_norm, "clip_norm", above=0)
-        self._schedule: Schedule | None = None
-        if schedule is not None:
-            from fastnet.schedules import resolve
-
-            self._schedule = resolve(schedule)
-        self._shuffle = _validate.flag(shuffle, "shuffle")
-        self._seed = _validate.seed(seed)
-        self._n_threads = None if n_threads is None else threads.requested(n_threads)
-        self._lbfgs = self._optimizer if isinstance(self._optimizer, optimizers.LBFGS) else None
-        self._at = Standing()
-        self._core: engine.TrainerCore | None = None  # while there is one, step and moments are its own
-        self._batch, self._how = 0, network.preprocessing  # what the core was made for
-        self._running = False
-        self._stop = ""
-        if self._lbfgs is not None:
-            from fastnet.training import lbfgs
-
-            lbfgs.refuse(self._batch_size, self._clip_norm, self._schedule, network._dropout())
+        self.settings = Settings.check(
+            network.layers[-1].activation,
+            [layer.dropout for layer in network.layers],
+            optimizer=optimizer,
+            loss=loss,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            l2=l2,
+            clip_norm=clip_norm,
+            schedule=schedule,
+            shuffle=shuffle,
+            seed=seed,
+            n_threads=n_threads,
+        )
+        self.keeps_core = (
+            True  # after a fit; else moments and step go back to plain arrays, and memory is freed
+        )
+        self._session = _Session(TrainingState())
+        self._loop: FitLoop | None = None  # of the fit that runs
+        self._stop_reason = ""
 
     @property
     def epochs_done(self) -> int:
         """The epochs of all fits; the next one is shuffled as this number says."""
-        return self._at.epochs_done
+        state = self._session.state if self._loop is None else self._loop.state
+        return state.epochs_done
 
     def fit(
         self,
@@ -165,35 +181,24 @@ class Trainer:
         >>> trainer.epochs_done
         5
         """
-        with self._one_at_a_time():
-            data, held_out = _examples.prepared(
-                self.network,
-                self._loss.name,
-                (X, T, sample_weight),
-                class_weight=class_weight,
-                validation=validation,
-                fraction=validation_fraction,
-                seed=self._seed,
-            )
-            if self._lbfgs is not None:
-                data, held_out = data.in_double(), held_out and held_out.in_double()
-            run = Run(
-                self,
-                data,
-                held_out,
-                epochs=_validate.integer(self._lbfgs.max_iter if self._lbfgs else epochs, "epochs"),
-                progress=None if progress is None else _validate.flag(progress, "progress"),
-                early_stopping=_validate.flag(early_stopping, "early_stopping"),
-                tol=_validate.number(tol, "tol", at_least=0),
-                patience=_validate.integer(patience, "patience", 0),
-                metrics=metrics,
-                callbacks=callbacks,
-                max_seconds=None if max_seconds is None else _validate.rate(max_seconds, "max_seconds"),
-            )
-            self._do(run, data.n)
-        if run.interrupted:
-            _validate.warn(run.interrupted)
-        return run.history
+        options = FitOptions.check(
+            epochs=self.settings.lbfgs.max_iter if self.settings.lbfgs else epochs,
+            progress=progress,
+            early_stopping=early_stopping,
+            tol=tol,
+            patience=patience,
+            metrics=metrics,
+            max_seconds=max_seconds,
+        )
+        loop = self._run_alone(
+            *(X, T, sample_weight, options, callbacks, self.keeps_core),
+            class_weight=class_weight,
+            validation=validation,
+            fraction=validation_fraction,
+        )
+        if loop.interrupted:
+            _validate.warn(loop.interrupted)
+        return loop.history
 
     def fit_one_epoch(self, X: ArrayLike, T: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Train for one more epoch and return its mean cost; other examples each time, if you like.
@@ -201,15 +206,12 @@ class Trainer:
         Parameters and errors are those of `Network.fit_one_epoch`. An interrupt comes out of here as
         KeyboardInterrupt, after the network was given the weights of the last whole batch.
         """
-        if self._lbfgs is not None:
+        if self.settings.lbfgs is not None:
             raise ValueError("LBFGS takes all its steps in one fit: use fit, not fit_one_epoch")
-        with self._one_at_a_time():
-            data, _ = _examples.prepared(self.network, self._loss.name, (X, T, sample_weight))
-            run = Run(self, data, None, epochs=1, one_by_one=True)
-            self._do(run, data.n)
-        if run.interrupted:
-            raise KeyboardInterrupt(run.interrupted)
-        return run.history.loss[-1]
+        loop = self._run_alone(X, T, sample_weight, ONE_EPOCH, (), True)
+        if loop.interrupted:
+            raise KeyboardInterrupt(loop.interrupted)
+        return loop.history.loss[-1]
 
     def stop(self, reason: str = "stopped by a callback") -> None:
         """Make the epoch that a callback was told of the last of the fit.
@@ -221,11 +223,16 @@ class Trainer:
         >>> net.fit([[1.0]], [[1]], epochs=9, callbacks=[lambda trainer: trainer.stop("enough")])
         History: 1 epoch in ...; enough
         """
-        self._stop = str(reason) or "stopped by a callback"
+        self._stop_reason = str(reason) or "stopped by a callback"
+
+    @property
+    def stop_reason(self) -> str:
+        """Why a callback has asked the fit to end, or ""."""
+        return self._stop_reason
 
     def weights(self) -> list[tuple[Array, Array]]:
         """Return copies of W and b of each layer as training has them, also while a fit runs."""
-        return [(W.copy(), b.copy()) for W, b in zip(*self._now(), strict=True)]
+        return [(W.copy(), b.copy()) for W, b in zip(*self._current_weights(), strict=True)]
 
     def predict_proba(self, X: ArrayLike) -> Array:
         """Return the network's output by the weights as training has them now.
@@ -239,7 +246,8 @@ class Trainer:
         """
         network = self.network
         X = _validate.examples(X, network.sizes[0], network.dtype)
-        return engine.forward(*self._now(), network._activations(), X, standardize=network._standardize())
+        W, b, activations, standardize = network.core_arguments(self._current_weights())
+        return engine.forward(W, b, activations, X, standardize=standardize)
 
     def state_dict(self) -> dict[str, Array]:
         """Return where the training stands as plain arrays: weights, optimiser, generator and position.
@@ -258,7 +266,7 @@ class Trainer:
         >>> int(state["epochs_done"]), state["moments.first.0.W"].shape
         (1, (1, 2))
         """
-        return _state.to_arrays(_state.settings(self), self._standing(), self._now())
+        return _state_dict.to_arrays(self._config(), self._current_state(), self._current_weights())
 
     @classmethod
     def from_state_dict(cls, network: Network, state: Mapping[str, Any]) -> Trainer:
@@ -279,7 +287,7 @@ class Trainer:
         True
         """
         try:
-            trainer = cls(network, **_state.arguments(state))
+            trainer = cls(network, **_state_dict.trainer_arguments(state))
         except (TypeError, ValueError) as error:
             raise ValueError(f"state must say how its trainer was made: {error}") from None
         trainer.load_state_dict(state)
@@ -312,90 +320,179 @@ class Trainer:
           dtype: 'float32' in the state, 'float64' in the trainer
           optimizer.learning_rate: 0.2 in the state, 0.1 in the trainer
         """
-        with self._one_at_a_time():
-            at, weights = _state.from_arrays(state, _state.settings(self), _validate.flag(strict, "strict"))
-            self._at, self._core = at, None
-            self.network._publish(*(weights if at.going_on is None else at.stopping.copied_best()))
-
-    def _rest(self) -> Trainer:
-        """Give back the core's memory and keep where the training stands; return the trainer itself."""
-        self._at, self._core = self._standing(), None
-        return self
-
-    def _going_on_from(self, other: Trainer) -> Trainer:
-        """Take over where another trainer of the network stands, and return the trainer itself."""
-        ours, theirs = _state.settings(self), _state.settings(other)
-        if wrong := _state.differences(theirs, ours, False, "before", "now"):
-            raise ValueError("training can go on only as it was:\n  " + "\n  ".join(wrong))
-        self._at = other._standing()
-        return self
-
-    @contextmanager
-    def _one_at_a_time(self) -> Iterator[None]:
-        if not self.network._fitting.acquire(blocking=False):
-            raise RuntimeError("another fit of this network is running: one at a time")
+        claim = self.network.fits.enter()
         try:
-            yield
+            self._check_claim(claim)
+            now, weights = _state_dict.from_arrays(state, self._config(), _validate.flag(strict, "strict"))
+            best = None if now.last_weights is None else now.early_stopping.copied_best()
+            self.network.publish(*(weights if best is None else best))
+            self._session = _Session(now)
         finally:
-            self.network._fitting.release()
+            self.network.fits.leave(claim)
 
-    def _do(self, run: Run, n: int) -> None:
-        """Do a fit; one that fails leaves the trainer where it stood."""
-        core, before = self._ready(n), self._standing()
-        self.history, self._running, self._stop = run.history, True, ""
+    def resume_from(self, other: Trainer) -> None:
+        """Take over where another trainer of the network stands.
+
+        Raises
+        ------
+        ValueError
+            If it has another optimiser or loss.
+
+        Examples
+        --------
+        >>> import fastnet as fn
+        >>> net = fn.Network([fn.Layer(1, 1)])
+        >>> first, second = fn.Trainer(net, learning_rate=0.1), fn.Trainer(net, learning_rate=0.01)
+        >>> history = first.fit([[-1.0, 1.0]], [[0, 1]], epochs=5)
+        >>> second.resume_from(first)
+        >>> second.epochs_done
+        5
+        """
+        if wrong := _state_dict.differences(other._config(), self._config(), False, "before", "now"):
+            raise ValueError("training can go on only as it was:\n  " + "\n  ".join(wrong))
+        self._session = _Session(other._current_state())
+
+    def _config(self) -> dict[str, Any]:
+        """Return what the bits of the training depend on, as a state_dict holds it."""
+        return _state_dict.config(self.network.structure(), self.settings)
+
+    def _checked_examples(
+        self, X: Any, T: Any, sample_weight: Any, **how: Any
+    ) -> tuple[Examples, Examples | None]:
+        """Return what to train on and what is held out; in float64 for L-BFGS."""
+        network, settings = self.network, self.settings
+        data, held_out = _examples.prepared(
+            *(X, T, sample_weight, settings.loss.name),
+            *(network.sizes[0], network.sizes[-1], network.dtype),
+            seed=settings.seed,
+            **how,
+        )
+        if settings.lbfgs is not None:
+            return data.in_double(), held_out and held_out.in_double()
+        return data, held_out
+
+    def _check_claim(self, claim: Any) -> None:
+        """RuntimeError if there is no claim, for another fit of the network is running."""
+        if claim is None:
+            raise RuntimeError("another fit of this network is running: one at a time")
+        self._loop = None  # if there is one, an interrupt has ended it before it could be forgotten
+
+    def _run_alone(
+        self,
+        X: Any,
+        T: Any,
+        sample_weight: Any,
+        options: FitOptions,
+        callbacks: Any,
+        keeps_core: bool,
+        **how: Any,
+    ) -> FitLoop:
+        """Check the examples and run a fit, while no other fit of the network runs."""
+        claim = self.network.fits.enter()
         try:
-            run.all(core)
+            self._check_claim(claim)
+            data, held_out = self._checked_examples(X, T, sample_weight, **how)
+            return self._run_fit(data, held_out, options, callbacks, keeps_core)
+        finally:
+            self.network.fits.leave(claim)
+
+    def _run_fit(
+        self,
+        data: Examples,
+        held_out: Examples | None,
+        options: FitOptions,
+        callbacks: Any,
+        keeps_core: bool,
+    ) -> FitLoop:
+        """Run a fit and give the network its new weights; one that fails leaves trainer and network alone."""
+        observer = None
+        if not (type(callbacks) is tuple and not callbacks):
+            from fastnet.callbacks import CallbackList
+
+            observer = CallbackList(callbacks, self)
+        network, settings = self.network, self.settings
+        batch = settings.batch(data.n)
+        before = self._session.state if self._session.core is None else self._current_state()
+        core = self._prepare_core(before, batch)
+        loop = FitLoop(
+            *(core, settings, before.copy(), data, held_out, options),
+            batch=batch,
+            dtype=network.dtype,
+        )
+        loop.observer = observer
+        preprocessing = network.preprocessing
+        self._session = _Session(before)  # what an error goes back to: the loop moves a copy, and the core
+        self.history, self._stop_reason = loop.history, ""
+        try:
+            self._loop = loop
+            loop.run()
+            after = _Session(loop.state, core, batch, preprocessing, engine.active())
+            if not keeps_core:
+                after = _without_core(after)
+            network.publish(*loop.result)  # all that may fail is done
+            self._session = after
         except BaseException as error:
-            run.history.stopped = f"{type(error).__name__}: {error}"
-            self._at, self._core = before, None
+            loop.history.stopped = f"{type(error).__name__}: {error}"
             raise
         finally:
-            self._running = False
-            run.close()
+            self._loop = None
+            loop.close()
+            if observer is not None:
+                observer.on_train_end()
+        return loop
 
-    def _ready(self, n: int) -> engine.TrainerCore:
+    def _prepare_core(self, state: TrainingState, batch: int) -> engine.TrainerCore:
         """Return the core with the weights to go on from and what the optimiser keeps."""
-        network = self.network
-        network._check_weights(*network._weights())
-        W, b = self._now()
-        batch = n if self._lbfgs is not None else min(n, self._batch_size or 200)
-        if self._batch_size is not None and n < self._batch_size:
-            _validate.warn(f"batch_size={self._batch_size} is more than the {n} examples: taken as {n}")
-        same = self._batch == batch and self._how is network.preprocessing and self._lbfgs is None
-        if self._core is not None and same:
-            self._core.load_weights(W, b)
-            return self._core
-        at = self._standing()
-        if self._lbfgs is not None:
-            W, b = ([array.astype(np.float64) for array in arrays] for arrays in (W, b))
-        core = new_core(self, W, b, batch)
-        if at.step > 0:
-            core.load_moments(at.moments)
-            core.step = at.step
-        self._at, self._core, self._batch, self._how = at, core, batch, network.preprocessing
+        network, settings, session = self.network, self.settings, self._session
+        weights = network.weights()
+        network.check_weights(*weights)
+        if session.state.last_weights is not None:
+            weights = self._current_weights()
+        made_for = session.batch, session.preprocessing, session.isa
+        needed = batch, network.preprocessing, engine.active()
+        if session.core is not None and made_for == needed and settings.lbfgs is None:
+            session.core.load_weights(*weights)
+            return session.core
+        dtype = np.dtype(np.float64) if settings.lbfgs is not None else network.dtype
+        W, b, activations, standardize = network.core_arguments(weights, dtype)
+        core = engine.TrainerCore(
+            *(W, b, activations, batch, threads.threads_for(network.flops(batch), settings.n_threads)),
+            **settings.core_options(),
+            dropout=[layer.dropout for layer in network.layers],
+            standardize=standardize,
+        )
+        if state.step > 0:
+            core.load_moments(state.moments)
+            core.step = state.step
         return core
 
-    def _standing(self) -> Standing:
-        """Return where the training stands, so that later epochs do not change it."""
-        at = self._at.copy()
-        if self._core is not None:
-            at.step = self._core.step
-            at.moments = self._core.moments() if at.step > 0 else {}
-        if at.going_on is not None and (self._running or not at.stopping.holds(self.network._weights())):
-            at.going_on = None
-        return at
+    def _current_state(self) -> TrainingState:
+        """Return where the training stands, as a copy that later epochs do not change."""
+        loop, session = self._loop, self._session
+        state, core = (session.state, session.core) if loop is None else (loop.state, loop.core)
+        state = state.copy()
+        if core is not None:
+            state.step = core.step
+            state.moments = core.moments() if state.step > 0 else {}
+        if state.last_weights is not None and (
+            loop is not None or not state.early_stopping.best_are(self.network.weights())
+        ):
+            state.last_weights = None
+        return state
 
-    def _now(self) -> Weights:
+    def _current_weights(self) -> Weights:
         """Return the weights to go on from: those of the network, unless it was given the best epoch's."""
-        if self._running and self._core is not None:
-            return self._of_core(self._core)
-        weights, at = self.network._weights(), self._at
-        return at.going_on if at.going_on is not None and at.stopping.holds(weights) else weights
+        if self._loop is not None:
+            return self._loop.weights()
+        weights, state = self.network.weights(), self._session.state
+        last = state.last_weights
+        return last if last is not None and state.early_stopping.best_are(weights) else weights
 
-    def _of_core(self, core: engine.TrainerCore) -> Weights:
-        """Return the weights of the core in the network's dtype: L-BFGS works in float64."""
-        W, b = core.weights()
-        if self._lbfgs is not None:
-            dtype = self.network.dtype
-            W, b = [array.astype(dtype) for array in W], [array.astype(dtype) for array in b]
-        return W, b
+
+def _without_core(session: _Session) -> _Session:
+    """Return a session whose step and moments are in the state, so that the core's memory can go."""
+    assert session.core is not None
+    state = session.state
+    state.step = session.core.step
+    state.moments = session.core.moments() if state.step > 0 else {}
+    return _Session(state)
