@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Callable
@@ -308,3 +309,13 @@ def test_nobody_is_warned_of_a_batch_size_that_is_chosen_for_them() -> None:
         trainer.fit_one_epoch(X, T)
     assert caught[0].filename == __file__
     net().fit(X, T, epochs=1)
+
+
+def test_settings_are_checked_once_and_cannot_be_changed() -> None:
+    trainer = fn.Trainer(net(), optimizer="adam", learning_rate=0.5, schedule="constant", batch_size=3)
+    assert trainer.settings.optimizer == fn.Adam(0.5)
+    assert trainer.settings.loss.name == "bce"
+    assert trainer.settings.schedule is None, "a constant rate needs none"
+    assert [trainer.settings.batch(n) for n in (3, 9)] == [3, 3]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        trainer.settings.l2 = 1.0

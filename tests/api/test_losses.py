@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from networks import DTYPES, bits, data
+from networks import DTYPES, data
 
 import fastnet as fn
 
@@ -97,23 +97,6 @@ def test_gradients_against_central_differences(kind: str) -> None:
                 assert abs((up - down) / (2 * h) - gradient[index]) <= 1e-8
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_loss_function_and_its_gradient_are_those_of_a_layer(kind: str) -> None:
-    loss, activation, n_out = KINDS[kind]
-    T = targets(kind, 9, "float64")
-    Z = np.random.default_rng(6).normal(size=(n_out, 9))
-    w = np.linspace(0, 2, 9)
-    found = fn.loss(Z, T, loss=loss, activation=activation, sample_weight=w)
-    J = cost(kind, fn.activate(Z, activation), T)
-    assert abs(found - np.average(J, weights=w)) <= 1e-13
-    one = fn.Network([fn.Layer(n_out, n_out, activation, W=np.eye(n_out))])
-    dZ = fn.loss_backward(Z, T, loss=loss, activation=activation, sample_weight=w)
-    ((dW, db),) = one.gradients(Z, T, loss=loss, sample_weight=w)
-    # sums over 9 examples, once by the core and once by NumPy
-    assert abs(dZ @ Z.T / w.sum() - dW).max() <= 64 * np.finfo(float).eps
-    assert abs(dZ.sum(axis=1, keepdims=True) / w.sum() - db).max() <= 64 * np.finfo(float).eps
-
-
 def test_the_last_activation_chooses_the_loss() -> None:
     X, _ = data(3, 1, 8, "float64")
     for kind in ("bce", "cross_entropy", "poisson", "squared_error"):
@@ -126,24 +109,6 @@ def test_the_last_activation_chooses_the_loss() -> None:
             fn.loss_backward(Z, T, loss=loss), fn.loss_backward(Z, T, activation=activation)
         )
     assert fn.loss(X[:1], X[:1] > 0) == fn.bce_loss(X[:1], X[:1] > 0)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_labels_are_columns_with_a_single_one(dtype: str) -> None:
-    X, _ = data(3, 1, 40, dtype)
-    labels = np.arange(40) % 3
-    T = (labels == [[0], [1], [2]]).astype(dtype)
-    assert np.array_equal(fn.one_hot(labels, dtype=dtype), T)
-    assert fn.one_hot(labels, 5, dtype=dtype).shape == (5, 40)
-    assert fn.one_hot([], 2).shape == (2, 0)
-    by_label, by_column, by_list = (outputs("softmax", 3, dtype) for _ in range(3))
-    histories = [
-        net.fit(X, given, epochs=2, batch_size=16)
-        for net, given in ((by_label, labels.astype(np.uint8)), (by_column, T), (by_list, labels.tolist()))
-    ]
-    assert bits(by_label) == bits(by_column) == bits(by_list)
-    assert histories[0].loss == histories[1].loss
-    assert by_label.loss(X, labels) == by_label.loss(X, T)
 
 
 def test_every_loss_is_lowered_by_every_optimiser() -> None:

@@ -1,0 +1,166 @@
+"""Training data: weights of the examples and classes, and the part held out for validation."""
+
+from __future__ import annotations
+
+import tracemalloc
+from typing import Any
+
+import numpy as np
+import pytest
+from networks import DTYPES, bits, data, network, rounding
+
+import fastnet as fn
+from fastnet import reference
+from fastnet._examples import SPLIT_STREAM
+
+
+def outputs(activation: str, n_out: int = 1, dtype: str = "float64", hidden: str = "tanh") -> fn.Network:
+    return fn.Network([fn.Layer(3, 5, hidden), fn.Layer(5, n_out, activation)], seed=1, dtype=dtype)
+
+
+def test_a_weight_of_two_is_an_example_twice() -> None:
+    X, T = data(3, 1, 20, "float64")
+    w = np.ones(20)
+    w[[3, 7]] = [2, 0]
+    twice = np.delete(np.arange(21), 7)
+    twice[-1] = 3
+    weighted, repeated = network((3, 4, 1)), network((3, 4, 1))
+    how: Any = {"epochs": 5, "learning_rate": 0.5, "l2": 0.1}
+    weighted.fit(X, T, batch_size=20, sample_weight=w, **how)
+    repeated.fit(X[:, twice], T[:, twice], batch_size=20, shuffle=False, **how)
+    bound = rounding("float64", (3, 4, 1), 20, X, steps=5)
+    for ours, theirs in zip(weighted.layers, repeated.layers, strict=True):
+        assert abs(ours.W - theirs.W).max() <= bound
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_class_weights_are_weights_of_the_examples(activation: str) -> None:
+    X, _ = data(3, 1, 30, "float32")
+    labels = np.where(np.arange(30) % 5 == 0, 1, 0)
+    T = labels[None].astype("float32") if activation == "sigmoid" else fn.one_hot(labels, 2, dtype="float32")
+    w = np.linspace(0.5, 1.5, 30)
+
+    def trained(**weights: Any) -> list[bytes]:
+        net = outputs(activation, len(T), "float32")
+        net.fit(X, T, epochs=3, batch_size=10, **weights)
+        return bits(net)
+
+    assert trained(class_weight={1: 3.0}) == trained(sample_weight=np.where(labels, 3.0, 1.0))
+    balanced = np.where(labels, 30 / (2 * 6), 30 / (2 * 24))
+    assert trained(class_weight="balanced") == trained(sample_weight=balanced)
+    both = trained(class_weight={0: 0.5, 1: 2}, sample_weight=w)
+    assert both == trained(sample_weight=w * np.where(labels, 2.0, 0.5))
+    assert trained(class_weight={1: 1}) != trained(class_weight={1: 3.0})
+
+
+def test_a_class_without_examples_is_no_class_to_be_balanced() -> None:
+    X, _ = data(3, 1, 30, "float64")
+    labels = np.where(np.arange(30) % 5 == 0, 2, 0)
+    balanced, by_hand = outputs("softmax", 3), outputs("softmax", 3)
+    balanced.fit(X, labels, epochs=2, class_weight="balanced")
+    by_hand.fit(X, labels, epochs=2, sample_weight=np.where(labels, 30 / (2 * 6), 30 / (2 * 24)))
+    assert bits(balanced) == bits(by_hand)
+
+
+def test_the_held_out_part_is_drawn_from_the_seed_alone() -> None:
+    X, T = data(3, 1, 50, "float64")
+    w = np.linspace(1, 2, 50)
+    order = reference.permutation(50, 7, SPLIT_STREAM)
+    out, kept = np.sort(order[:10]), np.sort(order[10:])
+    split, by_hand = network((3, 4, 1)), network((3, 4, 1))
+    how: Any = {"epochs": 4, "batch_size": 16, "seed": 7}
+    history = split.fit(X, T, validation_fraction=0.2, sample_weight=w, **how)
+    expected = by_hand.fit(
+        X[:, kept], T[:, kept], sample_weight=w[kept], validation=(X[:, out], T[:, out], w[out]), **how
+    )
+    assert bits(split) == bits(by_hand)
+    assert (history.loss, history.validation_loss) == (expected.loss, expected.validation_loss)
+    # sums of 10 costs of less than 1 in another order, and the weights
+    assert (
+        abs(by_hand.loss(X[:, out], T[:, out], sample_weight=w[out]) - history.validation_loss[-1]) <= 1e-14
+    )
+    other = network((3, 4, 1)).fit(X, T, epochs=4, batch_size=16, seed=8, validation_fraction=0.2)
+    assert other.validation_loss != history.validation_loss
+
+
+PARTS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "in order": {"shuffle": False},
+    "weights": {"sample_weight": np.linspace(1, 2, 90)},
+    "classes": {"class_weight": "balanced", "sample_weight": np.linspace(1, 2, 90)},
+    "one class": {"class_weight": {1: 3.0}},
+    "metrics": {"metrics": ["accuracy", "r2"], "optimizer": "adam"},
+    "lbfgs": {"optimizer": fn.LBFGS(max_iter=5), "metrics": ["accuracy"]},
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("layout", ["C", "F", "reversed"])
+@pytest.mark.parametrize("what", PARTS)
+def test_a_part_trains_as_a_copy_of_it(what: str, layout: str, dtype: str) -> None:
+    """Where examples are contiguous they are trained on where they lie."""
+    X, _ = data(3, 1, 90, dtype)
+    labels = np.arange(90) % 7 % 3
+    X = {"C": X, "F": np.asfortranarray(X), "reversed": np.asfortranarray(X)[:, ::-1]}[layout]
+    order = reference.permutation(90, 7, SPLIT_STREAM)
+    out, kept = np.sort(order[:18]), np.sort(order[18:])
+    how = PARTS[what] | ({} if what == "lbfgs" else {"epochs": 4, "batch_size": 16})
+    part, copy = outputs("softmax", 3, dtype), outputs("softmax", 3, dtype)
+    seen = part.fit(X, labels, seed=7, validation_fraction=0.2, **how)
+    w = how.get("sample_weight")
+    if w is not None:
+        how |= {"sample_weight": w[kept]}
+    validation = (X[:, out], labels[out]) if w is None else (X[:, out], labels[out], w[out])
+    expected = copy.fit(X[:, kept], labels[kept], seed=7, validation=validation, **how)
+    assert bits(part) == bits(copy)
+    assert (seen.loss, seen.validation_loss, seen.metrics) == (
+        expected.loss,
+        expected.validation_loss,
+        expected.metrics,
+    )
+
+
+def test_holding_a_part_out_copies_no_examples() -> None:
+    rows = np.random.default_rng(0).normal(size=(20_000, 50))
+    T = (rows[:, :1].T > 0).astype(float)
+    net = network((50, 4, 1))
+    net.fit(rows.T, T, epochs=1)  # loads what a fit needs
+    tracemalloc.start()
+    net.fit(rows.T, T, epochs=2, validation_fraction=0.3, early_stopping=True)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < rows.nbytes / 8  # the orders of the columns: 8 bytes for each of 50 numbers
+
+
+@pytest.mark.parametrize(
+    ("n", "fraction", "held"), [(2, 0.9, 1), (2, 0.01, 1), (10, 0.25, 2), (100, 0.07, 7)]
+)
+def test_how_many_are_held_out(n: int, fraction: float, held: int) -> None:
+    X, T = data(3, 1, n, "float64")
+    seen = []
+    network((3, 1)).fit(
+        X,
+        T,
+        epochs=1,
+        validation_fraction=fraction,
+        metrics=[lambda T, A: seen.append(A.shape[1]) or 0.0],
+    )
+    assert seen == [n - held, held]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_labels_are_columns_with_a_single_one(dtype: str) -> None:
+    X, _ = data(3, 1, 40, dtype)
+    labels = np.arange(40) % 3
+    T = (labels == [[0], [1], [2]]).astype(dtype)
+    assert np.array_equal(fn.one_hot(labels, dtype=dtype), T)
+    assert fn.one_hot(labels, 5, dtype=dtype).shape == (5, 40)
+    assert fn.one_hot([], 2).shape == (2, 0)
+    by_label, by_column, by_list = (outputs("softmax", 3, dtype) for _ in range(3))
+    histories = [
+        net.fit(X, given, epochs=2, batch_size=16)
+        for net, given in ((by_label, labels.astype(np.uint8)), (by_column, T), (by_list, labels.tolist()))
+    ]
+    assert bits(by_label) == bits(by_column) == bits(by_list)
+    assert histories[0].loss == histories[1].loss
+    assert by_label.loss(X, labels) == by_label.loss(X, T)
