@@ -96,7 +96,7 @@ def test_an_environment_variable_that_is_wrong_does_not_break_the_list(
 def test_a_trainer_made_under_a_limit_forgets_it() -> None:
     with threadpoolctl.threadpool_limits(limits=1):
         trainer = fn.Trainer(fn.Network([fn.Layer(1, 1)]), n_threads=3)
-    assert trainer._n_threads == 3
+    assert trainer.settings.n_threads == 3
 
 
 def test_registering_twice_lists_it_once() -> None:
