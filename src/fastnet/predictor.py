@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Predictor"]
 
 _ndarray = np.ndarray
-_FEW_ROWS = engine.FEW_ROWS  # so many are checked and predicted in the core, which is quick
+_SMALL_BATCH = engine.SMALL_BATCH_ROWS  # so many are checked and predicted in the core, which is quick
 
 
 class Predictor:
@@ -114,7 +114,7 @@ class Predictor:
             try:
                 if x.ndim == 1:
                     return self._one(x, out)
-                if n_threads is None and x.shape[1] <= _FEW_ROWS:
+                if n_threads is None and x.shape[1] <= _SMALL_BATCH:
                     return self._many(x, out)
             except (ValueError, TypeError, IndexError):
                 pass  # something does not fit

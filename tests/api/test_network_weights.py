@@ -149,9 +149,9 @@ def test_the_reference_agrees_after_a_change(rng: Any) -> None:
 def test_wrong_shapes_are_refused_before_memory_is_touched() -> None:
     good, bias = np.ones((3, 2)), np.zeros((3, 1))
     X = np.ones((2, 20))
-    with pytest.raises(ValueError, match="W of layer 0: expected a matrix"):
+    with pytest.raises(ValueError, match="W of layer 0 must be a matrix"):
         engine.forward([np.ones(6)], [bias], ["tanh"], X)
-    with pytest.raises(ValueError, match="b of layer 0: expected 3 numbers"):
+    with pytest.raises(ValueError, match="b of layer 0 must be 3 numbers"):
         engine.forward([good], [np.zeros((2, 1))], ["tanh"], X)
-    with pytest.raises(TypeError, match="W of layer 1: expected an array of 8-byte floats"):
+    with pytest.raises(TypeError, match="W of layer 1 must be an array of 8-byte floats"):
         engine.forward([good, np.ones((1, 3), "f4")], [bias, np.zeros((1, 1))], ["tanh"] * 2, X)

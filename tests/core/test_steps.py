@@ -366,7 +366,7 @@ def test_an_order_that_names_no_column_is_refused(dtype: Any, rng: Any) -> None:
         for place in (0, 17, 39):
             order = np.arange(40)
             order[place] = wrong
-            with pytest.raises(ValueError, match=f"order: expected columns 0 to 39, got {wrong}$"):
+            with pytest.raises(ValueError, match=f"order must be columns 0 to 39, got {wrong}$"):
                 trainer.epoch(X, T, order, 0.1)
     assert bits(trainer) == before
 

@@ -7,7 +7,7 @@ _Real: TypeAlias = NDArray[Any]  # float32 or float64
 
 ISAS: tuple[str, ...]
 DTYPES: tuple[str, ...]
-FEW_ROWS: int
+SMALL_BATCH_ROWS: int
 ACTIVATIONS: tuple[str, ...]
 ELEMENTWISE: tuple[str, ...]
 OUTPUT_ONLY: tuple[str, ...]

@@ -89,7 +89,7 @@ def switch_to(str name):
     if name not in valid:
         why = "was not compiled" if name in ISAS and name not in compiled() else \
               "does not run on this CPU" if name in ISAS else "is unknown"
-        raise ValueError(f"instruction set {name!r} {why}: expected one of {', '.join(valid)}")
+        raise ValueError(f"the instruction set must be one of {', '.join(valid)}, got {name!r}, which {why}")
     cdef const kernel_table* single = load(name, "float32")
     cdef const kernel_table* double_ = load(name, "float64")
     single.set_caches(cache_bytes(1), cache_bytes(2))
@@ -112,7 +112,7 @@ cdef const kernel_table* table_for(cnp.ndarray a) except NULL:
         return table32
     if kind == cnp.NPY_FLOAT64:
         return table64
-    raise TypeError(f"expected a float32 or float64 array, got {a.dtype}")
+    raise TypeError(f"arrays must have dtype float32 or float64, got {a.dtype}")
 
 
 # ---- threads

@@ -16,6 +16,7 @@ from fastnet._core.table cimport *
 cdef extern from *:
     const char* FASTNET_ISA_NAME
 
+include "kernels/util.pxi"
 include "kernels/panels.pxi"
 include "kernels/narrow.pxi"
 include "kernels/elementary.pxi"
@@ -29,7 +30,8 @@ include "kernels/passes.pxi"
 include "kernels/optimizers.pxi"
 include "kernels/epoch.pxi"
 include "kernels/predict.pxi"
-include "kernels/predict_rows.pxi"
+include "kernels/small_batch.pxi"
+include "kernels/single.pxi"
 
 v_prepare()
 cdef kernel_table kernels
@@ -52,12 +54,12 @@ kernels.was_sparse = was_sparse
 kernels.predict_size = predict_size
 kernels.predict_prepare = predict_prepare
 kernels.predict = predict
-kernels.rows_size = rows_size
-kernels.rows_prepare = rows_prepare
-kernels.rows_scratch = rows_scratch
-kernels.rows_predict = rows_predict
-kernels.few_scratch = few_scratch
-kernels.few_predict = few_predict
+kernels.small_batch_packed_size = small_batch_packed_size
+kernels.small_batch_pack = small_batch_pack
+kernels.small_batch_scratch_packed = small_batch_scratch_packed
+kernels.small_batch_predict_packed = small_batch_predict_packed
+kernels.small_batch_scratch_unpacked = small_batch_scratch_unpacked
+kernels.small_batch_predict_unpacked = small_batch_predict_unpacked
 kernels.dense_backward_size = dense_backward_size
 kernels.dense_backward = dense_backward
 kernels.activate = activate_array

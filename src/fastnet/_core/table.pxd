@@ -1,16 +1,19 @@
-"""The structs that engine.pyx and the kernels share. The C, with what each function does, is in table.h."""
+"""What a build of the kernels offers to engine.pyx: one struct of functions per (instruction set, dtype).
+
+Arrays are void pointers because one struct serves both dtypes; `itemsize` tells which. Nothing here knows
+Python. Matrices of the user come with byte strides, so any order, view or alignment is read in place.
+"""
 from libc.stdint cimport int64_t, uint64_t
 
-cdef extern from "table.h" nogil:
-    enum: BLOCK
-    enum: MOST_FEW
-    enum: MOST_THREADS
-    ctypedef struct team:
+cdef extern from "team.h" nogil:
+    enum: MAX_THREADS
+    ctypedef struct thread_team:
         int size
-    team new_team(int size)
-    void team_wait(team* t)
+    thread_team new_team(int size)
+    void team_wait(thread_team* team)
 
-    enum: ACTIVATION_identity, ACTIVATION_softmax, ACTIVATION_exp, ACTIVATION_COUNT
+cdef extern from "names.h" nogil:
+    enum: ACTIVATION_identity, ACTIVATION_softmax, ACTIVATION_COUNT
     enum: LOSS_bce, LOSS_cross_entropy, LOSS_COUNT
     enum: OPTIMIZER_sgd, OPTIMIZER_momentum, OPTIMIZER_COUNT
     enum: LAST_LAYER, FROM_OUTPUTS
@@ -23,72 +26,115 @@ cdef extern from "table.h" nogil:
     const int* MOMENTS_OF_OPTIMIZER
     const char** PARAMETERS_OF_OPTIMIZER
 
-    ctypedef struct matrix:
-        char* start
-        Py_ssize_t row_step, column_step
+cdef enum:
+    BLOCK = 1024                # examples whose sums form one chain; see epoch.pxi
+    SMALL_BATCH = 16            # at most so many examples are predicted by small_batch.pxi
 
-    ctypedef struct layer_arrays:
-        Py_ssize_t n_in, n_out
-        int activation
-        double dropout
-        matrix W
-        void* b
-        const void* mean
-        const void* scale
+cdef struct matrix:             # of the user's: (row, column) is at start + row*row_step + column*column_step
+    char* start
+    Py_ssize_t row_step, column_step               # bytes
 
-    ctypedef struct examples:
-        matrix X, T
-        const void* weights
-        const Py_ssize_t* order
+cdef struct layer_arrays:       # one layer as Python holds it
+    Py_ssize_t n_in, n_out
+    int activation              # a code of names.h
+    double dropout              # share of its outputs that training sets to 0
+    matrix W                    # (n_out, n_in): weights in, or out; or gradients out
+    void* b                     # (n_out)
+    # of the first layer, (n_in) each, or NULL: its input is (x - mean)/scale, worked out while x is gathered
+    const void* mean
+    const void* scale
 
-    ctypedef struct method:
-        int loss, optimizer, nesterov
-        double loss_parameter, least_cost, most_cost
-        double momentum, beta_1, beta_2, epsilon, l2, weight_decay, clip_norm
-        uint64_t seed
+cdef struct examples:           # to train on
+    matrix X, T                 # (features, n), (outputs, n)
+    const void* weights         # (n), or NULL: 1 each
+    const Py_ssize_t* order     # example at position p is column order[p]; NULL: column p
 
-    ctypedef struct report:
-        void* block_costs
-        void* batch_weights
-        void* batch_squares
+cdef struct fit_options:        # codes of names.h; formulas in losses.pxi and optimizers.pxi
+    int loss, optimizer, nesterov
+    double loss_parameter, min_cost, max_cost
+    double momentum, beta_1, beta_2, epsilon, l2, weight_decay, clip_norm
+    uint64_t seed               # of the dropout
 
-    ctypedef struct kernel_table:
-        const char* isa
-        Py_ssize_t itemsize, width, panel
-        void (*set_caches)(Py_ssize_t, Py_ssize_t) noexcept nogil
-        size_t (*arena_size)(const layer_arrays*, int, Py_ssize_t, int, const method*) noexcept nogil
-        void (*prepare)(void*, const layer_arrays*, int, Py_ssize_t, int, const method*) noexcept nogil
-        void (*train)(void*, const examples*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, Py_ssize_t,
-                      const report*, team*, int) noexcept nogil
-        void (*gradients)(void*, const examples*, Py_ssize_t, const layer_arrays*, const report*,
-                          team*, int) noexcept nogil
-        void (*costs)(void*, const examples*, Py_ssize_t, const report*, team*, int) noexcept nogil
-        void (*read)(const void*, int, const layer_arrays*) noexcept nogil
-        void (*write)(void*, int, const layer_arrays*) noexcept nogil
-        int64_t (*steps)(const void*) noexcept nogil
-        void (*set_steps)(void*, int64_t) noexcept nogil
-        int (*weights_finite)(const void*) noexcept nogil
-        int (*was_sparse)(const void*) noexcept nogil
-        size_t (*predict_size)(const layer_arrays*, int, Py_ssize_t, int, const void*) noexcept nogil
-        void (*predict_prepare)(void*, const layer_arrays*, int, Py_ssize_t, int, const void*) noexcept nogil
-        int (*predict)(void*, matrix, Py_ssize_t, matrix, int, const team*, int) noexcept nogil
-        size_t (*rows_size)(const layer_arrays*, int) noexcept nogil
-        void (*rows_prepare)(void*, const layer_arrays*, int) noexcept nogil
-        size_t (*rows_scratch)(const void*) noexcept nogil
-        void (*rows_predict)(const void*, void*, matrix, Py_ssize_t, matrix) noexcept nogil
-        size_t (*few_scratch)(const layer_arrays*, int) noexcept nogil
-        void (*few_predict)(const layer_arrays*, int, void*, matrix, Py_ssize_t, matrix) noexcept nogil
-        size_t (*dense_backward_size)(Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
-        void (*dense_backward)(void*, const layer_arrays*, matrix, matrix, Py_ssize_t,
-                               matrix, matrix, void*) noexcept nogil
-        void (*activate)(int, const void*, void*, void*, Py_ssize_t) noexcept nogil
-        void (*multiply)(const void*, const void*, void*, Py_ssize_t) noexcept nogil
-        void (*subtract)(const void*, const void*, void*, Py_ssize_t) noexcept nogil
-        void (*sigmoid_backward)(const void*, const void*, void*, Py_ssize_t) noexcept nogil
-        void (*bce_cost_of_a)(const void*, const void*, Py_ssize_t, void*) noexcept nogil
-        void (*softmax_backward)(const void*, const void*, void*, Py_ssize_t, Py_ssize_t) noexcept nogil
-        size_t (*loss_size)(Py_ssize_t) noexcept nogil
-        void (*loss)(int, int, const double*, matrix, matrix, const void*, Py_ssize_t, Py_ssize_t, void*,
-                     void*, matrix) noexcept nogil
-        int (*all_finite)(const void*, Py_ssize_t) noexcept nogil
-        double (*fma_flops)(Py_ssize_t) noexcept nogil
+cdef struct cost_report:        # what `train`, `gradients` and `costs` write
+    void* block_costs           # the cost of each block, summed over its examples
+    void* batch_weights         # the sum of the weights of each batch's examples
+    void* batch_squares         # the sum of W^2 as each batch found it; only with l2
+
+cdef struct kernel_table:
+    const char* isa
+    Py_ssize_t itemsize, width, panel
+    # how large to cut blocks: the bytes of these caches, or 0
+    void (*set_caches)(Py_ssize_t L1, Py_ssize_t L2) noexcept nogil
+
+    # Every thread of a team makes the same call, each with its own number.
+
+    # Training. The arena is zeroed memory of arena_size bytes, aligned to 64, and holds everything a fit
+    # needs for teams of up to `threads`.
+    size_t (*arena_size)(const layer_arrays* layers, int n_layers, Py_ssize_t batch, int threads,
+                         const fit_options* options) noexcept nogil
+    void (*prepare)(void* arena, const layer_arrays* layers, int n_layers, Py_ssize_t batch, int threads,
+                    const fit_options* options) noexcept nogil
+    # batches of `batch` examples from position `first` up to `last` of the order; rates: one for each batch
+    void (*train)(void* arena, const examples* data, Py_ssize_t batch, Py_ssize_t first, Py_ssize_t last,
+                  const double* rates, Py_ssize_t rates_step, const cost_report* report, thread_team* team,
+                  int thread) noexcept nogil
+    # sums over n examples, without l2 and dropout
+    void (*gradients)(void* arena, const examples* data, Py_ssize_t n, const layer_arrays* out,
+                      const cost_report* report, thread_team* team, int thread) noexcept nogil
+    void (*costs)(void* arena, const examples* data, Py_ssize_t n, const cost_report* report,
+                  thread_team* team, int thread) noexcept nogil
+    # the weights (0), or what an optimiser keeps for each of them (1, 2; see optimizers.pxi)
+    void (*read)(const void* arena, int which, const layer_arrays* out) noexcept nogil
+    void (*write)(void* arena, int which, const layer_arrays* arrays) noexcept nogil
+    # how many batches there have been: Adam's t, the dropout's counter
+    int64_t (*steps)(const void* arena) noexcept nogil
+    void (*set_steps)(void* arena, int64_t steps) noexcept nogil
+    int (*weights_finite)(const void* arena) noexcept nogil
+    # whether the last `train` left out the zeros of X: see sparse.pxi
+    int (*was_sparse)(const void* arena) noexcept nogil
+
+    # Prediction: A of the last layer, (n_out, n), for n examples. With `shared`, another arena of the same
+    # network, the weights are read there, and the new one holds buffers only. With `check`, predict returns
+    # 0, and stops, where a number of X, as it is or standardised, is not finite; else 1.
+    size_t (*predict_size)(const layer_arrays* layers, int n_layers, Py_ssize_t n, int threads,
+                           const void* shared) noexcept nogil
+    void (*predict_prepare)(void* arena, const layer_arrays* layers, int n_layers, Py_ssize_t n, int threads,
+                            const void* shared) noexcept nogil
+    int (*predict)(void* arena, matrix X, Py_ssize_t n, matrix out, int check, const thread_team* team,
+                   int thread) noexcept nogil
+
+    # The same for at most SMALL_BATCH examples, the same bits, with nothing to prepare in a call: from
+    # weights that were packed beforehand,
+    size_t (*small_batch_packed_size)(const layer_arrays* layers, int n_layers) noexcept nogil
+    void (*small_batch_pack)(void* arena, const layer_arrays* layers, int n_layers) noexcept nogil
+    size_t (*small_batch_scratch_packed)(const void* arena) noexcept nogil
+    void (*small_batch_predict_packed)(const void* arena, void* scratch, matrix X, Py_ssize_t n,
+                                       matrix out) noexcept nogil
+    # and without, from the weights where they lie.
+    size_t (*small_batch_scratch_unpacked)(const layer_arrays* layers, int n_layers) noexcept nogil
+    void (*small_batch_predict_unpacked)(const layer_arrays* layers, int n_layers, void* scratch, matrix X,
+                                         Py_ssize_t n, matrix out) noexcept nogil
+
+    # One layer backwards: dA = W' dZ, dW = dZ A', db = sum of dZ over the examples
+    size_t (*dense_backward_size)(Py_ssize_t n_in, Py_ssize_t n_out, Py_ssize_t n) noexcept nogil
+    void (*dense_backward)(void* arena, const layer_arrays* layer, matrix A, matrix dZ, Py_ssize_t n,
+                           matrix dA, matrix dW, void* db) noexcept nogil
+
+    # Elementwise, on n contiguous numbers; activate: not softmax
+    void (*activate)(int activation, const void* z, void* out, void* slope, Py_ssize_t n) noexcept nogil
+    void (*multiply)(const void* a, const void* b, void* out, Py_ssize_t n) noexcept nogil
+    void (*subtract)(const void* a, const void* b, void* out, Py_ssize_t n) noexcept nogil
+    void (*sigmoid_backward)(const void* dA, const void* A, void* out, Py_ssize_t n) noexcept nogil
+    # one number a BLOCK
+    void (*bce_cost_of_a)(const void* A, const void* T, Py_ssize_t n, void* sums) noexcept nogil
+    # softmax backwards: dZ (rows, n) of C-contiguous A and dA
+    void (*softmax_backward)(const void* A, const void* dA, void* out, Py_ssize_t rows,
+                             Py_ssize_t n) noexcept nogil
+    # the loss of logits Z (rows, n): one number a BLOCK, and dZ unless its start is NULL; scratch: loss_size
+    # bytes
+    size_t (*loss_size)(Py_ssize_t rows) noexcept nogil
+    void (*loss)(int loss, int activation, const double* constants, matrix Z, matrix T, const void* weights,
+                 Py_ssize_t rows, Py_ssize_t n, void* scratch, void* costs, matrix dZ) noexcept nogil
+    int (*all_finite)(const void* x, Py_ssize_t n) noexcept nogil
+    # run that many fused multiply-adds of registers, return their flops
+    double (*fma_flops)(Py_ssize_t iterations) noexcept nogil

@@ -7,8 +7,9 @@ the notes, not to be fast. An example is a column: X = A⁽⁰⁾ is (n_in, n), 
 
 until the cost J of the example's last Z and its target, and then back. Where to read on:
 
-    functions     W A + b and its gradients; exp, σ
+    functions     exp, σ
     activations   every f and its slope             normal     Φ and φ, for gelu
+    dense         W A + b and its gradients
     losses        every J and ∂J/∂Z
     optimizers    how a gradient changes a weight
     trainer       one batch, one epoch: all of the above in order
@@ -22,7 +23,8 @@ shuffle, the uniform initial weights and the masks of dropout, is defined by `ra
 """
 
 from fastnet.reference.activations import activate, activation_backward
-from fastnet.reference.functions import dense_backward, dense_forward, exp, sigmoid
+from fastnet.reference.dense import dense_backward, dense_forward
+from fastnet.reference.functions import exp, sigmoid
 from fastnet.reference.losses import Huber, Quantile, bce_backward, bce_loss, loss, loss_backward
 from fastnet.reference.network import History, Layer, Network
 from fastnet.reference.optimizers import SGD, Adam, AdamW, RMSProp

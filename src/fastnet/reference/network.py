@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from fastnet.reference.activations import ACTIVATIONS, OUTPUT_ONLY, activate, activation_backward
-from fastnet.reference.functions import Array, dense_backward, dense_forward, real
+from fastnet.reference.dense import dense_backward, dense_forward
+from fastnet.reference.functions import Array, real
 from fastnet.reference.losses import name_and_parameter
 from fastnet.reference.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
 from fastnet.reference.random import initial_weights, permutation

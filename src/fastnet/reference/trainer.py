@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnet.reference.activations import ACTIVATIONS, activate
-from fastnet.reference.functions import Array, dense_backward, dense_forward
+from fastnet.reference.dense import dense_backward, dense_forward
+from fastnet.reference.functions import Array
 from fastnet.reference.losses import cost_and_dZ
 from fastnet.reference.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
 from fastnet.reference.random import dropout_mask

@@ -1,4 +1,5 @@
 # Python's arrays down to pointers, and the memory that the kernels work in.
+# Uses: nothing
 
 cdef tuple names_of(const char** names, int count):
     return tuple([names[i].decode() for i in range(count)])
@@ -28,7 +29,7 @@ OPTIMIZER_PARAMETERS = {name: tuple(PARAMETERS_OF_OPTIMIZER[i].decode().split())
 
 cdef int code_of(object name, tuple names, str what) except -1:
     if name not in names:
-        raise ValueError(f"{what}: expected one of {', '.join(names)}, got {name!r}")
+        raise ValueError(f"{what} must be one of {', '.join(names)}, got {name!r}")
     return names.index(name)
 
 
@@ -39,14 +40,14 @@ cdef str of_layer(str name, int layer):
 
 cdef int same_kind(cnp.ndarray a, const kernel_table* table, str name, int layer=-1) except -1:
     if table_for(a) is not table:
-        raise TypeError(f"{of_layer(name, layer)}: expected an array of {table.itemsize}-byte floats, "
+        raise TypeError(f"{of_layer(name, layer)} must be an array of {table.itemsize}-byte floats, "
                         f"got {a.dtype}")
     return 0
 
 
 cdef int shape_is(cnp.ndarray a, Py_ssize_t rows, Py_ssize_t columns, str name) except -1:
     if cnp.PyArray_NDIM(a) != 2 or cnp.PyArray_DIM(a, 0) != rows or cnp.PyArray_DIM(a, 1) != columns:
-        raise ValueError(f"{name}: expected shape ({rows}, {columns}), got {np.shape(a)}")
+        raise ValueError(f"{name} must have shape ({rows}, {columns}), got {np.shape(a)}")
     return 0
 
 
@@ -64,7 +65,7 @@ cdef void* contiguous(cnp.ndarray a, const kernel_table* table, Py_ssize_t count
                       int layer=-1) except? NULL:
     same_kind(a, table, name, layer)
     if not cnp.PyArray_ISCARRAY_RO(a) or cnp.PyArray_SIZE(a) != count:
-        raise ValueError(f"{of_layer(name, layer)}: expected {count} numbers in C order, "
+        raise ValueError(f"{of_layer(name, layer)} must be {count} numbers in C order, "
                          f"got shape {np.shape(a)}")
     return cnp.PyArray_DATA(a)
 
@@ -77,14 +78,14 @@ cdef class Arena:
     def __cinit__(self, size_t bytes):
         self.bytes = bytes
         if not memory_take(&self.m, bytes):
-            raise MemoryError(f"fastnet needs {bytes:,} bytes for its buffers, and they are not to be had")
+            raise MemoryError(f"cannot allocate {bytes:,} bytes")
 
     def __dealloc__(self):
         memory_give_back(&self.m)
 
 
 cdef enum:
-    MOST_KEPT_LAYERS = 32       # of a network whose arena for predictions is kept for the next call
+    MAX_KEPT_LAYERS = 32        # of a network whose arena for predictions is kept for the next call
 
 
 cdef class Layers:
@@ -102,7 +103,7 @@ cdef class Layers:
         cdef cnp.ndarray w
         cdef int k
         if not 0 < len(W) == len(b) == len(activations):
-            raise ValueError("expected as many W as b and activations, "
+            raise ValueError("W, b and activations must be lists of one length, at least 1, "
                              f"got {len(W)}, {len(b)}, {len(activations)}")
         self.count = <int>len(W)
         self.table = table_for(W[0])
@@ -111,12 +112,12 @@ cdef class Layers:
         if self.arrays == NULL:
             raise MemoryError
         if dropout is not None and len(dropout) != self.count:
-            raise ValueError(f"dropout: expected {self.count} numbers, got {len(dropout)}")
+            raise ValueError(f"dropout must be {self.count} numbers, got {len(dropout)}")
         for k in range(self.count):
             w = W[k]
             same_kind(w, self.table, "W", k)
             if cnp.PyArray_NDIM(w) != 2:
-                raise ValueError(f"W of layer {k}: expected a matrix, got shape {np.shape(w)}")
+                raise ValueError(f"W of layer {k} must be a matrix, got shape {np.shape(w)}")
             n_out, n_in = cnp.PyArray_DIM(w, 0), cnp.PyArray_DIM(w, 1)
             self.arrays[k].n_in = n_in
             self.arrays[k].n_out = n_out
@@ -124,13 +125,13 @@ cdef class Layers:
             self.arrays[k].mean = self.arrays[k].scale = NULL
             self.arrays[k].dropout = 0.0 if dropout is None else dropout[k]
             if not 0 <= self.arrays[k].dropout < 1:
-                raise ValueError(f"dropout: expected numbers in [0, 1), got {dropout[k]}")
+                raise ValueError(f"dropout must be numbers in [0, 1), got {dropout[k]}")
             self.arrays[k].W = as_matrix(w)
             self.arrays[k].b = contiguous(b[k], self.table, n_out, "b", k)
             if k < self.count - 1 and self.arrays[k].activation == ACTIVATION_softmax:
-                raise ValueError(f"layer {k}: softmax is for the last layer only")
+                raise ValueError(f"softmax must be in the last layer only, got it in layer {k}")
             if k > 0 and n_in != self.arrays[k - 1].n_out:
-                raise ValueError(f"layer {k}: expected {self.arrays[k - 1].n_out} inputs, got {n_in}")
+                raise ValueError(f"layer {k} must have {self.arrays[k - 1].n_out} inputs, got {n_in}")
 
         if standardize is not None:
             mean, scale = standardize
@@ -150,7 +151,7 @@ cdef class Layers:
 
     cdef bytes shape(self, int threads):
         """What an arena for predictions depends on, as bytes that can be compared."""
-        cdef Py_ssize_t[3 + 3*MOST_KEPT_LAYERS] numbers
+        cdef Py_ssize_t[3 + 3*MAX_KEPT_LAYERS] numbers
         cdef int k
         numbers[0] = <Py_ssize_t>self.table
         numbers[1] = threads
@@ -166,9 +167,9 @@ cdef class Layers:
         cdef Layers other = Layers(W, b, ["identity"]*len(W))
         cdef int k
         if other.count != self.count:
-            raise ValueError(f"expected {self.count} layers, got {other.count}")
+            raise ValueError(f"W must have {self.count} layers, got {other.count}")
         if other.table is not self.table:
-            raise TypeError(f"expected {self.table.itemsize}-byte floats, got {W[0].dtype}")
+            raise TypeError(f"W must be arrays of {self.table.itemsize}-byte floats, got {W[0].dtype}")
         for k in range(self.count):
             shape_is(W[k], self.arrays[k].n_out, self.arrays[k].n_in, f"W of layer {k}")
         return other

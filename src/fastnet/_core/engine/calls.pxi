@@ -1,4 +1,5 @@
 # Single calls: arrays in, arrays out, nothing kept.
+# Uses: arrays
 
 cdef struct predict_call:
     const kernel_table* table
@@ -6,14 +7,14 @@ cdef struct predict_call:
     matrix X, out
     Py_ssize_t n
     bint check
-    char[MOST_THREADS] finite   # what each thread has found
-    team together
+    char[MAX_THREADS] finite   # what each thread has found
+    thread_team team
 
 
 cdef void run_predict(void* arguments, int thread) noexcept nogil:
     cdef predict_call* c = <predict_call*>arguments
     cdef fp_mode mode = fp_enter()
-    c.finite[thread] = c.table.predict(c.arena, c.X, c.n, c.out, c.check, &c.together, thread)
+    c.finite[thread] = c.table.predict(c.arena, c.X, c.n, c.out, c.check, &c.team, thread)
     fp_leave(mode)
 
 
@@ -21,9 +22,9 @@ cdef bint predict_together(predict_call* c, int n_threads) noexcept nogil:
     """Run a call on at most so many threads; whether all of them found what they were to check finite."""
     cdef bint finite = True
     cdef int thread
-    c.together = new_team(pool_enter(n_threads))
-    pool_run(run_predict, c, c.together.size)
-    for thread in range(c.together.size):
+    c.team = new_team(pool_enter(n_threads))
+    pool_run(run_predict, c, c.team.size)
+    for thread in range(c.team.size):
         finite = finite and c.finite[thread]
     return finite
 
@@ -33,7 +34,7 @@ cdef bint predict_together(predict_call* c, int n_threads) noexcept nogil:
 # weights, which may have changed, go in anew. A call takes its arena out, so no two share one.
 
 cdef enum:
-    MOST_KEPT = 4               # arenas: those of the layers of a small network, one by one
+    MAX_KEPT_ARENAS = 4               # arenas: those of the layers of a small network, one by one
     KEPT_BYTES = 4 << 20        # of all of them
 
 cdef list kept_arenas = []      # the latest first
@@ -50,7 +51,7 @@ cdef KeptArena arena_for(Layers layers, Py_ssize_t n, int threads):
     """An arena with the weights of these layers, for predictions of n examples."""
     cdef const kernel_table* table = layers.table
     cdef KeptArena kept
-    cdef bytes shape = layers.shape(threads) if layers.count <= MOST_KEPT_LAYERS else None
+    cdef bytes shape = layers.shape(threads) if layers.count <= MAX_KEPT_LAYERS else None
     cdef size_t bytes
     if shape is not None:
         for kept in kept_arenas:
@@ -83,30 +84,30 @@ cdef int keep_arena(KeptArena kept) except -1:
     kept_arenas.insert(0, kept)
     for k, other in enumerate(kept_arenas):
         total += other.bytes
-        if k == MOST_KEPT or total > KEPT_BYTES:
+        if k == MAX_KEPT_ARENAS or total > KEPT_BYTES:
             del kept_arenas[k:]
             break
     return 0
 
 
-cdef Arena spare_few = None     # scratch that no call is using
+cdef Arena spare_small_batch = None     # scratch that no call is using
 
 
-cdef int predict_few(Layers layers, matrix X, Py_ssize_t n, matrix out) except -1:
+cdef int predict_small_batch(Layers layers, matrix X, Py_ssize_t n, matrix out) except -1:
     # on one thread, which has read the weights once by then
-    global spare_few
-    cdef size_t bytes = layers.table.few_scratch(layers.arrays, layers.count)
-    cdef Arena scratch = spare_few
+    global spare_small_batch
+    cdef size_t bytes = layers.table.small_batch_scratch_unpacked(layers.arrays, layers.count)
+    cdef Arena scratch = spare_small_batch
     cdef fp_mode mode
-    spare_few = None
+    spare_small_batch = None
     if scratch is None or scratch.bytes < bytes:
         scratch = Arena(bytes)
     with nogil:
         mode = fp_enter()
-        layers.table.few_predict(layers.arrays, layers.count, scratch.m.start, X, n, out)
+        layers.table.small_batch_predict_unpacked(layers.arrays, layers.count, scratch.m.start, X, n, out)
         fp_leave(mode)
     if bytes <= KEPT_BYTES:
-        spare_few = scratch
+        spare_small_batch = scratch
     return 0
 
 
@@ -114,7 +115,7 @@ def forward(list W, list b, list activations, cnp.ndarray X, int n_threads=1, cn
             standardize=None, bint check=False):
     """A (n_out, n) of the last layer for X (n_in, n), any strides; into `out`, any strides, if that is given.
 
-    standardize: see `Trainer`. check: None if X holds NaN or an infinity; `out` may hold anything then.
+    standardize: see `TrainerCore`. check: None if X holds NaN or an infinity; `out` may hold anything then.
     """
     cdef Layers layers = Layers(W, b, activations, None, standardize)
     cdef const kernel_table* table = layers.table
@@ -127,13 +128,13 @@ def forward(list W, list b, list activations, cnp.ndarray X, int n_threads=1, cn
     same_kind(out, table, "out")
     shape_is(out, n_out, n, "out")
     if not cnp.PyArray_ISWRITEABLE(out):
-        raise ValueError("out: expected a writable array")
+        raise ValueError("out must be a writable array")
     if n == 0:
         return out
-    if n <= MOST_FEW:
+    if n <= SMALL_BATCH:
         if check and not all_finite(X):
             return None
-        predict_few(layers, as_matrix(X), n, as_matrix(out))
+        predict_small_batch(layers, as_matrix(X), n, as_matrix(out))
         return out
     cdef KeptArena kept = arena_for(layers, n, n_threads)
     cdef predict_call call
@@ -254,10 +255,11 @@ cdef int check_loss(int loss, int activation) except -1:
     """ValueError where a loss cannot be worked out after that activation."""
     wanted = ACTIVATION_OF_LOSS[loss]
     if wanted >= 0 and activation != wanted:
-        raise ValueError(f"loss {loss_names[loss]} needs the last activation {ACTIVATIONS[wanted]}, "
-                         f"got {ACTIVATIONS[activation]}")
+        raise ValueError(f"with the loss {loss_names[loss]} the last activation must be "
+                         f"{ACTIVATIONS[wanted]}, got {ACTIVATIONS[activation]}")
     if wanted < 0 and activation == ACTIVATION_softmax:
-        raise ValueError(f"loss {loss_names[loss]} needs an elementwise last activation, got softmax")
+        raise ValueError(f"with the loss {loss_names[loss]} the last activation must be elementwise, "
+                         "got softmax")
     return 0
 
 
@@ -329,7 +331,7 @@ def all_finite(cnp.ndarray x):
     """Whether a matrix of any strides holds no infinity and no NaN; without a temporary of its size."""
     cdef const kernel_table* table = table_for(x)
     if cnp.PyArray_NDIM(x) != 2:
-        raise ValueError(f"x: expected a matrix, got shape {np.shape(x)}")
+        raise ValueError(f"x must be a matrix, got shape {np.shape(x)}")
     cdef Py_ssize_t rows = x.shape[0], columns = x.shape[1], i
     cdef bint finite = True
     if (not cnp.PyArray_ISALIGNED(x)

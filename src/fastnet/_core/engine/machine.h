@@ -1,5 +1,5 @@
-/* machine: what the engine asks of the machine: memory for an arena, the sizes of the caches, the time, and a known
- * floating-point mode. */
+/* machine: what the engine asks of the machine: memory for an arena, the sizes of the caches, the time, and a
+ * known floating-point mode. */
 #ifndef FASTNET_MACHINE_H
 #define FASTNET_MACHINE_H
 #include <stddef.h>

@@ -5,9 +5,9 @@
 
 typedef void (*region)(void *arguments, int thread);
 
-/* How many threads any region may have, whatever its call asks for; 0: as many as it asks for. The two functions
- * are seen from outside the module: threadpoolctl knows the library by them, and other languages may call them.
- */
+/* How many threads any region may have, whatever its call asks for; 0: as many as it asks for. The two
+ * functions are seen from outside the module: threadpoolctl knows the library by them, and other languages may
+ * call them. */
 #if defined(_WIN32)
 #  define FROM_OUTSIDE __declspec(dllexport)
 static volatile int pool_limit;
@@ -19,7 +19,7 @@ FROM_OUTSIDE void fastnet_set_num_threads(int limit);
 FROM_OUTSIDE int fastnet_get_num_threads(void);
 void fastnet_set_num_threads(int limit)
 {
-    pool_limit = limit < 0 ? 0 : limit > MOST_THREADS ? MOST_THREADS : limit;
+    pool_limit = limit < 0 ? 0 : limit > MAX_THREADS ? MAX_THREADS : limit;
 }
 int fastnet_get_num_threads(void) { return pool_limit; }
 
@@ -45,7 +45,7 @@ static struct {
 
 /* A worker knows which region it was started before: those it must not join. */
 typedef struct { int thread; unsigned seen; } worker_start;
-static worker_start pool_starts[MOST_THREADS];
+static worker_start pool_starts[MAX_THREADS];
 
 static void *pool_worker(void *start)
 {
@@ -88,7 +88,7 @@ static int pool_enter(int wanted)
     sigset_t all, before;
     if (limit > 0 && wanted > limit) wanted = limit;
     if (wanted <= 1 || !atomic_compare_exchange_strong(&pool.busy, &idle, 1)) return 1;
-    if (wanted > MOST_THREADS) wanted = MOST_THREADS;
+    if (wanted > MAX_THREADS) wanted = MAX_THREADS;
     if (!pool.hooked) pool.hooked = pthread_atfork(NULL, NULL, pool_after_fork) == 0;
     sigfillset(&all);           /* signals are the main thread's */
     pthread_sigmask(SIG_SETMASK, &all, &before);

@@ -1,17 +1,18 @@
 # Serving: a network frozen for predicting, with its weights laid out once.
+# Uses: arrays, calls
 
-FEW_ROWS = MOST_FEW
+SMALL_BATCH_ROWS = SMALL_BATCH
 
 cdef class PredictorCore:
     """A network that only predicts; the same bits as `forward`.
 
     Calls from several threads do not disturb one another: each takes a scratch of its own, and the weights
-    are only read. Up to FEW_ROWS examples are predicted one by one, more of them in blocks.
+    are only read. Up to SMALL_BATCH_ROWS examples are predicted one by one, more of them in blocks.
 
     Parameters
     ----------
     W, b, activations, standardize
-        As in `Trainer`; copied.
+        As in `TrainerCore`; copied.
     """
     cdef Layers layers
     cdef const kernel_table* table
@@ -30,8 +31,8 @@ cdef class PredictorCore:
         self.n_out = self.layers.arrays[self.layers.count - 1].n_out
         for k in range(self.layers.count):
             self.products += <double>self.layers.arrays[k].n_in*self.layers.arrays[k].n_out
-        self.rows = Arena(self.table.rows_size(self.layers.arrays, self.layers.count))
-        self.table.rows_prepare(self.rows.m.start, self.layers.arrays, self.layers.count)
+        self.rows = Arena(self.table.small_batch_packed_size(self.layers.arrays, self.layers.count))
+        self.table.small_batch_pack(self.rows.m.start, self.layers.arrays, self.layers.count)
         self.blocks = self.block_scratch(1, NULL)
 
     cdef Arena block_scratch(self, int threads, const void* shared):
@@ -46,42 +47,42 @@ cdef class PredictorCore:
         cdef matrix X, A
         if (table_for(x) is not self.table or cnp.PyArray_NDIM(x) != 1 or cnp.PyArray_DIM(x, 0) != self.n_in
                 or not cnp.PyArray_ISNOTSWAPPED(x)):
-            raise ValueError(f"x: expected {self.n_in} numbers of dtype {self.dtype}, "
+            raise ValueError(f"x must be {self.n_in} numbers of dtype {self.dtype}, "
                              f"got {x.dtype} of shape {np.shape(x)}")
         if out is None:
             out = cnp.PyArray_EMPTY(1, <cnp.npy_intp*>&self.n_out, cnp.PyArray_TYPE(x), 0)
         elif (table_for(out) is not self.table or cnp.PyArray_NDIM(out) != 1
               or cnp.PyArray_DIM(out, 0) != self.n_out or not cnp.PyArray_ISWRITEABLE(out)
               or not cnp.PyArray_ISNOTSWAPPED(out)):
-            raise ValueError(f"out: expected {self.n_out} writable numbers of dtype {self.dtype}, "
+            raise ValueError(f"out must be {self.n_out} writable numbers of dtype {self.dtype}, "
                              f"got {out.dtype} of shape {np.shape(out)}")
         if (not self.table.all_finite(cnp.PyArray_DATA(x), self.n_in)
                 if cnp.PyArray_STRIDE(x, 0) == self.table.itemsize and cnp.PyArray_ISALIGNED(x)
                 else not np.isfinite(x).all()):
-            raise ValueError("x: expected finite numbers")
+            raise ValueError("x must hold finite numbers, got NaN or an infinity")
         X.start = <char*>cnp.PyArray_DATA(x)
         X.row_step = cnp.PyArray_STRIDE(x, 0)
         X.column_step = 0
         A.start = <char*>cnp.PyArray_DATA(out)
         A.row_step = cnp.PyArray_STRIDE(out, 0)
         A.column_step = 0
-        self.few(X, 1, A)
+        self.small_batch(X, 1, A)
         return out
 
-    cdef int few(self, matrix X, Py_ssize_t n, matrix out) except -1:
+    cdef int small_batch(self, matrix X, Py_ssize_t n, matrix out) except -1:
         cdef Arena scratch = self.spare_rows
         cdef fp_mode mode
         self.spare_rows = None
         if scratch is None:
-            scratch = Arena(self.table.rows_scratch(self.rows.m.start))
+            scratch = Arena(self.table.small_batch_scratch_packed(self.rows.m.start))
         if n*self.products < 1e5:                  # some microseconds: letting go of the GIL would cost more
             mode = fp_enter()
-            self.table.rows_predict(self.rows.m.start, scratch.m.start, X, n, out)
+            self.table.small_batch_predict_packed(self.rows.m.start, scratch.m.start, X, n, out)
             fp_leave(mode)
         else:
             with nogil:
                 mode = fp_enter()
-                self.table.rows_predict(self.rows.m.start, scratch.m.start, X, n, out)
+                self.table.small_batch_predict_packed(self.rows.m.start, scratch.m.start, X, n, out)
                 fp_leave(mode)
         self.spare_rows = scratch
         return 0
@@ -99,19 +100,19 @@ cdef class PredictorCore:
         same_kind(X, self.table, "X")
         shape_is(X, self.n_in, n, "X")
         if not cnp.PyArray_ISNOTSWAPPED(X):
-            raise ValueError("X: expected the machine's order of bytes")
+            raise ValueError(f"X must have the machine's order of bytes, got {X.dtype}")
         same_kind(out, self.table, "out")
         shape_is(out, self.n_out, n, "out")
         if not cnp.PyArray_ISWRITEABLE(out):
-            raise ValueError("out: expected a writable array")
+            raise ValueError("out must be a writable array")
         call.X = as_matrix(X)
         call.out = as_matrix(out)
         if n == 0:
             return out
-        if n <= MOST_FEW:
+        if n <= SMALL_BATCH:
             if not all_finite(X):
-                raise ValueError("X: expected finite numbers")
-            self.few(call.X, n, call.out)
+                raise ValueError("X must hold finite numbers, got NaN or an infinity")
+            self.small_batch(call.X, n, call.out)
             return out
         scratch = self.spare_blocks if n_threads == 1 else None
         if n_threads == 1:

@@ -1,4 +1,5 @@
 # The draws of kernels/random.pxi as Python sees them: initial weights and shuffles.
+# Uses: kernels/random
 
 def uniform(uint64_t seed, uint64_t stream, Py_ssize_t count):
     """`count` float64 numbers in [0, 1), multiples of 2^-53: the draws of a stream."""
@@ -18,12 +19,12 @@ def permutation(Py_ssize_t n, uint64_t seed, uint64_t epoch):
     second half of the array, which takes half the cache, and then spread over it.
     """
     if not 0 <= n < 2**32:
-        raise ValueError(f"n: expected an int in [0, 2**32), got {n}")
+        raise ValueError(f"n must be an int in [0, 2**32), got {n}")
     cdef cnp.ndarray out = np.empty(n, np.intp)
     cdef Py_ssize_t* order = <Py_ssize_t*>cnp.PyArray_DATA(out)
     cdef uint32_t* half = <uint32_t*>order + n*(<Py_ssize_t>sizeof(Py_ssize_t)//4 - 1)
     cdef uint64_t state = key_of(seed, epoch), m, bound
-    cdef uint32_t[16] some
+    cdef uint32_t[16] words
     cdef Py_ssize_t i, j
     with nogil:
         for i in range(n):
@@ -41,9 +42,9 @@ def permutation(Py_ssize_t n, uint64_t seed, uint64_t epoch):
         i = 0
         while i < n:                               # what is written lies before what is still to be read
             m = n - i if n - i < 16 else 16
-            memcpy(some, half + i, m*sizeof(uint32_t))
+            memcpy(words, half + i, m*sizeof(uint32_t))
             for j in range(<Py_ssize_t>m):
-                order[i + j] = <Py_ssize_t>some[j]
+                order[i + j] = <Py_ssize_t>words[j]
             i += 16
     return out
 
@@ -65,7 +66,7 @@ def shuffle(bit_generator, cnp.ndarray order):
     """What numpy.random.RandomState.shuffle does to `order`, in place and with the same draws, but faster."""
     if (cnp.PyArray_TYPE(order) != cnp.NPY_INTP or not cnp.PyArray_ISCARRAY(order)
             or cnp.PyArray_NDIM(order) != 1):
-        raise ValueError("order: expected a writable vector of dtype intp in C order, "
+        raise ValueError("order must be a writable vector of dtype intp in C order, "
                          f"got {order.dtype} {np.shape(order)}")
     cdef bitgen_t* g = <bitgen_t*>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
     cdef Py_ssize_t* p = <Py_ssize_t*>cnp.PyArray_DATA(order)

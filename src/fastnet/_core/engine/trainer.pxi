@@ -1,4 +1,5 @@
 # Training: an object that keeps the packed weights and the buffers from epoch to epoch.
+# Uses: arrays, calls
 
 cdef struct train_call:
     const kernel_table* table
@@ -7,14 +8,14 @@ cdef struct train_call:
     Py_ssize_t batch, first, last
     const double* rates
     Py_ssize_t rates_step
-    report told
-    team together
+    cost_report report
+    thread_team team
 
 
 cdef void run_train(void* arguments, int thread) noexcept nogil:
     cdef train_call* c = <train_call*>arguments
     cdef fp_mode mode = fp_enter()
-    c.table.train(c.arena, &c.data, c.batch, c.first, c.last, c.rates, c.rates_step, &c.told, &c.together,
+    c.table.train(c.arena, &c.data, c.batch, c.first, c.last, c.rates, c.rates_step, &c.report, &c.team,
                   thread)
     fp_leave(mode)
 
@@ -25,17 +26,17 @@ cdef struct gradients_call:
     examples data
     Py_ssize_t n
     const layer_arrays* out         # NULL: the costs only
-    report told
-    team together
+    cost_report report
+    thread_team team
 
 
 cdef void run_gradients(void* arguments, int thread) noexcept nogil:
     cdef gradients_call* c = <gradients_call*>arguments
     cdef fp_mode mode = fp_enter()
     if c.out == NULL:
-        c.table.costs(c.arena, &c.data, c.n, &c.told, &c.together, thread)
+        c.table.costs(c.arena, &c.data, c.n, &c.report, &c.team, thread)
     else:
-        c.table.gradients(c.arena, &c.data, c.n, c.out, &c.told, &c.together, thread)
+        c.table.gradients(c.arena, &c.data, c.n, c.out, &c.report, &c.team, thread)
     fp_leave(mode)
 
 
@@ -65,7 +66,7 @@ cdef class TrainerCore:
     seed : int
         Of the dropout.
     cost_clip, cost_scale : float
-        Change what is told of the cost, not the training: outputs of bce and cross_entropy count as in
+        Change what is report of the cost, not the training: outputs of bce and cross_entropy count as in
         [cost_clip, 1 - cost_clip], and the cost of the examples, without l2, is scaled.
     standardize : (mean, scale), optional
         Vectors (n_in): the first layer's input is (x - mean)/scale, worked out as the examples are gathered.
@@ -76,7 +77,7 @@ cdef class TrainerCore:
     cdef int threads
     cdef cnp.ndarray costs, batch_weights, batch_squares
     cdef const kernel_table* table
-    cdef method how
+    cdef fit_options options
     cdef double cost_scale
     cdef object standardize
     cdef readonly Py_ssize_t examples_done
@@ -87,42 +88,42 @@ cdef class TrainerCore:
                  double l2=0.0, double weight_decay=0.0, double clip_norm=0.0, list dropout=None,
                  uint64_t seed=0, double cost_clip=0.0, double cost_scale=1.0, standardize=None):
         if batch_size < 1:
-            raise ValueError(f"batch_size: expected at least 1, got {batch_size}")
-        if not 1 <= n_threads <= MOST_THREADS:
-            raise ValueError(f"n_threads: expected 1 to {MOST_THREADS}, got {n_threads}")
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        if not 1 <= n_threads <= MAX_THREADS:
+            raise ValueError(f"n_threads must be 1 to {MAX_THREADS}, got {n_threads}")
         self.layers = Layers(W, b, activations, dropout, standardize)
         self.standardize = standardize
         self.table = self.layers.table
         self.batch = batch_size
         self.threads = n_threads
         self.cost_scale = cost_scale
-        self.how.loss = code_of(loss, loss_names, "loss")
-        self.how.loss_parameter = loss_parameter
-        self.how.least_cost = -log1p(-cost_clip) if cost_clip > 0 else 0.0
-        self.how.most_cost = -log(cost_clip) if cost_clip > 0 else np.inf
+        self.options.loss = code_of(loss, loss_names, "loss")
+        self.options.loss_parameter = loss_parameter
+        self.options.min_cost = -log1p(-cost_clip) if cost_clip > 0 else 0.0
+        self.options.max_cost = -log(cost_clip) if cost_clip > 0 else np.inf
         if cost_clip > 0 and loss == "bce":
-            self.how.loss = code_of("clipped_bce", loss_names, "loss")
-            self.how.loss_parameter = cost_clip
-        self.how.optimizer = code_of(optimizer, optimizer_names, "optimizer")
-        if self.how.optimizer == OPTIMIZER_sgd and momentum != 0:
-            self.how.optimizer = OPTIMIZER_momentum
-        self.how.nesterov = nesterov
-        self.how.momentum = momentum
-        self.how.beta_1 = beta_1
-        self.how.beta_2 = beta_2
-        self.how.epsilon = epsilon
-        self.how.l2 = l2
-        self.how.weight_decay = weight_decay
-        self.how.clip_norm = clip_norm
-        self.how.seed = seed
-        check_loss(self.how.loss, self.layers.arrays[self.layers.count - 1].activation)
+            self.options.loss = code_of("clipped_bce", loss_names, "loss")
+            self.options.loss_parameter = cost_clip
+        self.options.optimizer = code_of(optimizer, optimizer_names, "optimizer")
+        if self.options.optimizer == OPTIMIZER_sgd and momentum != 0:
+            self.options.optimizer = OPTIMIZER_momentum
+        self.options.nesterov = nesterov
+        self.options.momentum = momentum
+        self.options.beta_1 = beta_1
+        self.options.beta_2 = beta_2
+        self.options.epsilon = epsilon
+        self.options.l2 = l2
+        self.options.weight_decay = weight_decay
+        self.options.clip_norm = clip_norm
+        self.options.seed = seed
+        check_loss(self.options.loss, self.layers.arrays[self.layers.count - 1].activation)
         if dropout is not None and dropout[self.layers.count - 1] != 0:
-            raise ValueError("dropout: expected 0 for the last layer, whose outputs the loss needs, "
+            raise ValueError("dropout must be 0 for the last layer, whose outputs the loss needs, "
                              f"got {dropout[self.layers.count - 1]}")
         self.arena = Arena(self.table.arena_size(self.layers.arrays, self.layers.count,
-                                                 batch_size, n_threads, &self.how))
+                                                 batch_size, n_threads, &self.options))
         self.table.prepare(self.arena.m.start, self.layers.arrays, self.layers.count, batch_size, n_threads,
-                           &self.how)
+                           &self.options)
         self.costs = self.batch_weights = self.batch_squares = np.empty(0, W[0].dtype)
 
     cdef examples data(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray order, cnp.ndarray weights) except *:
@@ -140,32 +141,32 @@ cdef class TrainerCore:
         if order is not None:
             if (cnp.PyArray_TYPE(order) != cnp.NPY_INTP or not cnp.PyArray_ISCARRAY_RO(order)
                     or cnp.PyArray_NDIM(order) != 1):
-                raise ValueError("order: expected a vector of dtype intp in C order, "
+                raise ValueError("order must be a vector of dtype intp in C order, "
                                  f"got {order.dtype} {np.shape(order)}")
             d.order = <const Py_ssize_t*>cnp.PyArray_DATA(order)
             for i in range(cnp.PyArray_SIZE(order)):           # two signs, or-ed: gcc makes vectors of it
                 outside |= <size_t>d.order[i] | <size_t>(n - 1) - <size_t>d.order[i]
             if <Py_ssize_t>outside < 0:
                 wrong = next(k for k in order if not 0 <= k < n)
-                raise ValueError(f"order: expected columns 0 to {n - 1}, got {wrong}")
+                raise ValueError(f"order must be columns 0 to {n - 1}, got {wrong}")
         return d
 
     cdef Py_ssize_t blocks_in_batch(self):
         return (self.batch + BLOCK - 1)//BLOCK
 
-    cdef report room(self, Py_ssize_t batches, Py_ssize_t blocks):
+    cdef cost_report report_buffers(self, Py_ssize_t batches, Py_ssize_t blocks):
         """Memory for what a call tells: numbers for each block, and for each batch."""
-        cdef report told
+        cdef cost_report report
         dtype = self.costs.dtype
         if cnp.PyArray_SIZE(self.costs) < blocks:
             self.costs = np.empty(blocks, dtype)
         if cnp.PyArray_SIZE(self.batch_weights) < batches:
             self.batch_weights = np.empty(batches, dtype)
             self.batch_squares = np.empty(batches, dtype)
-        told.block_costs = cnp.PyArray_DATA(self.costs)
-        told.batch_weights = cnp.PyArray_DATA(self.batch_weights)
-        told.batch_squares = cnp.PyArray_DATA(self.batch_squares)
-        return told
+        report.block_costs = cnp.PyArray_DATA(self.costs)
+        report.batch_weights = cnp.PyArray_DATA(self.batch_weights)
+        report.batch_squares = cnp.PyArray_DATA(self.batch_squares)
+        return report
 
     def epoch(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray order, learning_rate, cnp.ndarray weights=None):
         """One epoch over the columns that `order` names, in its order, with one learning rate or one a batch.
@@ -181,7 +182,7 @@ cdef class TrainerCore:
         cdef cnp.ndarray rates = np.asarray(learning_rate, np.float64)
         cdef double total = 0, started, spent
         if cnp.PyArray_NDIM(rates) > 1 or cnp.PyArray_NDIM(rates) == 1 and cnp.PyArray_SIZE(rates) != batches:
-            raise ValueError(f"learning_rate: expected a number or {batches}, got shape {np.shape(rates)}")
+            raise ValueError(f"learning_rate must be a number or {batches}, got shape {np.shape(rates)}")
         rates = np.ascontiguousarray(rates)
         self.examples_done = 0
         call.table = self.table
@@ -195,11 +196,11 @@ cdef class TrainerCore:
         while call.first < n:
             call.last = min(n, call.first + piece*self.batch)
             done = (call.last - call.first + self.batch - 1)//self.batch
-            call.told = self.room(done, done*self.blocks_in_batch())
+            call.report = self.report_buffers(done, done*self.blocks_in_batch())
             started = now()
             with nogil:
-                call.together = new_team(pool_enter(self.threads))
-                pool_run(run_train, &call, call.together.size)
+                call.team = new_team(pool_enter(self.threads))
+                pool_run(run_train, &call, call.team.size)
             spent = now() - started
             total = self.add_costs(total, call.last - call.first, weights is not None)
             if call.rates_step > 0:
@@ -225,8 +226,8 @@ cdef class TrainerCore:
                 block += 1
             cost *= self.cost_scale
             weight = number_at(self.batch_weights, batch) if weighted else <double>n
-            if self.how.l2 > 0:
-                cost += 0.5*self.how.l2*number_at(self.batch_squares, batch)
+            if self.options.l2 > 0:
+                cost += 0.5*self.options.l2*number_at(self.batch_squares, batch)
             if weight != n:
                 cost = cost*(n/weight) if weight > 0 else 0.0
             total += cost
@@ -254,10 +255,10 @@ cdef class TrainerCore:
         call.data = self.data(X, T, order, weights)
         call.n = n
         call.out = out
-        call.told = self.room(0, blocks)
+        call.report = self.report_buffers(0, blocks)
         with nogil:
-            call.together = new_team(pool_enter(self.threads))
-            pool_run(run_gradients, &call, call.together.size)
+            call.team = new_team(pool_enter(self.threads))
+            pool_run(run_gradients, &call, call.team.size)
         return self.cost_scale*sum_in_double(self.costs, blocks)
 
     def gradients(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray weights=None, cnp.ndarray order=None):
@@ -268,7 +269,7 @@ cdef class TrainerCore:
         cdef Layers out
         cdef Py_ssize_t n = X.shape[1] if order is None else cnp.PyArray_SIZE(order)
         if n != self.batch:
-            raise ValueError(f"X: expected as many columns as the batch size {self.batch}, got {n}")
+            raise ValueError(f"X must have as many columns as the batch size {self.batch}, got {n}")
         out, dW, db = self.layers.fresh()
         cost = self.sums(X, T, weights, order, out.arrays)
         return dW, db, cost
@@ -301,7 +302,7 @@ cdef class TrainerCore:
         self.table.write(self.arena.m.start, 0, self.layers.like(W, b).arrays)
 
     cdef tuple moment_names(self):
-        return ("first", "second")[:MOMENTS_OF_OPTIMIZER[self.how.optimizer]]
+        return ("first", "second")[:MOMENTS_OF_OPTIMIZER[self.options.optimizer]]
 
     def moments(self):
         """What the optimiser keeps for each weight, fresh arrays by name: "first.0.W", "first.0.b", ...
@@ -322,7 +323,7 @@ cdef class TrainerCore:
         for name in self.moment_names():
             wanted = [[f"{name}.{k}.{letter}" for k in range(self.layers.count)] for letter in "Wb"]
             if missing := [key for keys in wanted for key in keys if key not in moments]:
-                raise ValueError(f"moments: expected {', '.join(missing)}, got "
+                raise ValueError(f"moments must have {', '.join(missing)}, got "
                                  f"{', '.join(moments) or 'none'}")
             W, b = [[moments[key] for key in keys] for keys in wanted]
             parts.append(self.layers.like(W, b))
@@ -331,13 +332,13 @@ cdef class TrainerCore:
 
     @property
     def step(self):
-        """Batches that there have been: the t of Adam, and what the dropout counts by."""
+        """Batches that there have been: the t of Adam, and what the dropout counts standardize."""
         return self.table.steps(self.arena.m.start)
 
     @step.setter
     def step(self, int64_t value):
         if value < 0:
-            raise ValueError(f"step: expected at least 0, got {value}")
+            raise ValueError(f"step must be at least 0, got {value}")
         self.table.set_steps(self.arena.m.start, value)
 
     @property

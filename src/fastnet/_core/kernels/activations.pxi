@@ -2,6 +2,7 @@
 #
 # An activation is a function of one vector, `name`(z, &slope) -> a, with a row in names.h. Its first line
 # says the formula and how far a may be from it; slopes carry a few roundings more. NaN stays NaN.
+# Uses: elementary
 
 ctypedef void (*panel_function)(real*, real*, Py_ssize_t, int) noexcept nogil
 ctypedef void (*array_function)(const real*, real*, real*, Py_ssize_t) noexcept nogil
@@ -220,7 +221,7 @@ cdef void softmax_panel(real* Z, Py_ssize_t rows, int V) noexcept nogil:
     cdef Py_ssize_t r
     cdef int v
     for v in range(V):
-        most = column_most(Z + v*VW, rows)
+        most = column_max(Z + v*VW, rows)
         sum = v_zero()
         for r in range(rows):
             v_store(Z + r*PW + v*VW, exp_of_negative(v_sub(v_load(Z + r*PW + v*VW), most)))
@@ -230,7 +231,7 @@ cdef void softmax_panel(real* Z, Py_ssize_t rows, int V) noexcept nogil:
             v_store(Z + r*PW + v*VW, v_mul(v_load(Z + r*PW + v*VW), sum))
 
 
-cdef inline lanes column_most(const real* Z, Py_ssize_t rows) noexcept nogil:
+cdef inline lanes column_max(const real* Z, Py_ssize_t rows) noexcept nogil:
     """The largest number in each of the VW columns."""
     cdef lanes most = v_load(Z)
     cdef Py_ssize_t r
@@ -285,28 +286,3 @@ cdef void sigmoid_backward_array(const void* dA, const void* A, void* out, Py_ss
     if n > 0:
         s = v_load_first(a, <int>n)
         v_store_first(q, v_mul(v_load_first(p, <int>n), v_fnma(s, s, s)), <int>n)
-
-
-cdef int all_finite_array(const void* x, Py_ssize_t n) noexcept nogil:
-    """Whether no number is infinite or NaN: 0 x is 0 for the others, and a NaN stays in the sum."""
-    cdef const real* p = <const real*>x
-    cdef lanes s0 = v_zero(), s1 = v_zero(), s2 = v_zero(), s3 = v_zero()
-    cdef real[VW] sums
-    cdef int i
-    while n >= 4*VW:
-        s0 = v_fma(v_load(p), v_zero(), s0)
-        s1 = v_fma(v_load(p + VW), v_zero(), s1)
-        s2 = v_fma(v_load(p + 2*VW), v_zero(), s2)
-        s3 = v_fma(v_load(p + 3*VW), v_zero(), s3)
-        p += 4*VW
-        n -= 4*VW
-    while n > 0:
-        i = <int>smaller(n, VW)
-        s0 = v_fma(v_load_first(p, i), v_zero(), s0)
-        p += i
-        n -= i
-    v_store(sums, v_add(v_add(s0, s1), v_add(s2, s3)))
-    for i in range(VW):
-        if sums[i] != 0:
-            return 0
-    return 1

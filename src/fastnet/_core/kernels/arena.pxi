@@ -1,5 +1,6 @@
 # What a fit keeps in memory: weights in panels, the buffers of one block and each thread's own,
 # laid out in one arena.
+# Uses: activations, elementary, losses, narrow, panels, product, util
 
 cdef enum:
     SPARSE_INPUTS = 64          # a first layer with fewer inputs
@@ -42,20 +43,20 @@ cdef struct worker:             # what a thread has for itself
     real* weights               # (strip), of the examples
     bint plain                  # whether these are all 1
     real* sums                  # SCRATCH (widest layer, 16)
-    real* leaf_dW               # SCRATCH (widest layer, 16)
-    real* leaf_db               # SCRATCH (widest layer, 16)
+    real* chunk_dW               # SCRATCH (widest layer, 16)
+    real* chunk_db               # SCRATCH (widest layer, 16)
     real* folded                # SCRATCH (widest layer)
     real* packed                # SCRATCH for blocks of P
     real* partial               # SCRATCH for the sums of a block of rows of a gradient; NULL: they wait in dW
     prefetch_queue ahead        # of X, when predicting; else nothing
-    real* turned                # SCRATCH for a piece of the first layer, see sparse.pxi
+    real* transposed                # SCRATCH for a piece of the first layer, see sparse.pxi
 
 
 cdef struct trainer:
     layer* layers
     int n_layers
     worker* workers
-    method how
+    fit_options options
     real[3] loss_constants      # the loss's parameter, the least and the most that a cost counts
     bint one_unit               # one output unit on top of a hidden layer: the path of losses.pxi
     bint logits                 # whether the loss is worked out from the logits of the last layer
@@ -70,20 +71,20 @@ cdef struct trainer:
     real* X                     # (features, block) if these are few, see narrow.pxi; else NULL
     Py_ssize_t X_height         # rows of X: features, rounded up to whole vectors unless few
     Py_ssize_t T_height         # rows of T, likewise
-    standard by
+    standardization standardize
     Py_ssize_t AT_panel_rows    # rows of an AT
     real* gradient              # dW and db of all layers, `levels` times
     Py_ssize_t gradient_size
-    leaf_cost* leaf_costs       # of each leaf of a block
+    chunk_cost* chunk_costs       # of each chunk of a block
     bint unit_bce               # cross-entropy of one output that nothing cuts: unit_bce of losses.pxi
-    # (widest layer, 16) of dW and of db, see losses.pxi; with threads, for each leaf
+    # (widest layer, 16) of dW and of db, see losses.pxi; with threads, for each chunk
     real* output_sums
     Py_ssize_t sums_size
     real* zeros                 # a row of X or T of zeros
     real* squares               # of rows of W, of rows of dW and of db: three numbers for each unit
 
 
-cdef inline real* take(char* base, size_t* used, Py_ssize_t numbers) noexcept nogil:
+cdef inline real* arena_take(char* base, size_t* used, Py_ssize_t numbers) noexcept nogil:
     """The next `numbers` of the arena, on a cache line; with base NULL only counted."""
     cdef size_t at = used[0]
     used[0] = (at + numbers*sizeof(real) + 63)//64*64
@@ -111,25 +112,25 @@ cdef void lay_out_lists(trainer* t, char* base, size_t* used, Py_ssize_t n_in, P
     s.capacity = round_up(n_in, VW)
     s.pieces = ceil_div(n_in, PIECE)
     s.U = round_up(n_out, VW)
-    s.feature = <int*>take(base, used, ceil_div(t.AT_panel_rows*s.capacity, ints))
-    s.start = <int*>take(base, used, ceil_div(t.AT_panel_rows*(s.pieces + 1), ints))
-    s.WT = take(base, used, round_up(n_in, PW)*s.U)
-    s.dZT = take(base, used, t.AT_panel_rows*s.U)
+    s.feature = <int*>arena_take(base, used, ceil_div(t.AT_panel_rows*s.capacity, ints))
+    s.start = <int*>arena_take(base, used, ceil_div(t.AT_panel_rows*(s.pieces + 1), ints))
+    s.WT = arena_take(base, used, round_up(n_in, PW)*s.U)
+    s.dZT = arena_take(base, used, t.AT_panel_rows*s.U)
     s.value = value
 
 
 cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssize_t batch, int threads,
-                    const method* how, const trainer* shared) noexcept nogil:
+                    const fit_options* options, const trainer* shared) noexcept nogil:
     """Bytes of the arena, and with base, the arena: a trainer, its layers, its buffers.
 
     About, in numbers, with n_k units in layer k, B = min(batch, 1024) and S = B, or 64 (few weights):
     sum n_k n_k-1 (1 + levels + states) for weights, gradients and what the optimiser keeps, 2 B sum n_k for
     activations and their transposes (3 B where slopes are kept), (n_0 + 2 B) n_1 and B n_0 integers for the
     lists of sparse.pxi, and for each thread S (n_0 + n_last) for examples, 48 max n_k for sums and, in wide
-    networks, 1 MB for packed blocks; with more than one, B/2 max n_k for the sums of leaves. When predicting
-    (how is NULL): S for each thread instead of 2 B, and no weights if they are shared with another arena.
+    networks, 1 MB for packed blocks; with more than one, B/2 max n_k for the sums of chunks. When predicting
+    (options is NULL): S for each thread instead of 2 B, and no weights if they are shared with another arena.
     """
-    cdef bint training = how != NULL
+    cdef bint training = options != NULL
     cdef trainer counted
     cdef layer counted_layer
     cdef trainer* t = <trainer*>base if base != NULL else &counted
@@ -159,7 +160,7 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
     t.block = smaller(batch, BLOCK)
     # Weights that fit L2 are read again for each 64 examples, which then stay in L1 and L2 from the first
     # layer to the last and back; larger ones are read once for the whole block.
-    t.strip = LEAF if weights <= packed_from else BLOCK
+    t.strip = CHUNK if weights <= packed_from else BLOCK
     t.X_height = height_of(arrays[0].n_in)
     t.T_height = height_of(outputs)
     g = (t.X_height + t.T_height + units)*sizeof(real)
@@ -167,38 +168,38 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
         t.strip *= 2
     t.strip = smaller(round_up(t.block, PW), t.strip)
     t.AT_panel_rows = round_up(t.block, PW)
-    t.zeros = take(base, &used, larger(t.X_height, t.T_height))
+    t.zeros = arena_take(base, &used, larger(t.X_height, t.T_height))
     if arrays[0].mean != NULL and shared == NULL:
-        t.by.mean = take(base, &used, t.X_height)
-        t.by.scale = take(base, &used, t.X_height)
+        t.standardize.mean = arena_take(base, &used, t.X_height)
+        t.standardize.scale = arena_take(base, &used, t.X_height)
     elif shared != NULL:
-        t.by = shared.by
+        t.standardize = shared.standardize
     t.sums_size = round_up(widest, VW)*16
     for i in range(threads):
         w = &t.workers[i] if base != NULL else &counted_worker
         w.X = NULL
         if not training or t.X_height > NARROW:
-            w.X = take(base, &used, t.X_height*round_up(t.strip, PW))
+            w.X = arena_take(base, &used, t.X_height*round_up(t.strip, PW))
         w.packed = w.partial = NULL
         if wide and training and t.block > block_k and block_rows_most*round_up(widest, PW) < weights:
-            w.partial = take(base, &used, block_rows_most*round_up(widest, PW))
+            w.partial = arena_take(base, &used, block_rows_most*round_up(widest, PW))
         if wide:
-            w.packed = take(base, &used, block_bytes//<Py_ssize_t>sizeof(real) + block_rows_most*PW)
+            w.packed = arena_take(base, &used, block_bytes//<Py_ssize_t>sizeof(real) + block_rows_most*PW)
         if training:
-            w.T = take(base, &used, t.T_height*round_up(t.strip, PW))
-            w.weights = take(base, &used, round_up(t.strip, PW))
-            w.sums = take(base, &used, larger(t.sums_size, 16*NARROW*VW))
-            w.leaf_dW = take(base, &used, t.sums_size)
-            w.leaf_db = take(base, &used, t.sums_size)
-            w.folded = take(base, &used, round_up(widest, VW))
+            w.T = arena_take(base, &used, t.T_height*round_up(t.strip, PW))
+            w.weights = arena_take(base, &used, round_up(t.strip, PW))
+            w.sums = arena_take(base, &used, larger(t.sums_size, 16*NARROW*VW))
+            w.chunk_dW = arena_take(base, &used, t.sums_size)
+            w.chunk_db = arena_take(base, &used, t.sums_size)
+            w.folded = arena_take(base, &used, round_up(widest, VW))
             if lists:
-                w.turned = take(base, &used, PIECE*8*VW)
+                w.transposed = arena_take(base, &used, PIECE*8*VW)
     # training: activations of the whole block, each thread has its strips of them;
     # else of a strip for each thread
     examples = t.AT_panel_rows if training else threads*round_up(t.strip, PW)
     t.X = NULL
     if training and t.X_height <= NARROW:
-        t.X = take(base, &used, t.X_height*examples)
+        t.X = arena_take(base, &used, t.X_height*examples)
     for k in range(n_layers):
         l = &t.layers[k] if base != NULL else &counted_layer
         l.n_in = arrays[k].n_in
@@ -206,46 +207,48 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
         l.activation = arrays[k].activation
         l.wide = l.n_in*l.n_out > packed_from
         if shared == NULL:
-            l.W = take(base, &used, l.n_out*round_up(l.n_in, PW))
-            l.b = take(base, &used, round_up(l.n_out, VW))
-            l.b_lanes = take(base, &used, l.n_out*VW)
+            l.W = arena_take(base, &used, l.n_out*round_up(l.n_in, PW))
+            l.b = arena_take(base, &used, round_up(l.n_out, VW))
+            l.b_lanes = arena_take(base, &used, l.n_out*VW)
         else:
             l.W, l.b, l.b_lanes = shared.layers[k].W, shared.layers[k].b, shared.layers[k].b_lanes
-        l.A = take(base, &used, l.n_out*examples)
+        l.A = arena_take(base, &used, l.n_out*examples)
         if training:
             l.dropout = <unsigned int>(65536*arrays[k].dropout + 0.5)
             l.end = END_KEPT if l.dropout > 0 else SLOPE_END[l.activation]
             if k == n_layers - 1:
-                t.logits = ACTIVATION_OF_LOSS[how.loss] != FROM_OUTPUTS or l.activation == ACTIVATION_identity
+                t.logits = (ACTIVATION_OF_LOSS[options.loss] != FROM_OUTPUTS
+                            or l.activation == ACTIVATION_identity)
                 l.end = END_STORE if t.logits else END_KEPT
             if l.end == END_KEPT:
-                l.S = take(base, &used, l.n_out*examples)
+                l.S = arena_take(base, &used, l.n_out*examples)
             l.dZ = l.A
             if k + 1 < n_layers and arrays[k + 1].n_out > block_k:
-                l.dZ = take(base, &used, l.n_out*examples)
+                l.dZ = arena_take(base, &used, l.n_out*examples)
             l.AT = NULL
             if (k + 1 < n_layers or not t.one_unit) and (k > 0 or t.X == NULL):
-                l.AT = take(base, &used, examples*round_up(l.n_in, VW))
+                l.AT = arena_take(base, &used, examples*round_up(l.n_in, VW))
     if training:
         t.sparse.feature = NULL
         if lists:
             lay_out_lists(t, base, &used, arrays[0].n_in, arrays[0].n_out,
                           t.layers[0].AT if base != NULL else NULL)
-        t.leaf_costs = <leaf_cost*>take(base, &used, ceil_div(t.block, LEAF)*32)
-        t.output_sums = take(base, &used, 2*t.sums_size*(ceil_div(t.block, LEAF) if threads > 1 else 1))
-        t.squares = take(base, &used, 3*units)
+        t.chunk_costs = <chunk_cost*>arena_take(base, &used, ceil_div(t.block, CHUNK)*32)
+        t.output_sums = arena_take(base, &used, 2*t.sums_size*(ceil_div(t.block,
+                                                                        CHUNK) if threads > 1 else 1))
+        t.squares = arena_take(base, &used, 3*units)
         levels = tree_levels(ceil_div(batch, BLOCK))
         g = used
         for k in range(n_layers):
             l = &t.layers[k] if base != NULL else &counted_layer
-            l.dW = take(base, &used, arrays[k].n_out*round_up(arrays[k].n_in, PW))
-            l.db = take(base, &used, round_up(arrays[k].n_out, VW))
+            l.dW = arena_take(base, &used, arrays[k].n_out*round_up(arrays[k].n_in, PW))
+            l.db = arena_take(base, &used, round_up(arrays[k].n_out, VW))
         t.gradient = <real*>(base + g) if base != NULL else NULL
         t.gradient_size = <Py_ssize_t>(used - g)//<Py_ssize_t>sizeof(real)
-        take(base, &used, (levels - 1)*t.gradient_size)
-        for i in range(MOMENTS_OF_OPTIMIZER[how.optimizer]):
+        arena_take(base, &used, (levels - 1)*t.gradient_size)
+        for i in range(MOMENTS_OF_OPTIMIZER[options.optimizer]):
             g = used
-            take(base, &used, t.gradient_size)
+            arena_take(base, &used, t.gradient_size)
             if base != NULL:
                 for k in range(n_layers):
                     t.layers[k].state[i] = <real*>(base + g) + (t.layers[k].dW - t.gradient)
@@ -259,21 +262,22 @@ cdef inline void spread_bias(const layer* l, Py_ssize_t r0, Py_ssize_t r1) noexc
         v_store(l.b_lanes + j*VW, v_set(l.b[j]))
 
 
-cdef void load_standard(const standard* by, const layer_arrays* first, Py_ssize_t height) noexcept nogil:
+cdef void load_standardization(const standardization* standardize, const layer_arrays* first,
+                               Py_ssize_t height) noexcept nogil:
     """mean and scale of the features, with 0 and 1 up to a whole vector: padding stays 0."""
     cdef Py_ssize_t f
-    if by.mean == NULL or first.mean == NULL:
+    if standardize.mean == NULL or first.mean == NULL:
         return
-    memcpy(<void*>by.mean, first.mean, first.n_in*sizeof(real))
-    memcpy(<void*>by.scale, first.scale, first.n_in*sizeof(real))
+    memcpy(<void*>standardize.mean, first.mean, first.n_in*sizeof(real))
+    memcpy(<void*>standardize.scale, first.scale, first.n_in*sizeof(real))
     for f in range(first.n_in, height):
-        (<real*>by.scale)[f] = ONE
+        (<real*>standardize.scale)[f] = ONE
 
 
 cdef void load_weights(trainer* t, const layer_arrays* arrays) noexcept nogil:
     cdef int k
     cdef layer* l
-    load_standard(&t.by, arrays, t.X_height)
+    load_standardization(&t.standardize, arrays, t.X_height)
     for k in range(t.n_layers):
         l = &t.layers[k]
         pack_weights(arrays[k].W, l.n_out, l.n_in, l.W)
@@ -282,26 +286,26 @@ cdef void load_weights(trainer* t, const layer_arrays* arrays) noexcept nogil:
 
 
 cdef size_t arena_size(const layer_arrays* arrays, int n_layers, Py_ssize_t batch, int threads,
-                       const method* how) noexcept nogil:
-    return lay_out(NULL, arrays, n_layers, batch, threads, how, NULL)
+                       const fit_options* options) noexcept nogil:
+    return lay_out(NULL, arrays, n_layers, batch, threads, options, NULL)
 
 
 cdef void prepare(void* arena, const layer_arrays* arrays, int n_layers, Py_ssize_t batch, int threads,
-                  const method* how) noexcept nogil:
+                  const fit_options* options) noexcept nogil:
     cdef trainer* t = <trainer*>arena
-    lay_out(<char*>arena, arrays, n_layers, batch, threads, how, NULL)
-    t.how = how[0]
-    t.loss_constants[0] = <real>how.loss_parameter
-    t.loss_constants[1] = <real>how.least_cost
-    t.loss_constants[2] = <real>how.most_cost
-    t.unit_bce = (how.loss == LOSS_bce and arrays[n_layers - 1].n_out == 1 and how.least_cost <= 0
-                  and isinf(how.most_cost))
-    t.fused = how.optimizer == OPTIMIZER_sgd and how.clip_norm <= 0
+    lay_out(<char*>arena, arrays, n_layers, batch, threads, options, NULL)
+    t.options = options[0]
+    t.loss_constants[0] = <real>options.loss_parameter
+    t.loss_constants[1] = <real>options.min_cost
+    t.loss_constants[2] = <real>options.max_cost
+    t.unit_bce = (options.loss == LOSS_bce and arrays[n_layers - 1].n_out == 1 and options.min_cost <= 0
+                  and isinf(options.max_cost))
+    t.fused = options.optimizer == OPTIMIZER_sgd and options.clip_norm <= 0
     set_steps(arena, 0)
     load_weights(t, arrays)
 
 
-cdef inline real* part(const layer* l, int which, bint bias) noexcept nogil:
+cdef inline real* weights_or_moments(const layer* l, int which, bint bias) noexcept nogil:
     """W or b (0), or what the optimiser keeps for it (1, 2)."""
     if which == 0:
         return l.b if bias else l.W
@@ -314,8 +318,8 @@ cdef void read_arrays(const void* arena, int which, const layer_arrays* out) noe
     cdef int k
     for k in range(t.n_layers):
         l = &t.layers[k]
-        unpack_weights(part(l, which, False), l.n_out, l.n_in, out[k].W)
-        memcpy(out[k].b, part(l, which, True), l.n_out*sizeof(real))
+        unpack_weights(weights_or_moments(l, which, False), l.n_out, l.n_in, out[k].W)
+        memcpy(out[k].b, weights_or_moments(l, which, True), l.n_out*sizeof(real))
 
 
 cdef void write_arrays(void* arena, int which, const layer_arrays* arrays) noexcept nogil:
@@ -327,8 +331,8 @@ cdef void write_arrays(void* arena, int which, const layer_arrays* arrays) noexc
         return
     for k in range(t.n_layers):
         l = &t.layers[k]
-        pack_weights(arrays[k].W, l.n_out, l.n_in, part(l, which, False))
-        memcpy(part(l, which, True), arrays[k].b, l.n_out*sizeof(real))
+        pack_weights(arrays[k].W, l.n_out, l.n_in, weights_or_moments(l, which, False))
+        memcpy(weights_or_moments(l, which, True), arrays[k].b, l.n_out*sizeof(real))
 
 
 cdef int64_t get_steps(const void* arena) noexcept nogil:
@@ -339,8 +343,8 @@ cdef void set_steps(void* arena, int64_t steps) noexcept nogil:
     """So many batches have been; the powers as that many multiplications give them, for the same bits."""
     cdef trainer* t = <trainer*>arena
     t.steps = steps
-    t.powers[0] = repeated(t.how.beta_1, steps)
-    t.powers[1] = repeated(t.how.beta_2, steps)
+    t.powers[0] = repeated(t.options.beta_1, steps)
+    t.powers[1] = repeated(t.options.beta_2, steps)
 
 
 cdef inline double next_power(double power, double beta) noexcept nogil:

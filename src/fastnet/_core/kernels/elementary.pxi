@@ -1,6 +1,7 @@
 # Elementary functions of one vector, from operations that IEEE 754 rounds once, so that all builds agree:
 # exp, e^x - 1, log, log(1 + e). The first line of each says how far it may be from the exact value. NaN
 # stays NaN.
+# Uses: nothing
 
 cdef extern from "constants.h" nogil:
     const real LOG2E, LN2_HI, LN2_LO, EXP_LEAST, EXP_MOST, ROUND, BIAS, UNBIAS, BIAS_UP
@@ -33,7 +34,7 @@ cdef inline lanes exp_scaled(lanes x, const bint has_tail, lanes tail, lanes bia
                              lanes unbias) noexcept nogil:
     """e^(x + tail) for EXP_LEAST <= x <= EXP_MOST (or NaN); 2^(n + bias) must be in range. See constants.h.
 
-    tail, if there is one, is what x was rounded by.
+    tail, if there is one, is what x was rounded standardize.
     """
     cdef lanes shift = v_add(v_set(ROUND), bias)               # exact
     cdef lanes t = v_fma(x, v_set(LOG2E), shift)

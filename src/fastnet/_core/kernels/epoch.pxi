@@ -1,9 +1,10 @@
 # Blocks, batches, epochs. Every gradient is a sum over examples:
 # dW_ji = sum_n dZ_jn a_in, db_j = sum_n dZ_jn.
 #
-# A batch of at most BLOCK examples is one chain for each sum. A deeper one is cut into blocks of BLOCK
-# examples whose sums are the leaves of a fixed binary tree over the block's index, T(n) = T(p) + T(n - p)
-# with p the largest power of two below n: whoever works a block out, the bits are the same.
+# A batch of at most BLOCK examples is one chain for each sum. A larger one is cut into blocks of BLOCK
+# examples, and the block sums are added by a fixed binary tree over the block's index, T(n) = T(p) + T(n - p)
+# with p the largest power of two below n: whichever thread works a block out, the bits are the same.
+# Uses: arena, narrow, optimizers, panels, passes, product, sparse, util
 
 cdef void sum_rows(const real* dZ, Py_ssize_t rows, Py_ssize_t r0, Py_ssize_t r1, Py_ssize_t n, real* sums,
                    real* out) noexcept nogil:
@@ -28,17 +29,17 @@ cdef void sum_rows(const real* dZ, Py_ssize_t rows, Py_ssize_t r0, Py_ssize_t r1
     fold_rows(sums, r1 - r0, out)
 
 
-cdef void add_leaves(const trainer* t, Py_ssize_t leaves, Py_ssize_t r0, Py_ssize_t r1,
+cdef void add_chunks(const trainer* t, Py_ssize_t chunks, Py_ssize_t r0, Py_ssize_t r1,
                      real* sums) noexcept nogil:
-    """Rows [r0, r1) of the output unit's sums, leaf by leaf in order.
+    """Rows [r0, r1) of the output unit's sums, chunk by chunk in order.
 
-    `sums` is that of the first leaf, in t.output_sums.
+    `sums` is that of the first chunk, in t.output_sums.
     """
-    cdef Py_ssize_t leaf, i
-    for leaf in range(1, leaves):
+    cdef Py_ssize_t chunk, i
+    for chunk in range(1, chunks):
         i = r0*16
         while i < r1*16:
-            v_store(sums + i, v_add(v_load(sums + i), v_load(sums + leaf*2*t.sums_size + i)))
+            v_store(sums + i, v_add(v_load(sums + i), v_load(sums + chunk*2*t.sums_size + i)))
             i += VW
 
 
@@ -46,12 +47,12 @@ cdef void output_gradients(const trainer* t, real* sums, Py_ssize_t n, bint alon
                            Py_ssize_t r0, Py_ssize_t r1, real* out) noexcept nogil:
     """out[r - r0] = rows [r0, r1) of the output unit's sums over n examples, folded."""
     if not alone:
-        add_leaves(t, ceil_div(n, LEAF), r0, r1, sums)
+        add_chunks(t, ceil_div(n, CHUNK), r0, r1, sums)
     fold_rows(sums + r0*16, r1 - r0, out)
 
 
-cdef void block_gradients(const trainer* t, Py_ssize_t n, const step* update, real* to, bint sparse,
-                          const team* together, int thread) noexcept nogil:
+cdef void block_gradients(const trainer* t, Py_ssize_t n, const step_plan* update, real* to, bint sparse,
+                          const thread_team* team, int thread) noexcept nogil:
     """This thread's rows of dW and db of every layer, from the block's dZ and A'.
 
     Into the gradient at `to`; unless `update` is NULL, each layer then takes its step at once, and with plain
@@ -64,7 +65,7 @@ cdef void block_gradients(const trainer* t, Py_ssize_t n, const step* update, re
     cdef real* db
     cdef Py_ssize_t r0, r1, i0, i1
     cdef int k, last = t.n_layers - 1
-    cdef bint alone = together.size == 1, fused = update != NULL and t.fused
+    cdef bint alone = team.size == 1, fused = update != NULL and t.fused
     cdef bint narrow
     cdef Py_ssize_t p, p0, p1
     for k in range(last, -1, -1):
@@ -72,8 +73,8 @@ cdef void block_gradients(const trainer* t, Py_ssize_t n, const step* update, re
         narrow = k == 0 and t.X != NULL
         dW = to + (l.dW - t.gradient)
         db = to + (l.db - t.gradient)
-        r0 = share(l.n_out, thread, together.size)
-        r1 = share(l.n_out, thread + 1, together.size)
+        r0 = share(l.n_out, thread, team.size)
+        r1 = share(l.n_out, thread + 1, team.size)
         if r1 > r0:
             if t.one_unit and k == last - 1:
                 output_gradients(t, t.output_sums + t.sums_size, n, alone, r0, r1, w.folded)
@@ -81,8 +82,8 @@ cdef void block_gradients(const trainer* t, Py_ssize_t n, const step* update, re
                 sum_rows(l.dZ, l.n_out, r0, r1, n, w.sums, w.folded)
             memcpy(db + r0, w.folded, (r1 - r0)*sizeof(real))
         if t.one_unit and k == last:  # its W is one row of panels: contiguous, dealt out by whole vectors
-            i0 = share(ceil_div(l.n_in, VW), thread, together.size)*VW
-            i1 = smaller(share(ceil_div(l.n_in, VW), thread + 1, together.size)*VW, l.n_in)
+            i0 = share(ceil_div(l.n_in, VW), thread, team.size)*VW
+            i1 = smaller(share(ceil_div(l.n_in, VW), thread + 1, team.size)*VW, l.n_in)
             if i1 > i0:
                 output_gradients(t, t.output_sums, n, alone, i0, i1, w.folded)
                 memcpy(dW + i0, w.folded, (i1 - i0)*sizeof(real))
@@ -91,8 +92,8 @@ cdef void block_gradients(const trainer* t, Py_ssize_t n, const step* update, re
                     step_numbers(t, update, l, False, i0, 1, i1 - i0, dW)
                 step_bias(t, update, l, r0, r1, db)
         elif k == 0 and sparse:
-            p0 = share(t.sparse.pieces, thread, together.size)
-            p1 = share(t.sparse.pieces, thread + 1, together.size)
+            p0 = share(t.sparse.pieces, thread, team.size)
+            p1 = share(t.sparse.pieces, thread + 1, team.size)
             for p in range(p0, p1):
                 sparse_gradient(t, w, p, n, dW)
             if update != NULL:
@@ -128,21 +129,21 @@ cdef void block_gradients(const trainer* t, Py_ssize_t n, const step* update, re
                 step_rows(t, update, l, r0, r1, dW, db)
 
 
-cdef void add_gradient(const trainer* t, Py_ssize_t left, const team* together, int thread) noexcept nogil:
+cdef void add_gradient(const trainer* t, Py_ssize_t left, const thread_team* team, int thread) noexcept nogil:
     """This thread's part of the sum of two subtrees' gradients.
 
     The one at `left` and the next, into the one at `left`.
     """
     cdef real* g = t.gradient + left*t.gradient_size
     cdef Py_ssize_t lines = t.gradient_size//LINE
-    cdef Py_ssize_t i = share(lines, thread, together.size)*LINE
-    cdef Py_ssize_t end = share(lines, thread + 1, together.size)*LINE
+    cdef Py_ssize_t i = share(lines, thread, team.size)*LINE
+    cdef Py_ssize_t end = share(lines, thread + 1, team.size)*LINE
     while i < end:
         v_store(g + i, v_add(v_load(g + i), v_load(g + t.gradient_size + i)))
         i += VW
 
 
-cdef inline Py_ssize_t merge_twins(const trainer* t, Py_ssize_t top, Py_ssize_t blocks, team* together,
+cdef inline Py_ssize_t merge_twins(const trainer* t, Py_ssize_t top, Py_ssize_t blocks, thread_team* team,
                                    int thread) noexcept nogil:
     """After so many blocks, two finished subtrees of the same size become one.
 
@@ -150,22 +151,22 @@ cdef inline Py_ssize_t merge_twins(const trainer* t, Py_ssize_t top, Py_ssize_t 
     """
     while blocks % 2 == 0:
         top -= 1
-        add_gradient(t, top - 1, together, thread)
-        team_wait(together)
+        add_gradient(t, top - 1, team, thread)
+        team_wait(team)
         blocks //= 2
     return top
 
 
-cdef inline void merge_rest(const trainer* t, Py_ssize_t top, team* together, int thread) noexcept nogil:
+cdef inline void merge_rest(const trainer* t, Py_ssize_t top, thread_team* team, int thread) noexcept nogil:
     """After the last block: the smaller subtrees, from the right."""
     while top > 1:
         top -= 1
-        add_gradient(t, top - 1, together, thread)
-        team_wait(together)
+        add_gradient(t, top - 1, team, thread)
+        team_wait(team)
 
 
 cdef Py_ssize_t batch_gradient(const trainer* t, const examples* data, Py_ssize_t position, Py_ssize_t n,
-                               int purpose, uint64_t step_number, bint sparse, real* costs, team* together,
+                               int purpose, uint64_t step_number, bint sparse, real* costs, thread_team* team,
                                int thread) noexcept nogil:
     """The summed gradient of n examples at t.gradient, by blocks and their tree.
 
@@ -174,41 +175,41 @@ cdef Py_ssize_t batch_gradient(const trainer* t, const examples* data, Py_ssize_
     cdef Py_ssize_t blocks = 0, first = 0, m, top = 0
     while first < n:
         m = smaller(t.block, n - first)
-        block_passes(t, data, position + first, m, purpose, first, step_number, sparse, together, thread)
-        team_wait(together)
+        block_passes(t, data, position + first, m, purpose, first, step_number, sparse, team, thread)
+        team_wait(team)
         if thread == 0:
             block_cost(t, m, costs + blocks)
-        block_gradients(t, m, NULL, t.gradient + top*t.gradient_size, sparse, together, thread)
-        team_wait(together)
+        block_gradients(t, m, NULL, t.gradient + top*t.gradient_size, sparse, team, thread)
+        team_wait(team)
         blocks += 1
-        top = merge_twins(t, top + 1, blocks, together, thread)
+        top = merge_twins(t, top + 1, blocks, team, thread)
         first += m
-    merge_rest(t, top, together, thread)
+    merge_rest(t, top, team, thread)
     return blocks
 
 
-cdef void take_step(const trainer* t, step* s, team* together, int thread) noexcept nogil:
+cdef void take_step(const trainer* t, step_plan* s, thread_team* team, int thread) noexcept nogil:
     """This thread's rows of every layer take their step from the gradient at t.gradient."""
     cdef layer* l
     cdef int k
-    if t.how.clip_norm > 0:
-        clip_gradient(t, s, together, thread)
+    if t.options.clip_norm > 0:
+        clip_gradient(t, s, team, thread)
     for k in range(t.n_layers):
         l = &t.layers[k]
-        step_rows(t, s, l, share(l.n_out, thread, together.size), share(l.n_out, thread + 1, together.size),
+        step_rows(t, s, l, share(l.n_out, thread, team.size), share(l.n_out, thread + 1, team.size),
                   l.dW, l.db)
 
 
 cdef void train(void* arena, const examples* data, Py_ssize_t batch, Py_ssize_t first, Py_ssize_t last,
-                const double* rates, Py_ssize_t rates_step, const report* told, team* together,
+                const double* rates, Py_ssize_t rates_step, const cost_report* report, thread_team* team,
                 int thread) noexcept nogil:
     """Batch after batch from position first up to last of the order.
 
     The last one may be smaller, and counts as it is.
     """
     cdef trainer* t = <trainer*>arena
-    cdef real* cost = <real*>told.block_costs
-    cdef step s
+    cdef real* cost = <real*>report.block_costs
+    cdef step_plan s
     cdef double power_1 = t.powers[0], power_2 = t.powers[1]
     cdef long long steps = t.steps
     cdef Py_ssize_t n, panels, done = 0
@@ -217,34 +218,33 @@ cdef void train(void* arena, const examples* data, Py_ssize_t batch, Py_ssize_t 
     while first < last:
         n = smaller(batch, last - first)
         weight = batch_weight(data, first, n)
-        power_1 = next_power(power_1, t.how.beta_1)
-        power_2 = next_power(power_2, t.how.beta_2)
+        power_1 = next_power(power_1, t.options.beta_1)
+        power_2 = next_power(power_2, t.options.beta_2)
         plan_step(t, rates[done*rates_step], weight, data.weights != NULL, power_1, power_2, &s)
-        if t.how.l2 > 0:
-            weight_squares(t, together, thread)
+        if t.options.l2 > 0:
+            weight_squares(t, team, thread)
         if sparse:
             panels = ceil_div(t.layers[0].n_in, PW)
-            turn_first_weights(t, share(panels, thread, together.size),
-                               share(panels, thread + 1, together.size))
-            team_wait(together)
+            transpose_first_weights(t, share(panels, thread, team.size), share(panels, thread + 1, team.size))
+            team_wait(team)
         if n <= t.block:
-            block_passes(t, data, first, n, TRAINING, 0, steps, sparse, together, thread)
-            team_wait(together)                    # all dZ and A' are there
+            block_passes(t, data, first, n, TRAINING, 0, steps, sparse, team, thread)
+            team_wait(team)                    # all dZ and A' are there
             if thread == 0:
                 block_cost(t, n, cost)
             cost += 1
-            block_gradients(t, n, NULL if t.how.clip_norm > 0 else &s, t.gradient, sparse, together, thread)
-            if t.how.clip_norm > 0:
-                team_wait(together)
-                take_step(t, &s, together, thread)
+            block_gradients(t, n, NULL if t.options.clip_norm > 0 else &s, t.gradient, sparse, team, thread)
+            if t.options.clip_norm > 0:
+                team_wait(team)
+                take_step(t, &s, team, thread)
         else:
-            cost += batch_gradient(t, data, first, n, TRAINING, steps, sparse, cost, together, thread)
-            take_step(t, &s, together, thread)
+            cost += batch_gradient(t, data, first, n, TRAINING, steps, sparse, cost, team, thread)
+            take_step(t, &s, team, thread)
         if thread == 0:
-            (<real*>told.batch_weights)[done] = weight
-            if t.how.l2 > 0:
-                (<real*>told.batch_squares)[done] = sum_of_squares(t.squares, units_of(t))
-        team_wait(together)                        # all weights are there
+            (<real*>report.batch_weights)[done] = weight
+            if t.options.l2 > 0:
+                (<real*>report.batch_squares)[done] = sum_of_squares(t.squares, units_of(t))
+        team_wait(team)                        # all weights are there
         steps += 1
         done += 1
         first += n
@@ -254,11 +254,11 @@ cdef void train(void* arena, const examples* data, Py_ssize_t batch, Py_ssize_t 
 
 
 cdef void gradients(void* arena, const examples* data, Py_ssize_t n, const layer_arrays* out,
-                    const report* told, team* together, int thread) noexcept nogil:
+                    const cost_report* report, thread_team* team, int thread) noexcept nogil:
     """The summed gradients of n examples, to the user's arrays."""
     cdef const trainer* t = <const trainer*>arena
     cdef int k
-    batch_gradient(t, data, 0, n, GRADIENT, 0, False, <real*>told.block_costs, together, thread)
+    batch_gradient(t, data, 0, n, GRADIENT, 0, False, <real*>report.block_costs, team, thread)
     if thread > 0:
         return
     for k in range(t.n_layers):
@@ -266,18 +266,18 @@ cdef void gradients(void* arena, const examples* data, Py_ssize_t n, const layer
         memcpy(out[k].b, t.layers[k].db, t.layers[k].n_out*sizeof(real))
 
 
-cdef void costs(void* arena, const examples* data, Py_ssize_t n, const report* told, team* together,
+cdef void costs(void* arena, const examples* data, Py_ssize_t n, const cost_report* report, thread_team* team,
                 int thread) noexcept nogil:
     """The cost of n examples, block by block."""
     cdef const trainer* t = <const trainer*>arena
-    cdef real* cost = <real*>told.block_costs
+    cdef real* cost = <real*>report.block_costs
     cdef Py_ssize_t first = 0, m
     while first < n:
         m = smaller(t.block, n - first)
-        block_passes(t, data, first, m, COSTING, 0, 0, False, together, thread)
-        team_wait(together)
+        block_passes(t, data, first, m, COSTING, 0, 0, False, team, thread)
+        team_wait(team)
         if thread == 0:
             block_cost(t, m, cost)
         cost += 1
         first += m
-        team_wait(together)
+        team_wait(team)

@@ -3,6 +3,7 @@
 # A loss is a function of one vector, `name`(z, t, parameter, &dz) -> J, with a row in names.h: from the
 # logits z where that says so, and dz is then dJ/dz; else from the outputs a, and dz is dJ/da. So nothing is
 # divided by a rounded zero and no logarithm is taken of one.
+# Uses: activations, elementary, panels, util
 
 cdef inline lanes bce "fastnet_loss_bce"(lanes z, lanes t, lanes parameter, lanes* dz) noexcept nogil:
     """J = -t log a - (1 - t) log(1 - a), a = sigmoid z, as max(z, 0) - z t + log(1 + e^-|z|); dJ/dz = a - t.
@@ -18,7 +19,7 @@ cdef inline lanes clipped_bce "fastnet_loss_clipped_bce"(lanes z, lanes t, lanes
                                                          lanes* dz) noexcept nogil:
     """bce whose J is that of a cut to [least, 1 - least], from a itself and 1 - a as they are rounded.
 
-    What scikit-learn tells of a fit, and stops by; dJ/dz is that of bce.
+    What scikit-learn reports of a fit, and stops by; dJ/dz is that of bce.
     """
     cdef lanes e = exp_of_negative(v_negabs(z))
     cdef lanes a = v_div(v_if_negative(z, e, v_set(1)), v_add(v_set(1), e))
@@ -116,7 +117,7 @@ cdef void cross_entropy_panel(real* Z, const real* T, const real* weights, const
     for v in range(V):
         w = v_load(weights + v*VW)
         left = <int>n - v*VW
-        most = column_most(Z + v*VW, rows)
+        most = column_max(Z + v*VW, rows)
         sum = v_zero()
         inside = v_zero()
         for r in range(rows):
@@ -135,12 +136,7 @@ cdef void cross_entropy_panel(real* Z, const real* T, const real* weights, const
             v_store(Z + i, v_keep_first(y, left) if left < VW else y)
 
 
-cdef enum:
-    LEAF = 64                   # examples whose costs, and whose sums below, are worked out together
-    LEAF_PANELS = 4             # at most; LEAF//PW in this build
-
-
-cdef struct leaf_cost:          # of a leaf: in 16 virtual lanes, J + log(1 + odds)
+cdef struct chunk_cost:          # of a chunk: in 16 virtual lanes, J + log(1 + odds)
     real[16] J
     real[16] odds               # 0, but for unit_bce
 
@@ -157,8 +153,8 @@ cdef inline void unit_bce_vector(real* Z, const real* T, int left, lanes* J, lan
     odds[0] = v_fma(e, v_add(odds[0], v_set(1)), odds[0])
 
 
-cdef void unit_bce(real* Z, const real* T, Py_ssize_t n, leaf_cost* cost) noexcept nogil:
-    """Z -> dZ in place, and the cost of a leaf of n examples, for one output unit and weights of 1. As `bce`.
+cdef void unit_bce(real* Z, const real* T, Py_ssize_t n, chunk_cost* cost) noexcept nogil:
+    """Z -> dZ in place, and the cost of a chunk of n examples, for one output unit and weights of 1: `bce`.
 
     sum_n log(1 + e_n) is the logarithm of a product, e_n = e^-|z_n|: one logarithm for a block of examples
     in place of one each. Kept is what the product exceeds 1 by, odds = (1 + odds)(1 + e) - 1, which sums
@@ -198,15 +194,15 @@ cdef inline void loss_panel(int code, real* Z, const real* T, const real* weight
 #     dW[i] = sum_n dz[n] a[i, n]        db below [i] = sum_n dZ[i, n]
 #     dZ[i, n] = w[i] dz[n] f'(z[i, n])
 #
-# Sums run in 16 virtual lanes over a leaf of 64 examples, and leaf after leaf is added to the total. A leaf
-# is a whole number of panels in every build, and never shared between threads.
+# Sums run in 16 virtual lanes over a chunk of 64 examples, and chunk after chunk is added to the total. A
+# chunk is a whole number of panels in every build, and never shared between threads.
 
 cdef struct output_unit:
     const real* w               # IN  (F)
     real* dW                    # SUM (F, 16)
     real* db                    # SUM (F, 16), of the layer below
-    real* leaf_dW               # SCRATCH (F, 16)
-    real* leaf_db               # SCRATCH (F, 16)
+    real* chunk_dW               # SCRATCH (F, 16)
+    real* chunk_db               # SCRATCH (F, 16)
     Py_ssize_t F
     int end                     # how the slope of the layer below comes: END_... of tiles.h
 
@@ -216,7 +212,7 @@ cdef inline void output_vectors(const int V, const int end, const output_unit* u
     """V vectors of a panel from vector v0 on. V is a literal: LV groups of lanes at once, or one vector.
 
     So is end; S is where slopes are, those of END_KEPT or A itself. first, last: whether these are the first
-    and the last of the leaf that fall into their lanes.
+    and the last of the chunk that fall into their lanes.
     """
     cdef int groups = LV if V > 1 else 1
     cdef lanes[LV] dW
@@ -231,8 +227,8 @@ cdef inline void output_vectors(const int V, const int end, const output_unit* u
         w = v_set(u.w[i])
         at = i*16 + v0 % LV*VW
         for v in range(groups):
-            dW[v] = v_zero() if first else v_load(u.leaf_dW + at + v*VW)
-            db[v] = v_zero() if first else v_load(u.leaf_db + at + v*VW)
+            dW[v] = v_zero() if first else v_load(u.chunk_dW + at + v*VW)
+            db[v] = v_zero() if first else v_load(u.chunk_db + at + v*VW)
         for v in range(V):
             a = v_load(A + i*PW + (v0 + v)*VW)
             d = ended(end, v_mul(w, s[v]), v_load(S + i*PW + (v0 + v)*VW) if end == END_KEPT else a)
@@ -244,14 +240,14 @@ cdef inline void output_vectors(const int V, const int end, const output_unit* u
                 v_store(u.dW + at + v*VW, v_add(v_load(u.dW + at + v*VW), dW[v]))
                 v_store(u.db + at + v*VW, v_add(v_load(u.db + at + v*VW), db[v]))
             else:
-                v_store(u.leaf_dW + at + v*VW, dW[v])
-                v_store(u.leaf_db + at + v*VW, db[v])
+                v_store(u.chunk_dW + at + v*VW, dW[v])
+                v_store(u.chunk_db + at + v*VW, db[v])
 
 
 cdef inline void output_panel(const int end, const output_unit* u, Py_ssize_t j, Py_ssize_t n,
                               const real* dz, real* A, const real* S) noexcept nogil:
-    """Panel j of a leaf with n examples in all; A (F, lanes) becomes dZ of its layer."""
-    cdef Py_ssize_t vectors = ceil_div(n, VW)      # of the whole leaf
+    """Panel j of a chunk with n examples in all; A (F, lanes) becomes dZ of its layer."""
+    cdef Py_ssize_t vectors = ceil_div(n, VW)      # of the whole chunk
     cdef int v, V = vectors_in_panel(n, j)
     cdef Py_ssize_t here
     if V == PV and vectors % LV == 0:
@@ -262,9 +258,9 @@ cdef inline void output_panel(const int end, const output_unit* u, Py_ssize_t j,
         output_vectors(1, end, u, v, here < LV, here + LV >= vectors, dz, A, S)
 
 
-cdef void output_leaf(const output_unit* u, Py_ssize_t n, const real* dz, real* A, const real* S,
-                      Py_ssize_t A_panel) noexcept nogil:
-    """One leaf of n <= LEAF examples: dz is one row of panels, A the activations of the layer below."""
+cdef void output_chunk(const output_unit* u, Py_ssize_t n, const real* dz, real* A, const real* S,
+                       Py_ssize_t A_panel) noexcept nogil:
+    """One chunk of n <= CHUNK examples: dz is one row of panels, A the activations of the layer below."""
     cdef Py_ssize_t j
     for j in range(ceil_div(n, PW)):
         if u.end == END_SIGMOID:

@@ -40,8 +40,8 @@ enum { TARGETS_ANY, TARGETS_UNIT_INTERVAL, TARGETS_NON_NEGATIVE, TARGETS_DISTRIB
     ROW(quantile, FROM_OUTPUTS, TARGETS_ANY)
 /* and cross_entropy, of a whole column of softmax at once: its targets sum to 1 */
 
-/* Optimisers: name; how many numbers it keeps for each weight from batch to batch (at most 2); and the options
- * of table.h that it reads. */
+/* Optimisers: name; how many numbers it keeps for each weight from batch to batch (at most 2); and which of
+ * the fit_options in table.pxd it reads. */
 #define OPTIMIZERS(ROW) \
     ROW(sgd, 0, "") \
     ROW(momentum, 1, "momentum nesterov") \

@@ -8,14 +8,16 @@
 # Z = W X + b takes the chains of the tiles without their calls. 2-3-1 on 200 examples: 2.5 -> 2.1 us by the
 # gradient and the gathering, 1.5 -> 1.35 by the forward pass and by gathering four examples at once. With 8
 # features in vectors of 8 nothing would be gained.
+# Uses: panels, util
 
 cdef enum:
     NARROW = 4                  # numbers, in every build: the bits of the gradient depend on it
 
 
-cdef inline void gather_literal(const int F, const char* X, const Py_ssize_t step, const standard* by,
-                                const Py_ssize_t* order, Py_ssize_t n, real* A) noexcept nogil:
-    """See gather_numbers. F is a literal, and so is step where the examples are contiguous."""
+cdef inline void gather_literal(const int F, const char* X, const Py_ssize_t stride,
+                                const standardization* standardize, const Py_ssize_t* order, Py_ssize_t n,
+                                real* A) noexcept nogil:
+    """See gather_numbers. F is a literal, and so is stride where the examples are contiguous."""
     cdef const real* row
     cdef Py_ssize_t j, i, m
     cdef lanes mean, scale
@@ -27,20 +29,20 @@ cdef inline void gather_literal(const int F, const char* X, const Py_ssize_t ste
         i = 0
         while i + 4 <= m:                          # gcc does not unroll by itself
             for u in range(4):
-                row = <const real*>(X + (order[i + u] if order != NULL else j*PW + i + u)*step)
+                row = <const real*>(X + (order[i + u] if order != NULL else j*PW + i + u)*stride)
                 for f in range(F):
                     a[f*PW + i + u] = row[f]
             i += 4
         while i < m:
-            row = <const real*>(X + (order[i] if order != NULL else j*PW + i)*step)
+            row = <const real*>(X + (order[i] if order != NULL else j*PW + i)*stride)
             for f in range(F):
                 a[f*PW + i] = row[f]
             i += 1
         if order != NULL:
             order += m
-        if by.mean != NULL:
+        if standardize.mean != NULL:
             for f in range(F):
-                mean, scale = v_set(by.mean[f]), v_set(by.scale[f])
+                mean, scale = v_set(standardize.mean[f]), v_set(standardize.scale[f])
                 for i in range(ceil_div(m, VW)):
                     v_store(a + f*PW + i*VW, v_div(v_sub(v_load(a + f*PW + i*VW), mean), scale))
         for i in range(m, round_up(m, VW)):
@@ -48,8 +50,9 @@ cdef inline void gather_literal(const int F, const char* X, const Py_ssize_t ste
                 a[f*PW + i] = 0
 
 
-cdef inline void gather_by_step(const int F, matrix X, const standard* by, const Py_ssize_t* order,
-                                Py_ssize_t first, Py_ssize_t n, real* A) noexcept nogil:
+cdef inline void gather_by_step(const int F, matrix X, const standardization* standardize,
+                                const Py_ssize_t* order, Py_ssize_t first, Py_ssize_t n,
+                                real* A) noexcept nogil:
     """See gather_numbers. F is a literal."""
     cdef const char* start = X.start
     if order != NULL:
@@ -57,22 +60,22 @@ cdef inline void gather_by_step(const int F, matrix X, const standard* by, const
     else:
         start += first*X.column_step
     if X.column_step == F*<Py_ssize_t>sizeof(real):            # an address without a multiplication
-        gather_literal(F, start, F*<Py_ssize_t>sizeof(real), by, order, n, A)
+        gather_literal(F, start, F*<Py_ssize_t>sizeof(real), standardize, order, n, A)
     else:
-        gather_literal(F, start, X.column_step, by, order, n, A)
+        gather_literal(F, start, X.column_step, standardize, order, n, A)
 
 
-cdef void gather_numbers(matrix X, Py_ssize_t F, const standard* by, const Py_ssize_t* order,
+cdef void gather_numbers(matrix X, Py_ssize_t F, const standardization* standardize, const Py_ssize_t* order,
                          Py_ssize_t first, Py_ssize_t n, real* A) noexcept nogil:
     """n examples of F <= NARROW contiguous numbers into panels of F rows. Lanes past n become zero."""
     if F == 1:
-        gather_by_step(1, X, by, order, first, n, A)
+        gather_by_step(1, X, standardize, order, first, n, A)
     elif F == 2:
-        gather_by_step(2, X, by, order, first, n, A)
+        gather_by_step(2, X, standardize, order, first, n, A)
     elif F == 3:
-        gather_by_step(3, X, by, order, first, n, A)
+        gather_by_step(3, X, standardize, order, first, n, A)
     else:
-        gather_by_step(4, X, by, order, first, n, A)
+        gather_by_step(4, X, standardize, order, first, n, A)
 
 
 cdef inline void forward_vectors(const int F, const int V, const real* W, const real* b_lanes,

@@ -8,8 +8,9 @@
 #
 # Plain gradient descent on a batch of one block needs none of this: the tiles of the gradient's product
 # update W.
+# Uses: arena, elementary, panels, util
 
-cdef struct step "fastnet_step":    # what is the same for all weights in a batch
+cdef struct step_plan "fastnet_step_plan":    # what is the same for all weights in a batch
     real inverse                # 1/sum of the examples' weights
     real scale, decay           # of plain descent: W = decay W + scale sum dW
     real l2, rate, momentum, beta_1, rest_1, beta_2, rest_2, epsilon
@@ -19,53 +20,53 @@ cdef struct step "fastnet_step":    # what is the same for all weights in a batc
     bint nothing                # the weights of the examples sum to 0: no step
 
 
-ctypedef void (*step_function)(const step*, bint, real*, const real*, real*, real*, Py_ssize_t,
+ctypedef void (*step_function)(const step_plan*, bint, real*, const real*, real*, real*, Py_ssize_t,
                                Py_ssize_t) noexcept nogil
 
 cdef extern from "choose.h" nogil:
-    lanes step_of(int code, const step* s, bint bias, lanes w, lanes d, lanes* first, lanes* second)
+    lanes step_of(int code, const step_plan* s, bint bias, lanes w, lanes d, lanes* first, lanes* second)
     const step_function* STEP_ARRAY
 
 
 cdef void plan_step(const trainer* t, double rate, real weight, bint weighted, double power_1, double power_2,
-                    step* s) noexcept nogil:
+                    step_plan* s) noexcept nogil:
     """The constants of a batch whose examples' weights sum to `weight`; powers: of the betas, this one in."""
-    cdef const method* how = &t.how
+    cdef const fit_options* options = &t.options
     s.nothing = weighted and not weight > 0
     s.inverse = ONE/weight if not s.nothing else 0
     s.scale = -<real>rate*s.inverse
-    s.l2 = <real>how.l2
+    s.l2 = <real>options.l2
     s.decay = ONE + s.scale*s.l2
     if t.fused:                                    # plain gradient descent needs no more
         return
     s.rate = <real>rate
     s.unbiased_rate = <real>(rate*sqrt(1 - power_2)/(1 - power_1))
-    s.keep = <real>(1 - rate*how.weight_decay)
-    s.momentum = <real>how.momentum
-    s.nesterov = how.nesterov
-    s.beta_1 = <real>how.beta_1
-    s.rest_1 = <real>(1 - how.beta_1)
-    s.beta_2 = <real>how.beta_2
-    s.rest_2 = <real>(1 - how.beta_2)
-    s.epsilon = <real>how.epsilon
+    s.keep = <real>(1 - rate*options.weight_decay)
+    s.momentum = <real>options.momentum
+    s.nesterov = options.nesterov
+    s.beta_1 = <real>options.beta_1
+    s.rest_1 = <real>(1 - options.beta_1)
+    s.beta_2 = <real>options.beta_2
+    s.rest_2 = <real>(1 - options.beta_2)
+    s.epsilon = <real>options.epsilon
     if s.epsilon < LEAST_NORMAL:                   # padding has g = v = 0: never 0/0
         s.epsilon = LEAST_NORMAL
 
 
 # ---- the optimisers: w after the step
 
-cdef inline lanes mean_gradient(const step* s, bint bias, lanes w, lanes d) noexcept nogil:
+cdef inline lanes mean_gradient(const step_plan* s, bint bias, lanes w, lanes d) noexcept nogil:
     """g = (d + l2 w)/sum of the examples' weights, without l2 for a bias."""
     return v_mul(v_set(s.inverse), d if bias else v_fma(v_set(s.l2), w, d))
 
 
-cdef inline lanes step_sgd "fastnet_step_sgd"(const step* s, bint bias, lanes w, lanes d,
+cdef inline lanes step_sgd "fastnet_step_sgd"(const step_plan* s, bint bias, lanes w, lanes d,
                                               lanes* first, lanes* second) noexcept nogil:
     """w = w - rate g, as decay w + scale d."""
     return v_fma(v_set(s.scale), d, w if bias else v_mul(v_set(s.decay), w))
 
 
-cdef inline lanes step_momentum "fastnet_step_momentum"(const step* s, bint bias, lanes w, lanes d,
+cdef inline lanes step_momentum "fastnet_step_momentum"(const step_plan* s, bint bias, lanes w, lanes d,
                                                         lanes* first, lanes* second) noexcept nogil:
     """v = momentum v - rate g; w = w + v, or with Nesterov w = w + momentum v - rate g (Sutskever 2013)."""
     cdef lanes g = v_mul(v_set(s.rate), mean_gradient(s, bias, w, d))
@@ -73,12 +74,12 @@ cdef inline lanes step_momentum "fastnet_step_momentum"(const step* s, bint bias
     return v_add(w, v_sub(v_mul(v_set(s.momentum), first[0]), g) if s.nesterov else first[0])
 
 
-cdef inline lanes mean_square(const step* s, lanes g, lanes v) noexcept nogil:
+cdef inline lanes mean_square(const step_plan* s, lanes g, lanes v) noexcept nogil:
     """v = beta_2 v + (1 - beta_2) g^2"""
     return v_fma(v_set(s.rest_2), v_mul(g, g), v_mul(v_set(s.beta_2), v))
 
 
-cdef inline lanes step_adam "fastnet_step_adam"(const step* s, bint bias, lanes w, lanes d,
+cdef inline lanes step_adam "fastnet_step_adam"(const step_plan* s, bint bias, lanes w, lanes d,
                                                 lanes* first, lanes* second) noexcept nogil:
     """m = beta_1 m + (1 - beta_1) g; v: mean_square; w = w - unbiased_rate m/(sqrt v + epsilon).
 
@@ -90,7 +91,7 @@ cdef inline lanes step_adam "fastnet_step_adam"(const step* s, bint bias, lanes 
     return v_fnma(v_set(s.unbiased_rate), v_div(first[0], v_add(v_sqrt(second[0]), v_set(s.epsilon))), w)
 
 
-cdef inline lanes step_adamw "fastnet_step_adamw"(const step* s, bint bias, lanes w, lanes d,
+cdef inline lanes step_adamw "fastnet_step_adamw"(const step_plan* s, bint bias, lanes w, lanes d,
                                                   lanes* first, lanes* second) noexcept nogil:
     """w = w - rate weight_decay w, not for a bias; then adam's step (Loshchilov, Hutter 2019)."""
     cdef lanes g = mean_gradient(s, bias, w, d)
@@ -101,7 +102,7 @@ cdef inline lanes step_adamw "fastnet_step_adamw"(const step* s, bint bias, lane
     return v_fnma(v_set(s.unbiased_rate), v_div(first[0], v_add(v_sqrt(second[0]), v_set(s.epsilon))), w)
 
 
-cdef inline lanes step_rmsprop "fastnet_step_rmsprop"(const step* s, bint bias, lanes w, lanes d,
+cdef inline lanes step_rmsprop "fastnet_step_rmsprop"(const step_plan* s, bint bias, lanes w, lanes d,
                                                       lanes* first, lanes* second) noexcept nogil:
     """v: mean_square; u = g/(sqrt v + epsilon); m = momentum m + u; w = w - rate m.
 
@@ -115,7 +116,7 @@ cdef inline lanes step_rmsprop "fastnet_step_rmsprop"(const step* s, bint bias, 
 
 # ---- on arrays
 
-cdef inline void step_vector(const int code, const int moments, const step* s, bint bias, int m, real* W,
+cdef inline void step_vector(const int code, const int moments, const step_plan* s, bint bias, int m, real* W,
                              const real* dW, real* first, real* second) noexcept nogil:
     """m <= VW weights. `code` and `moments` are literals."""
     cdef lanes w = v_load_first(W, m) if m < VW else v_load(W)
@@ -140,7 +141,7 @@ cdef inline void step_vector(const int code, const int moments, const step* s, b
         v_store(W, w)
 
 
-cdef inline void step_vectors "fastnet_step_vectors"(const int code, const int moments, const step* s,
+cdef inline void step_vectors "fastnet_step_vectors"(const int code, const int moments, const step_plan* s,
                                                      bint bias, real* W, const real* dW, real* first,
                                                      real* second, Py_ssize_t rows,
                                                      Py_ssize_t n) noexcept nogil:
@@ -156,15 +157,16 @@ cdef inline void step_vectors "fastnet_step_vectors"(const int code, const int m
             step_vector(code, moments, s, bias, <int>(end - at), W + at, dW + at, first + at, second + at)
 
 
-cdef void step_numbers(const trainer* t, const step* s, const layer* l, bint bias, Py_ssize_t at,
+cdef void step_numbers(const trainer* t, const step_plan* s, const layer* l, bint bias, Py_ssize_t at,
                        Py_ssize_t rows, Py_ssize_t n, const real* gradient) noexcept nogil:
     """n numbers in each of `rows` rows of a panel of W, or of b, from number `at` on; gradient: dW or db."""
-    cdef real* first = part(l, 1, bias) + at if l.state[0] != NULL else NULL
-    cdef real* second = part(l, 2, bias) + at if l.state[1] != NULL else NULL
-    STEP_ARRAY[t.how.optimizer](s, bias, part(l, 0, bias) + at, gradient + at, first, second, rows, n)
+    cdef real* first = weights_or_moments(l, 1, bias) + at if l.state[0] != NULL else NULL
+    cdef real* second = weights_or_moments(l, 2, bias) + at if l.state[1] != NULL else NULL
+    STEP_ARRAY[t.options.optimizer](s, bias, weights_or_moments(l, 0, bias) + at, gradient + at, first,
+                                    second, rows, n)
 
 
-cdef void step_weights(const trainer* t, const step* s, layer* l, Py_ssize_t p0, Py_ssize_t p1,
+cdef void step_weights(const trainer* t, const step_plan* s, layer* l, Py_ssize_t p0, Py_ssize_t p1,
                        Py_ssize_t r0, Py_ssize_t r1, const real* dW) noexcept nogil:
     """Rows [r0, r1) of W in the panels [p0, p1)."""
     cdef Py_ssize_t p, width
@@ -178,14 +180,14 @@ cdef void step_weights(const trainer* t, const step* s, layer* l, Py_ssize_t p0,
             step_numbers(t, s, l, False, (p*l.n_out + r0)*PW, r1 - r0, width, dW)
 
 
-cdef inline void step_rows(const trainer* t, const step* s, layer* l, Py_ssize_t r0, Py_ssize_t r1,
+cdef inline void step_rows(const trainer* t, const step_plan* s, layer* l, Py_ssize_t r0, Py_ssize_t r1,
                            const real* dW, const real* db) noexcept nogil:
     """Rows [r0, r1) of a layer: W and b."""
     step_weights(t, s, l, 0, ceil_div(l.n_in, PW), r0, r1, dW)
     step_bias(t, s, l, r0, r1, db)
 
 
-cdef inline void step_bias(const trainer* t, const step* s, layer* l, Py_ssize_t r0, Py_ssize_t r1,
+cdef inline void step_bias(const trainer* t, const step_plan* s, layer* l, Py_ssize_t r0, Py_ssize_t r1,
                            const real* db) noexcept nogil:
     """Units [r0, r1) of b; db: all of them."""
     if s.nothing or r1 <= r0:
@@ -233,15 +235,15 @@ cdef real sum_of_squares(const real* squares, Py_ssize_t n) noexcept nogil:
     return total
 
 
-cdef void weight_squares(const trainer* t, const team* together, int thread) noexcept nogil:
+cdef void weight_squares(const trainer* t, const thread_team* team, int thread) noexcept nogil:
     """This thread's rows of W of every layer, squared and summed, into t.squares."""
     cdef real* out = t.squares
     cdef layer* l
     cdef int k
     for k in range(t.n_layers):
         l = &t.layers[k]
-        row_squares(l.W, l.n_out, l.n_in, share(l.n_out, thread, together.size),
-                    share(l.n_out, thread + 1, together.size), t.workers[thread].sums, out)
+        row_squares(l.W, l.n_out, l.n_in, share(l.n_out, thread, team.size),
+                    share(l.n_out, thread + 1, team.size), t.workers[thread].sums, out)
         out += l.n_out
 
 
@@ -253,7 +255,7 @@ cdef Py_ssize_t units_of(const trainer* t) noexcept nogil:
     return units
 
 
-cdef void clip_gradient(const trainer* t, step* s, team* together, int thread) noexcept nogil:
+cdef void clip_gradient(const trainer* t, step_plan* s, thread_team* team, int thread) noexcept nogil:
     """The summed gradient at t.gradient becomes g, scaled down to clip_norm where its norm is larger.
 
     s then leaves it as it is.
@@ -261,15 +263,15 @@ cdef void clip_gradient(const trainer* t, step* s, team* together, int thread) n
     cdef Py_ssize_t units = units_of(t), r, r0, r1, p
     cdef real* squares = t.squares + units
     cdef layer* l
-    cdef real norm, limit = <real>t.how.clip_norm, one = 1
+    cdef real norm, limit = <real>t.options.clip_norm, one = 1
     cdef lanes g
     cdef int k
     cdef real* d
     cdef const real* w
     for k in range(t.n_layers):
         l = &t.layers[k]
-        r0 = share(l.n_out, thread, together.size)
-        r1 = share(l.n_out, thread + 1, together.size)
+        r0 = share(l.n_out, thread, team.size)
+        r1 = share(l.n_out, thread + 1, team.size)
         for p in range(ceil_div(l.n_in, PW)):
             d = l.dW + (p*l.n_out + r0)*PW
             w = l.W + (p*l.n_out + r0)*PW
@@ -281,7 +283,7 @@ cdef void clip_gradient(const trainer* t, step* s, team* together, int thread) n
             l.db[r] *= s.inverse
             squares[units + r] = l.db[r]*l.db[r]
         squares += l.n_out
-    team_wait(together)
+    team_wait(team)
     norm = real_sqrt(sum_of_squares(t.squares + units, 2*units))
     s.inverse = limit/norm if norm > limit else one
     s.scale = -s.rate*s.inverse

@@ -1,20 +1,5 @@
 # Into panels and out of them: the user's rows and columns, transposes, and the fold of 16 virtual lanes.
-
-cdef inline Py_ssize_t smaller(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
-    return a if a < b else b
-
-
-cdef inline Py_ssize_t larger(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
-    return a if a > b else b
-
-
-cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
-    return (a + b - 1)//b
-
-
-cdef inline Py_ssize_t round_up(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
-    return ceil_div(a, b)*b
-
+# Uses: util
 
 cdef inline int vectors_in_panel(Py_ssize_t columns, Py_ssize_t panel) noexcept nogil:
     """Vectors that a panel of a matrix with so many columns uses: PV, in the last one 1 to PV."""
@@ -69,12 +54,12 @@ cdef void unpack_weights(const real* panels, Py_ssize_t n_out, Py_ssize_t n_in, 
 
 # ---- examples: n of them, at positions 0..n-1 of a strip
 
-cdef struct standard:           # what is made of a feature: (x - mean)/scale; padded with 0 and 1
+cdef struct standardization:           # what is made of a feature: (x - mean)/scale; padded with 0 and 1
     const real* mean            # NULL: x as it is
     const real* scale
 
 
-cdef standard AS_IT_IS
+cdef standardization AS_IT_IS
 AS_IT_IS.mean = NULL
 AS_IT_IS.scale = NULL
 
@@ -85,8 +70,8 @@ cdef inline const char* column(matrix X, const Py_ssize_t* order, Py_ssize_t fir
     return X.start + (order[first + i] if order != NULL else first + i)*X.column_step
 
 
-cdef inline void turn(const real** rows, int m, Py_ssize_t f, const standard* by, real* AT, Py_ssize_t AT_row,
-                      real* A) noexcept nogil:
+cdef inline void transpose_rows(const real** rows, int m, Py_ssize_t f, const standardization* standardize,
+                                real* AT, Py_ssize_t AT_row, real* A) noexcept nogil:
     """VW examples x m <= VW features: as they are into A', transposed into A. Past m: zeros."""
     cdef lanes[VW] t
     cdef lanes mean, scale
@@ -97,9 +82,9 @@ cdef inline void turn(const real** rows, int m, Py_ssize_t f, const standard* by
     else:
         for i in range(VW):
             t[i] = v_load_first(rows[i] + f, m)
-    if by.mean != NULL:
-        mean = v_load(by.mean + f)
-        scale = v_load(by.scale + f)
+    if standardize.mean != NULL:
+        mean = v_load(standardize.mean + f)
+        scale = v_load(standardize.scale + f)
         for i in range(VW):
             t[i] = v_div(v_sub(t[i], mean), scale)
     if AT != NULL:
@@ -110,9 +95,9 @@ cdef inline void turn(const real** rows, int m, Py_ssize_t f, const standard* by
         v_store(A + i*PW, t[i])
 
 
-cdef void gather_rows(matrix X, Py_ssize_t F, const standard* by, const Py_ssize_t* order, Py_ssize_t first,
-                      Py_ssize_t n, const real* zeros, real* A, real* AT, Py_ssize_t AT_panel,
-                      Py_ssize_t AT_first) noexcept nogil:
+cdef void gather_rows(matrix X, Py_ssize_t F, const standardization* standardize, const Py_ssize_t* order,
+                      Py_ssize_t first, Py_ssize_t n, const real* zeros, real* A, real* AT,
+                      Py_ssize_t AT_panel, Py_ssize_t AT_first) noexcept nogil:
     """Examples whose features are contiguous, into A (features x examples) and, if wanted, A'.
 
     A: panels over the examples of round_up(F, VW) rows. AT (examples x features): panels over the features,
@@ -136,12 +121,12 @@ cdef void gather_rows(matrix X, Py_ssize_t F, const standard* by, const Py_ssize
             p = f//PW
             w = row_width(F, p)
             at = AT + p*AT_panel + (AT_first + j)*w + f%PW if AT != NULL else NULL
-            turn(rows, <int>smaller(VW, F - f), f, by, at, w, a + f*PW)
+            transpose_rows(rows, <int>smaller(VW, F - f), f, standardize, at, w, a + f*PW)
             f += VW
         j += VW
 
 
-cdef void gather_elements(matrix X, Py_ssize_t F, const standard* by, const Py_ssize_t* order,
+cdef void gather_elements(matrix X, Py_ssize_t F, const standardization* standardize, const Py_ssize_t* order,
                           Py_ssize_t first, Py_ssize_t n, real* A, Py_ssize_t height) noexcept nogil:
     """Examples in any other order of memory, number by number, into panels of `height` rows.
 
@@ -160,9 +145,9 @@ cdef void gather_elements(matrix X, Py_ssize_t F, const standard* by, const Py_s
             else:
                 for i in range(m):
                     a[i] = element(column(X, order, first, j*PW + i) + f*X.row_step)
-            if by.mean != NULL:
+            if standardize.mean != NULL:
                 for i in range(m):
-                    a[i] = (a[i] - by.mean[f])/by.scale[f]
+                    a[i] = (a[i] - standardize.mean[f])/standardize.scale[f]
             for i in range(m, padded):
                 a[i] = 0
 

@@ -1,5 +1,6 @@
 # The passes of one strip of examples through the network: forward, loss, backward.
 # The formulas are those of the notes.
+# Uses: activations, arena, elementary, losses, narrow, panels, product, random, sparse, util
 
 cdef enum:                      # what a forward pass is for
     PREDICTING                  # nothing is kept
@@ -99,7 +100,8 @@ cdef void forward(const trainer* t, worker* w, Py_ssize_t first, Py_ssize_t n, i
             forward_layer(w, l, A_in, height, first, n)
         activate_layer(l, activation, purpose >= GRADIENT and l.S != NULL, first, n)
         if purpose == TRAINING and l.dropout > 0:
-            drop(t, l, key_of(key_of(t.how.seed, (<uint64_t>1 << 62) + k), step_number), in_batch, first, n)
+            drop(t, l, key_of(key_of(t.options.seed, (<uint64_t>1 << 62) + k), step_number), in_batch, first,
+                 n)
         A_in = l.A + first*l.n_out
         height = l.n_out
 
@@ -128,43 +130,43 @@ cdef void backward_layer(const worker* w, const layer* l, layer* below, Py_ssize
 
 cdef void loss_and_output(const trainer* t, const worker* w, Py_ssize_t first, Py_ssize_t n, bint backward,
                           bint alone) noexcept nogil:
-    """Z of the last layer becomes dZ; the cost of each leaf goes to its 16 lanes.
+    """Z of the last layer becomes dZ; the cost of each chunk goes to its 16 lanes.
 
     With one output unit, and unless the cost is all that is wanted, also dZ of the layer below and the sums
-    of both gradients: alone, one total; in a team, a total for each leaf, added up later.
+    of both gradients: alone, one total; in a team, a total for each chunk, added up later.
     """
     cdef layer* last = &t.layers[t.n_layers - 1]
     cdef layer* below = last - 1 if t.one_unit else last
     cdef const real* slopes = below.S if below.end == END_KEPT else below.A
-    cdef leaf_cost* cost
+    cdef chunk_cost* cost
     cdef output_unit u
     cdef Py_ssize_t s = 0, m, j, at
     u.w = last.W
     u.dW = t.output_sums
-    u.leaf_dW = w.leaf_dW
-    u.leaf_db = w.leaf_db
+    u.chunk_dW = w.chunk_dW
+    u.chunk_db = w.chunk_db
     u.F = last.n_in
     u.end = below.end
     while s < n:
-        m = smaller(LEAF, n - s)
-        cost = t.leaf_costs + (first + s)//LEAF
+        m = smaller(CHUNK, n - s)
+        cost = t.chunk_costs + (first + s)//CHUNK
         if t.unit_bce and w.plain:
             unit_bce(last.A + first + s, w.T + s, m, cost)
         else:
-            memset(cost, 0, sizeof(leaf_cost))
+            memset(cost, 0, sizeof(chunk_cost))
             for j in range(ceil_div(m, PW)):
                 at = (first + s + j*PW)*last.n_out
-                loss_panel(t.how.loss, last.A + at, w.T + (s + j*PW)*t.T_height, w.weights + s + j*PW,
+                loss_panel(t.options.loss, last.A + at, w.T + (s + j*PW)*t.T_height, w.weights + s + j*PW,
                            NULL if t.logits or not backward else last.S + at, t.loss_constants, last.n_out,
                            smaller(PW, m - j*PW), cost.J)
         if t.one_unit and backward:
             if not alone:
-                u.dW = t.output_sums + (first + s)//LEAF*2*t.sums_size
+                u.dW = t.output_sums + (first + s)//CHUNK*2*t.sums_size
                 memset(u.dW, 0, 2*t.sums_size*sizeof(real))
             u.db = u.dW + t.sums_size
             at = (first + s)*below.n_out
-            output_leaf(&u, m, last.dZ + first + s, below.A + at, slopes + at, below.n_out*PW)
-        s += LEAF
+            output_chunk(&u, m, last.dZ + first + s, below.A + at, slopes + at, below.n_out*PW)
+        s += CHUNK
 
 
 cdef void gather_X(const trainer* t, const worker* w, const examples* data, Py_ssize_t position,
@@ -172,12 +174,13 @@ cdef void gather_X(const trainer* t, const worker* w, const examples* data, Py_s
     """n examples from `position` of the order on into w.X and, from row `first` of the block on, into AT."""
     cdef Py_ssize_t j, F = t.layers[0].n_in
     if F <= NARROW and rows_are_contiguous(data.X):
-        gather_numbers(data.X, F, &t.by, data.order, position, n, w.X)
+        gather_numbers(data.X, F, &t.standardize, data.order, position, n, w.X)
         return
     if rows_are_contiguous(data.X):
-        gather_rows(data.X, F, &t.by, data.order, position, n, t.zeros, w.X, AT, t.AT_panel_rows*PW, first)
+        gather_rows(data.X, F, &t.standardize, data.order, position, n, t.zeros, w.X, AT, t.AT_panel_rows*PW,
+                    first)
         return
-    gather_elements(data.X, F, &t.by, data.order, position, n, w.X, t.X_height)
+    gather_elements(data.X, F, &t.standardize, data.order, position, n, w.X, t.X_height)
     if AT != NULL:
         for j in range(ceil_div(n, PW)):
             transpose_panel(w.X + j*t.X_height*PW, F, vectors_in_panel(n, j), AT,
@@ -205,30 +208,22 @@ cdef void gather_T(const trainer* t, worker* w, const examples* data, Py_ssize_t
             w.weights[i] = ONE
 
 
-cdef inline Py_ssize_t share(Py_ssize_t count, int thread, int threads) noexcept nogil:
-    """Where the share of a thread starts when `count` things are dealt out in order.
-
-    The next thread's start is its end. (One thread is spared the divisions: tiny networks would notice.)
-    """
-    return count*thread//threads if threads > 1 else count*thread
-
-
 cdef void block_passes(const trainer* t, const examples* data, Py_ssize_t position, Py_ssize_t n, int purpose,
-                       Py_ssize_t in_batch, uint64_t step_number, bint sparse, const team* together,
+                       Py_ssize_t in_batch, uint64_t step_number, bint sparse, const thread_team* team,
                        int thread) noexcept nogil:
-    """Forward, loss and backward for this thread's leaves of the n examples of a block, strip by strip.
+    """Forward, loss and backward for this thread's chunks of the n examples of a block, strip by strip.
 
-    Leaves dZ and A' of every layer, the costs of leaves and the sums of the output unit; with the purpose of
+    Makes dZ and A' of every layer, the costs of chunks and the sums of the output unit; with the purpose of
     COSTING, the costs only. in_batch: where in the batch the block starts.
     """
     cdef worker* w = &t.workers[thread]
-    cdef Py_ssize_t leaves = ceil_div(n, LEAF), first, end, m
-    cdef bint alone = together.size == 1
+    cdef Py_ssize_t chunks = ceil_div(n, CHUNK), first, end, m
+    cdef bint alone = team.size == 1
     cdef int k
     if t.one_unit and alone:
         memset(t.output_sums, 0, 2*t.sums_size*sizeof(real))
-    first = share(leaves, thread, together.size)*LEAF
-    end = smaller(share(leaves, thread + 1, together.size)*LEAF, n)
+    first = share(chunks, thread, team.size)*CHUNK
+    end = smaller(share(chunks, thread + 1, team.size)*CHUNK, n)
     while first < end:
         m = smaller(t.strip, end - first)
         if t.X != NULL:
@@ -246,23 +241,23 @@ cdef void block_passes(const trainer* t, const examples* data, Py_ssize_t positi
             backward_layer(w, &t.layers[k], &t.layers[k - 1], first, m)
             k -= 1
         if sparse:
-            turn_first_dZ(t, first, m)
+            transpose_first_dZ(t, first, m)
         first += m
 
 
 cdef void block_cost(const trainer* t, Py_ssize_t n, real* cost) noexcept nogil:
-    """The cost of a block of n examples: its leaves added in order, then the 16 lanes."""
-    cdef const leaf_cost* leaf = t.leaf_costs
+    """The cost of a block of n examples: its chunks added in order, then the 16 lanes."""
+    cdef const chunk_cost* chunk = t.chunk_costs
     cdef real[16] sums
     cdef lanes J, odds, o
-    cdef Py_ssize_t i, leaves = ceil_div(n, LEAF)
+    cdef Py_ssize_t i, chunks = ceil_div(n, CHUNK)
     cdef int v
     for v in range(LV):
-        J = v_load(leaf.J + v*VW)
-        odds = v_load(leaf.odds + v*VW)
-        for i in range(1, leaves):
-            J = v_add(J, v_load(leaf[i].J + v*VW))
-            o = v_load(leaf[i].odds + v*VW)
+        J = v_load(chunk.J + v*VW)
+        odds = v_load(chunk.odds + v*VW)
+        for i in range(1, chunks):
+            J = v_add(J, v_load(chunk[i].J + v*VW))
+            o = v_load(chunk[i].odds + v*VW)
             odds = v_add(v_fma(o, odds, odds), o)
         v_store(sums + v*VW, v_add(J, log1p_of(odds)) if t.unit_bce else J)
     cost[0] = fold_row(sums)

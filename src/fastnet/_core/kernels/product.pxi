@@ -10,6 +10,7 @@
 # with R rows is at ((c//PW)*R + r)*PW + c%PW. Every operand is one, so the tile's strides are literals and
 # small networks need no packing. Each sum is one chain of fma over k in ascending order that starts from
 # init: blocking k by continuing from C changes no bit.
+# Uses: activations, panels, util
 
 cdef enum:
     KU = 4                  # k's in a round of the inner loop: 1 and 2 are 0-2 % slower, 8 is 2-5 % slower

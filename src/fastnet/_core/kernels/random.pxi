@@ -4,6 +4,7 @@
 #
 # Streams of a seed: 0, 1, ... are the epochs of a shuffle, 2^62 + k the dropout of layer k, 2^63 + k its
 # weights.
+# Uses: nothing
 
 cdef uint64_t G = 0x9E3779B97F4A7C15
 

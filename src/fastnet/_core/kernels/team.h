@@ -1,6 +1,6 @@
 /* team: threads that run one call together, and the barrier they meet at.
  *
- * A sum is never split between them: they share out examples by whole leaves and gradients by whole rows, so
+ * A sum is never split between them: they share out examples by whole chunks and gradients by whole rows, so
  * the bits do not depend on how many there are. No OpenMP runtime: a pool of our own starts its threads when
  * they are first wanted, spins a little between regions and then sleeps, starts afresh in a forked child, and
  * runs one region at a time.
@@ -8,14 +8,14 @@
 #ifndef FASTNET_TEAM_H
 #define FASTNET_TEAM_H
 
-enum { MOST_THREADS = 256 };
+enum { MAX_THREADS = 256 };
 
 #if defined(_WIN32)
 
 /* No pool for Windows yet: one thread, the same bits. */
-typedef struct { int size; } team;
-static inline void team_wait(team *t) { (void)t; }
-static inline team new_team(int size) { team t; t.size = size; return t; }
+typedef struct { int size; } thread_team;
+static inline void team_wait(thread_team *t) { (void)t; }
+static inline thread_team new_team(int size) { thread_team t; t.size = size; return t; }
 
 #else
 #  include <sched.h>
@@ -32,11 +32,11 @@ static inline team new_team(int size) { team t; t.size = size; return t; }
 typedef struct {
     int size;                   /* threads that run the region */
     _Atomic int arrived, phase;
-} team;
+} thread_team;
 
-static inline team new_team(int size)
+static inline thread_team new_team(int size)
 {
-    team t;
+    thread_team t;
     t.size = size;
     atomic_init(&t.arrived, 0);
     atomic_init(&t.phase, 0);
@@ -46,7 +46,7 @@ static inline team new_team(int size)
 enum { SPINS = 2000 };          /* 20 to 100 us of pauses */
 
 /* Returns when all threads of the team have called it. */
-static inline void team_wait(team *t)
+static inline void team_wait(thread_team *t)
 {
     int phase, spins = 0;
     if (t->size == 1) return;

@@ -58,29 +58,29 @@ static void (*const LOSS_PANEL[])(real *, const real *, const real *, const real
 
 /* ---- optimisers */
 
-struct fastnet_step;            /* `step` of optimizers.pxi */
+struct fastnet_step_plan;            /* `step_plan` of optimizers.pxi */
 #define DECLARE_STEP(name, moments, parameters) \
-    static inline lanes fastnet_step_##name(const struct fastnet_step *s, int bias, lanes w, lanes d, \
+    static inline lanes fastnet_step_##name(const struct fastnet_step_plan *s, int bias, lanes w, lanes d, \
                                             lanes *first, lanes *second);
 OPTIMIZERS(DECLARE_STEP)
 #define CASE_STEP(name, moments, parameters) \
     case OPTIMIZER_##name: return fastnet_step_##name(s, bias, w, d, first, second);
-static inline lanes step_of(int code, const struct fastnet_step *s, int bias, lanes w, lanes d, lanes *first,
-                            lanes *second)
+static inline lanes step_of(int code, const struct fastnet_step_plan *s, int bias, lanes w, lanes d,
+                            lanes *first, lanes *second)
 {
     switch (code) { OPTIMIZERS(CASE_STEP) default: return w; }
 }
 
-static inline void fastnet_step_vectors(int code, int moments, const struct fastnet_step *s, int bias,
+static inline void fastnet_step_vectors(int code, int moments, const struct fastnet_step_plan *s, int bias,
                                         real *W, const real *dW, real *first, real *second, ptrdiff_t rows,
                                         ptrdiff_t n);
 #define STEP_FUNCTION(name, moments, parameters) \
-    NOINLINE void step_array_##name(const struct fastnet_step *s, int bias, real *W, const real *dW, \
+    NOINLINE void step_array_##name(const struct fastnet_step_plan *s, int bias, real *W, const real *dW, \
                                     real *first, real *second, ptrdiff_t rows, ptrdiff_t n) \
     { fastnet_step_vectors(OPTIMIZER_##name, moments, s, bias, W, dW, first, second, rows, n); }
 OPTIMIZERS(STEP_FUNCTION)
 #define STEP_ARRAY_FUNCTION(name, moments, parameters) step_array_##name,
-static void (*const STEP_ARRAY[])(const struct fastnet_step *, int, real *, const real *, real *, real *,
+static void (*const STEP_ARRAY[])(const struct fastnet_step_plan *, int, real *, const real *, real *, real *,
                                   ptrdiff_t, ptrdiff_t) = {OPTIMIZERS(STEP_ARRAY_FUNCTION)};
 
 #endif

@@ -1,4 +1,5 @@
-/* lanes: the vector type of one instruction set and dtype. The only file that differs between the builds.
+/* lanes: the vector type of one instruction set and dtype, from lanes_x86.h, lanes_neon.h or
+ * lanes_portable.h.
  *
  * A lane holds one example (or one feature, in transposed matrices). Every build defines the same names:
  *   real, lanes        the number and the vector of VW numbers
@@ -26,8 +27,7 @@ typedef int32_t bits;
 #  define IF_DOUBLE(d, f) f
 #endif
 #define MANTISSA_BITS IF_DOUBLE(52, 23)
-/* v_exponent(x) is floor(log2 x) of a positive normal x. As integers are added to the bits of 2^52 (2^23),
-they
+/* v_exponent(x) is floor(log2 x) of a positive normal x. Integers that are added to the bits of 2^52 (2^23)
  * become whole numbers beyond it. */
 #define EXPONENT_MAGIC IF_DOUBLE(4503599627370496.0, 8388608.0f)
 #define EXPONENT_BIAS IF_DOUBLE(1023.0, 127.0f)

@@ -1,4 +1,4 @@
-# Prediction of a few examples at once: a lane is a unit.
+# Prediction of at most SMALL_BATCH examples: a lane is a unit.
 #
 #     A (n, n_out) = f(b' + A_in (n, n_in) W')
 #
@@ -6,83 +6,85 @@
 # the inputs that starts from the bias, so the bits are those of any batch. For serving, W' is prepared
 # beforehand; weights that may change between two calls are transposed on the way, a panel at a time, which
 # stays in L1: that reads them once, where panels for blocks of examples would be written and read again.
+# Uses: activations, arena, elementary, panels, product, util
 
-cdef struct row_layer:
+cdef struct packed_layer:       # of a network whose weights were packed beforehand
     Py_ssize_t n_in, n_out
     int activation
     real* W                     # (n_in, n_out), W transposed, in panels of whole vectors of rows
     real* b                     # (n_out)
 
 
-cdef struct row_network:
-    row_layer* layers
+cdef struct packed_network:
+    packed_layer* layers
     int n_layers
     Py_ssize_t widest           # units or inputs, in whole panels
-    standard by
+    standardization standardize
 
 
-cdef size_t lay_out_rows(char* base, const layer_arrays* arrays, int n_layers) noexcept nogil:
+cdef size_t lay_out_packed(char* base, const layer_arrays* arrays, int n_layers) noexcept nogil:
     """Bytes of the arena, and with base, the arena."""
-    cdef row_network counted
-    cdef row_layer counted_layer
-    cdef row_network* t = <row_network*>base if base != NULL else &counted
-    cdef row_layer* l
-    cdef size_t used = round_up(sizeof(row_network), 64)
+    cdef packed_network counted
+    cdef packed_layer counted_layer
+    cdef packed_network* t = <packed_network*>base if base != NULL else &counted
+    cdef packed_layer* l
+    cdef size_t used = round_up(sizeof(packed_network), 64)
     cdef int k
     if base != NULL:
-        t.layers = <row_layer*>(base + used)
-    used += round_up(n_layers*sizeof(row_layer), 64)
+        t.layers = <packed_layer*>(base + used)
+    used += round_up(n_layers*sizeof(packed_layer), 64)
     t.n_layers = n_layers
     t.widest = round_up(arrays[0].n_in, PW)
     if arrays[0].mean != NULL:
-        t.by.mean = take(base, &used, round_up(arrays[0].n_in, PW))
-        t.by.scale = take(base, &used, round_up(arrays[0].n_in, PW))
+        t.standardize.mean = arena_take(base, &used, round_up(arrays[0].n_in, PW))
+        t.standardize.scale = arena_take(base, &used, round_up(arrays[0].n_in, PW))
     for k in range(n_layers):
         l = &t.layers[k] if base != NULL else &counted_layer
         l.n_in = arrays[k].n_in
         l.n_out = arrays[k].n_out
         l.activation = arrays[k].activation
-        l.W = take(base, &used, round_up(l.n_in, VW)*round_up(l.n_out, PW))
-        l.b = take(base, &used, round_up(l.n_out, PW))
+        l.W = arena_take(base, &used, round_up(l.n_in, VW)*round_up(l.n_out, PW))
+        l.b = arena_take(base, &used, round_up(l.n_out, PW))
         t.widest = larger(t.widest, round_up(l.n_out, PW))
     return used
 
 
-cdef size_t rows_size(const layer_arrays* arrays, int n_layers) noexcept nogil:
-    return lay_out_rows(NULL, arrays, n_layers)
+cdef size_t small_batch_packed_size(const layer_arrays* arrays, int n_layers) noexcept nogil:
+    return lay_out_packed(NULL, arrays, n_layers)
 
 
-cdef void rows_prepare(void* arena, const layer_arrays* arrays, int n_layers) noexcept nogil:
-    cdef row_network* t = <row_network*>arena
+cdef void small_batch_pack(void* arena, const layer_arrays* arrays, int n_layers) noexcept nogil:
+    cdef packed_network* t = <packed_network*>arena
     cdef Py_ssize_t j
     cdef int k
-    lay_out_rows(<char*>arena, arrays, n_layers)
-    load_standard(&t.by, arrays, round_up(arrays[0].n_in, PW))
+    lay_out_packed(<char*>arena, arrays, n_layers)
+    load_standardization(&t.standardize, arrays, round_up(arrays[0].n_in, PW))
     for k in range(n_layers):
         for j in range(ceil_div(arrays[k].n_out, PW)):
-            turn_weights(&arrays[k], j, t.layers[k].W + j*round_up(arrays[k].n_in, VW)*PW)
+            transpose_weights(&arrays[k], j, t.layers[k].W + j*round_up(arrays[k].n_in, VW)*PW)
         memcpy(t.layers[k].b, arrays[k].b, arrays[k].n_out*sizeof(real))
 
 
-cdef void turn_weights(const layer_arrays* l, Py_ssize_t panel, real* Q) noexcept nogil:
+cdef void transpose_weights(const layer_arrays* l, Py_ssize_t panel, real* Q) noexcept nogil:
     """A panel of W' (n_in, n_out): the units are taken as examples, whose features are their weights."""
-    cdef matrix turned
+    cdef matrix transposed
     cdef Py_ssize_t first = panel*PW, units = smaller(PW, l.n_out - panel*PW)
-    turned.start = l.W.start
-    turned.row_step = l.W.column_step
-    turned.column_step = l.W.row_step
-    if rows_are_contiguous(turned):                # a vector past the last unit repeats it: nobody reads that
-        gather_rows(turned, l.n_in, &AS_IT_IS, NULL, first, units,
+    transposed.start = l.W.start
+    transposed.row_step = l.W.column_step
+    transposed.column_step = l.W.row_step
+    if rows_are_contiguous(transposed):        # a vector past the last unit repeats it: nobody reads that
+        gather_rows(transposed, l.n_in, &AS_IT_IS, NULL, first, units,
                     <const real*>(l.W.start + first*l.W.row_step), Q, NULL, 0, 0)
     else:
-        gather_elements(turned, l.n_in, &AS_IT_IS, NULL, first, units, Q, round_up(l.n_in, VW))
+        gather_elements(transposed, l.n_in, &AS_IT_IS, NULL, first, units, Q, round_up(l.n_in, VW))
 
 
-cdef size_t rows_scratch(const void* arena) noexcept nogil:
-    return 2*MOST_FEW*(<const row_network*>arena).widest*sizeof(real)
+cdef size_t small_batch_scratch_packed(const void* arena) noexcept nogil:
+    return 2*SMALL_BATCH*(<const packed_network*>arena).widest*sizeof(real)
 
 
-cdef inline void gather_few(const standard* by, matrix X, Py_ssize_t n, Py_ssize_t F, real* A) noexcept nogil:
+cdef inline void gather_small_batch(const standardization* standardize, matrix X, Py_ssize_t n, Py_ssize_t F,
+                                    real* A) noexcept nogil:
     """n examples as the rows of a panel matrix, standardised."""
     cdef Py_ssize_t i, f, p, m
     cdef const char* x
@@ -97,9 +99,9 @@ cdef inline void gather_few(const standard* by, matrix X, Py_ssize_t n, Py_ssize
             else:
                 for f in range(m):
                     a[f] = element(x + f*X.row_step)
-            if by.mean != NULL:
+            if standardize.mean != NULL:
                 for f in range(m):
-                    a[f] = (a[f] - by.mean[p*PW + f])/by.scale[p*PW + f]
+                    a[f] = (a[f] - standardize.mean[p*PW + f])/standardize.scale[p*PW + f]
 
 
 cdef void softmax_rows(real* Z, Py_ssize_t n, Py_ssize_t units) noexcept nogil:
@@ -128,8 +130,9 @@ cdef void softmax_rows(real* Z, Py_ssize_t n, Py_ssize_t units) noexcept nogil:
                 v_store(z + v*VW, v_mul(v_load(z + v*VW), v_set(total)))
 
 
-cdef inline void row_panel(Py_ssize_t panel, Py_ssize_t n_in, Py_ssize_t n_out, int activation, const real* A,
-                           Py_ssize_t n, const real* Q, const real* b, real* Z) noexcept nogil:
+cdef inline void small_batch_panel(Py_ssize_t panel, Py_ssize_t n_in, Py_ssize_t n_out, int activation,
+                                   const real* A, Py_ssize_t n, const real* Q, const real* b,
+                                   real* Z) noexcept nogil:
     """A panel of units for n examples: Z = A W' + b, and the activation unless it is softmax."""
     cdef int V = vectors_in_panel(n_out, panel)
     cdef span s
@@ -145,34 +148,36 @@ cdef inline void row_panel(Py_ssize_t panel, Py_ssize_t n_in, Py_ssize_t n_out, 
         activate_panel(activation, Z + panel*n*PW, NULL, n, V)
 
 
-cdef void scatter_few(const real* A, Py_ssize_t n, Py_ssize_t units, matrix out) noexcept nogil:
+cdef void scatter_small_batch(const real* A, Py_ssize_t n, Py_ssize_t units, matrix out) noexcept nogil:
     cdef Py_ssize_t i, c
     for i in range(n):
         for c in range(units):
             memcpy(out.start + c*out.row_step + i*out.column_step, A + (c//PW*n + i)*PW + c%PW, sizeof(real))
 
 
-cdef void rows_predict(const void* arena, void* scratch, matrix X, Py_ssize_t n, matrix out) noexcept nogil:
-    """A of the last layer for n <= MOST_FEW examples."""
-    cdef const row_network* t = <const row_network*>arena
-    cdef const row_layer* l = &t.layers[0]
+cdef void small_batch_predict_packed(const void* arena, void* scratch, matrix X, Py_ssize_t n,
+                                     matrix out) noexcept nogil:
+    """A of the last layer for n <= SMALL_BATCH examples, from weights that were packed beforehand."""
+    cdef const packed_network* t = <const packed_network*>arena
+    cdef const packed_layer* l = &t.layers[0]
     cdef real* A = <real*>scratch
-    cdef real* Z = A + MOST_FEW*t.widest
+    cdef real* Z = A + SMALL_BATCH*t.widest
     cdef Py_ssize_t j
     cdef int k
-    gather_few(&t.by, X, n, l.n_in, A)
+    gather_small_batch(&t.standardize, X, n, l.n_in, A)
     for k in range(t.n_layers):
         l = &t.layers[k]
         for j in range(ceil_div(l.n_out, PW)):
-            row_panel(j, l.n_in, l.n_out, l.activation, A, n, l.W + j*round_up(l.n_in, VW)*PW, l.b + j*PW, Z)
+            small_batch_panel(j, l.n_in, l.n_out, l.activation, A, n, l.W + j*round_up(l.n_in, VW)*PW,
+                              l.b + j*PW, Z)
         if l.activation == ACTIVATION_softmax:
             softmax_rows(Z, n, l.n_out)
         A, Z = Z, A
-    scatter_few(A, n, l.n_out, out)
+    scatter_small_batch(A, n, l.n_out, out)
 
 
-cdef void one_panel(const layer_arrays* l, Py_ssize_t first, const real* a, const real* b,
-                    real* z) noexcept nogil:
+cdef void single_example_panel(const layer_arrays* l, Py_ssize_t first, const real* a, const real* b,
+                               real* z) noexcept nogil:
     """PW numbers of z = W a + b from unit `first` on, for one example, where rows of W are contiguous.
 
     Squares of VW x VW weights are transposed in registers and multiplied there: nothing is stored between. A
@@ -222,36 +227,36 @@ cdef inline Py_ssize_t widest_row(const layer_arrays* arrays, int n_layers) noex
     return widest
 
 
-cdef size_t few_scratch(const layer_arrays* arrays, int n_layers) noexcept nogil:
-    return ((2*MOST_FEW + PW)*widest_row(arrays, n_layers) + PW)*sizeof(real)
+cdef size_t small_batch_scratch_unpacked(const layer_arrays* arrays, int n_layers) noexcept nogil:
+    return ((2*SMALL_BATCH + PW)*widest_row(arrays, n_layers) + PW)*sizeof(real)
 
 
-cdef void few_predict(const layer_arrays* arrays, int n_layers, void* scratch, matrix X, Py_ssize_t n,
-                      matrix out) noexcept nogil:
-    """The same from the weights where they lie."""
+cdef void small_batch_predict_unpacked(const layer_arrays* arrays, int n_layers, void* scratch, matrix X,
+                                       Py_ssize_t n, matrix out) noexcept nogil:
+    """A of the last layer for n <= SMALL_BATCH examples, from the weights where they lie."""
     cdef Py_ssize_t widest = widest_row(arrays, n_layers), j
     cdef real* A = <real*>scratch
-    cdef real* Z = A + MOST_FEW*widest
-    cdef real* Q = Z + MOST_FEW*widest
+    cdef real* Z = A + SMALL_BATCH*widest
+    cdef real* Q = Z + SMALL_BATCH*widest
     cdef real* b = Q + PW*widest
     cdef const layer_arrays* l = arrays
-    cdef standard by
+    cdef standardization standardize
     cdef int k
-    by.mean = <const real*>arrays.mean
-    by.scale = <const real*>arrays.scale
-    gather_few(&by, X, n, arrays.n_in, A)
+    standardize.mean = <const real*>arrays.mean
+    standardize.scale = <const real*>arrays.scale
+    gather_small_batch(&standardize, X, n, arrays.n_in, A)
     for k in range(n_layers):
         l = &arrays[k]
         for j in range(ceil_div(l.n_out, PW)):
             memcpy(b, <const real*>l.b + j*PW, smaller(PW, l.n_out - j*PW)*sizeof(real))
             if n == 1 and weights_are_contiguous(l):
-                one_panel(l, j*PW, A, b, Z + j*PW)
+                single_example_panel(l, j*PW, A, b, Z + j*PW)
                 if l.activation != ACTIVATION_softmax:
                     activate_panel(l.activation, Z + j*PW, NULL, 1, vectors_in_panel(l.n_out, j))
                 continue
-            turn_weights(l, j, Q)
-            row_panel(j, l.n_in, l.n_out, l.activation, A, n, Q, b, Z)
+            transpose_weights(l, j, Q)
+            small_batch_panel(j, l.n_in, l.n_out, l.activation, A, n, Q, b, Z)
         if l.activation == ACTIVATION_softmax:
             softmax_rows(Z, n, l.n_out)
         A, Z = Z, A
-    scatter_few(A, n, l.n_out, out)
+    scatter_small_batch(A, n, l.n_out, out)
