@@ -33,7 +33,7 @@ MOST = 3000  # allocations of one operation
 def operations() -> dict[str, Callable[[], Any]]:
     """Return the operations; each makes what it needs, so that it can be repeated."""
     import fastnet as fn
-    from fastnet._golden import digest, examples, parameters, targets
+    from fastnet.selftest.golden import digest, examples, parameters, targets
 
     X = examples(3000, "float32")
     labels = targets("labels", 5, X)

@@ -52,13 +52,13 @@ VARIABLES = {
 TESTS = {
     "address": ["tests/core", "tests/training", "tests/files"],
     "threads": [
-        *("tests/api/test_threads.py", "tests/core/test_determinism.py", "tests/api/test_predictor.py"),
-        *("tests/training/test_loop.py", "tests/api/test_network_weights.py", "tests/api/test_exclusive.py"),
+        *("tests/core/test_threads.py", "tests/core/test_determinism.py", "tests/api/test_predictor.py"),
+        *("tests/training/test_training.py", "tests/training/test_weights_now.py"),
     ],
 }
 QUICK = {
     "address": ["tests/helpers/golden.py"],
-    "threads": ["tests/api/test_threads.py"],
+    "threads": ["tests/core/test_threads.py"],
 }
 # It counts the threads of the process; ThreadSanitizer has one of its own.
 DESELECTED = (

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 import fastnet as fn
-from fastnet._golden import cases, digest, examples, parameters, targets
+from fastnet.selftest.golden import cases, digest, examples, parameters, targets
 
 ALLOWED = 8_000_000
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096

@@ -17,8 +17,8 @@ from bounds import forward_error
 import fastnet as fn
 from fastnet import c_export
 from fastnet._core import cpu, engine
-from fastnet._golden import FUSED
 from fastnet.data import load_breast_cancer
+from fastnet.selftest.golden import FUSED
 
 CC = os.environ.get("CC") or shutil.which("gcc") or shutil.which("cc")
 FLAGS = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import fastnet as fn
-from fastnet import _golden, cli, selftest
+from fastnet import cli, selftest
+from fastnet.selftest import golden
 
 WITHOUT_OTHERS = """
 import sys
@@ -36,8 +37,8 @@ def test_it_passes_with_numpy_alone_and_says_what_a_bug_report_needs() -> None:
 
 
 def test_another_bit_fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    known = _golden.known()
-    monkeypatch.setattr(_golden, "known", lambda: known | {"float32: hidden tanh": "0" * 16})
+    known = golden.known()
+    monkeypatch.setattr(golden, "known", lambda: known | {"float32: hidden tanh": "0" * 16})
     assert cli.main(["selftest"]) == 1
     report = capsys.readouterr().out
     assert "1 of 116 trainings gave other bits: float32: hidden tanh" in report

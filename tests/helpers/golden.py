@@ -7,7 +7,7 @@ Run this file to see what changed, or with ``--write`` to keep the bits of now:
 A line of `tests/data/golden.json` names a training and holds one hash for each thing that came out of it. The
 builds with fused multiply-add (v3, v4, neon) share the lines "fma"; those of x86-64 without it (portable, v2)
 share the lines "separate". Only public names are used, so the file outlives any move inside the package. Most
-of the trainings are those of `fastnet selftest` (`fastnet/_golden.py`); what the package ships of them is one
+of the trainings are those of `fastnet selftest` (`selftest/golden.py`); what the package ships of them is one
 hash of a line. ``--write`` writes both files.
 
 L-BFGS runs in SciPy, whose sums depend on the BLAS library and the CPU. Its trainings are therefore only
@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any
 
 import fastnet as fn
-from fastnet import _golden
-from fastnet._golden import (
+from fastnet.selftest import golden as small
+from fastnet.selftest.golden import (
     DTYPES,
     SIZES,
     case,
@@ -90,9 +90,9 @@ def estimator(kind: str, dtype: str, **options: Any) -> dict[str, str]:
     }
 
 
-def cases(*, everything: bool = False) -> Iterator[_golden.Case]:
+def cases(*, everything: bool = False) -> Iterator[small.Case]:
     """Give each training a name; with `everything` those too whose bits depend on the machine."""
-    yield from _golden.cases()
+    yield from small.cases()
     for dtype in DTYPES:
         for name, optimizer in optimizers().items():
             yield case(f"{dtype}: {name}, resumed", resumed, dtype, optimizer)
@@ -118,7 +118,7 @@ def kept() -> dict[str, dict[str, str]]:
 
 def shipped(lines: dict[str, dict[str, dict[str, str]]]) -> dict[str, dict[str, str]]:
     """Return what the package takes along of these lines: one hash for each training of its own."""
-    names = [name for name, _ in _golden.cases()]
+    names = [name for name, _ in small.cases()]
     return {
         which: {name: digest(sorted(trainings[name].items())) for name in names}
         for which, trainings in lines.items()

@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastnet as fn
-from fastnet import _golden, reference
+from fastnet import reference
+from fastnet.selftest import golden
 
 __all__ = ["Check", "facts", "report", "run"]
 
@@ -101,10 +102,10 @@ def run(progress: Callable[[Check], Any] | None = None) -> list[Check]:
 
 def _checks() -> Iterator[tuple[str, Callable[[], str]]]:
     for isa in fn.isa.supported():
-        for dtype in _golden.DTYPES:
+        for dtype in golden.DTYPES:
             yield f"kernels, {isa}, {dtype}", _on(isa, _kernels, dtype)
         yield f"bits, {isa}", _on(isa, _bits)
-    for dtype in _golden.DTYPES:
+    for dtype in golden.DTYPES:
         yield f"threads, {dtype}", lambda dtype=dtype: _threads(dtype)  # type: ignore[misc]
     yield "fork", _fork
     yield "files", _files
@@ -161,9 +162,9 @@ def _kernels(dtype: str) -> str:
         last_place = np.spacing(abs(right).astype(dtype)).astype(WIDER[dtype])
         _near(name, fn.activate(z[None], name)[0], right, ulp * last_place + np.finfo(dtype).tiny)
         compared += z.size
-    for loss, (activation, kind) in _golden.LOSSES.items():
-        X = _golden.examples(65, dtype)
-        T = _golden.targets(kind, 3, X)
+    for loss, (activation, kind) in golden.LOSSES.items():
+        X = golden.examples(65, dtype)
+        T = golden.targets(kind, 3, X)
         if kind == "labels":
             T = fn.one_hot(T, 3, dtype=dtype)
         Z = X[3:6]
@@ -191,13 +192,11 @@ def _near(what: str, got: Any, right: Any, bound: Any) -> None:
 
 def _bits() -> str:
     """Train the small networks whose bits come with the package."""
-    known = _golden.known()
-    other = [
-        name for name, train in _golden.cases() if _golden.digest(sorted(train().items())) != known[name]
-    ]
+    known = golden.known()
+    other = [name for name, train in golden.cases() if golden.digest(sorted(train().items())) != known[name]]
     if other:
         raise Mismatch(f"{len(other)} of {len(known)} trainings gave other bits: {'; '.join(other[:5])}")
-    return f"{len(known)} trainings, all bits as on every machine of group {_golden.group()!r}"
+    return f"{len(known)} trainings, all bits as on every machine of group {golden.group()!r}"
 
 
 def _trained(dtype: str, n_threads: int | None = None) -> str:
@@ -210,7 +209,7 @@ def _trained(dtype: str, n_threads: int | None = None) -> str:
     how: dict[str, Any] = {"epochs": 2, "batch_size": 1500, "optimizer": "adam", "n_threads": n_threads}
     history = network.fit(X, labels, **how)
     predictions = network.predict_proba(X, n_threads=n_threads)
-    return _golden.digest(*_golden.parameters(network), history.loss, predictions)
+    return golden.digest(*golden.parameters(network), history.loss, predictions)
 
 
 def _threads(dtype: str) -> str:
@@ -258,17 +257,17 @@ def _fork() -> str:
 
 def _files() -> str:
     """Save and load a network and a checkpoint, and refuse a damaged file."""
-    X = _golden.examples(60, "float32")
+    X = golden.examples(60, "float32")
     layers = [fn.Layer(7, 9, "tanh"), fn.Layer(9, 3, "softmax")]
     network = fn.Network(layers, seed=2, dtype="float32")
     trainer = fn.Trainer(network, optimizer="adam", seed=4)
-    trainer.fit(X, _golden.targets("labels", 3, X), epochs=2)
-    right = _golden.digest(*_golden.parameters(network))
+    trainer.fit(X, golden.targets("labels", 3, X), epochs=2)
+    right = golden.digest(*golden.parameters(network))
     with tempfile.TemporaryDirectory() as folder:
         for name in ("network.safetensors", "network.npz"):
             path = Path(folder) / name
             fn.save(network, path)
-            if _golden.digest(*_golden.parameters(fn.load(path))) != right:
+            if golden.digest(*golden.parameters(fn.load(path))) != right:
                 raise Mismatch(f"{name} was read back with other bits")
             damaged = bytearray(path.read_bytes())
             damaged[-len(damaged) // 3] ^= 1
@@ -283,8 +282,8 @@ def _files() -> str:
     file.seek(0)
     resumed = fn.load_checkpoint(file)
     for one in (trainer, resumed):
-        one.fit(X, _golden.targets("labels", 3, X), epochs=2)
-    if _golden.digest(*_golden.parameters(resumed.network)) != _golden.digest(*_golden.parameters(network)):
+        one.fit(X, golden.targets("labels", 3, X), epochs=2)
+    if golden.digest(*golden.parameters(resumed.network)) != golden.digest(*golden.parameters(network)):
         raise Mismatch("training from a checkpoint gave other bits than going on")
     return "safetensors, npz and a checkpoint read back; damaged ones refused"
 
