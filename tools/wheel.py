@@ -42,8 +42,10 @@ class Wrong(Exception):
 
 
 def run(*command: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> None:
-    """Run a command; Wrong if it fails."""
+    """Run a command; Wrong if it fails. What PYTHONPATH holds is not there for it."""
     words = [str(part) for part in command]
+    if env is None:
+        env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     if subprocess.run(words, cwd=cwd, env=env).returncode:
         raise Wrong(f"failed: {' '.join(words)}")
 
@@ -73,7 +75,9 @@ def built(bin_folder: Path, sdist: Path, folder: Path, cc: str | None) -> Path:
     with tarfile.open(sdist) as archive:
         archive.extractall(folder, filter="data")
     (source,) = folder.iterdir()
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("FASTNET_")}
+    variables = {
+        name: value for name, value in os.environ.items() if not name.startswith(("FASTNET_", "PYTHONPATH"))
+    }
     variables |= {"SOURCE_DATE_EPOCH": EPOCH} | ({"CC": cc} if cc else {})
     words = ("-m", "build", "--no-isolation", "--wheel", "--outdir", folder / "dist")
     run(bin_folder / "python", *words, cwd=source, env=variables)
