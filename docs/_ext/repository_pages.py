@@ -17,6 +17,7 @@ PAGES = {  # page of the site: file of the repository
     "developers/changelog": "CHANGELOG.md",
     "developers/benchmarks": "benchmarks/README.md",
 }
+UNSEARCHED = ("developers/changelog", "developers/benchmarks")  # they have every word, and few answers
 LINK = re.compile(r"\]\((?P<target>[^)#\s:]+\.md)(?P<anchor>#[^)\s]*)?\)")
 
 
@@ -28,6 +29,8 @@ def read_page(app: Sphinx, docname: str, source: list[str]) -> None:
     if docname in PAGES:
         file = root / PAGES[docname]
         source[0] = file.read_text(encoding="utf-8")
+        if docname in UNSEARCHED:
+            source[0] = f"---\nnosearch: true\n---\n\n{source[0]}"
         app.env.note_dependency(file)
     if file.suffix == ".md" and file.exists():
         page = docs / f"{docname}.md"

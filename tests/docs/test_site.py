@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -139,34 +140,55 @@ def served(folder: Path) -> Iterator[str]:
         thread.join()
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_a_reader_searches_follows_a_link_and_sees_a_figure(site: Path) -> None:
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Return a Chromium without a window, 390 pixels wide."""
     webdriver = pytest.importorskip("selenium.webdriver")
-    browser, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
-    if browser is None or driver is None:
+    program, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
+    if program is None or driver is None:
         pytest.skip("no Chromium with its driver")
-    from selenium.webdriver.support.ui import WebDriverWait
-
     options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for option in ("--headless=new", "--no-sandbox", "--window-size=390,844"):
+    options.binary_location = program
+    for option in ("--headless=new", "--no-sandbox"):
         options.add_argument(option)
     window = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    try:
-        with served(site) as address:
-            wait = WebDriverWait(window, 20)
-            window.get(f"{address}/search.html?q=chain+rule")
-            found = wait.until(lambda w: w.find_elements("css selector", "#search-results li a"))
-            assert any("notes" in link.get_attribute("href") for link in found)
-            window.get(f"{address}/index.html")
-            window.find_element("partial link text", "Start here").click()
-            wait.until(lambda w: w.current_url.endswith("start.html"))
-            figures = window.find_elements("css selector", "figure.drawn img")
-            widths = window.execute_script(
-                "return [...arguments].map(i => i.offsetWidth && i.naturalWidth)", *figures
-            )
-            assert sorted(width > 0 for width in widths) == [False, True]  # one of the two themes' drawings
-            page = window.execute_script("return [document.documentElement.scrollWidth, window.innerWidth]")
-            assert page[0] <= page[1]
-    finally:
-        window.quit()
+    resize(window, 390)
+    yield window
+    window.quit()
+
+
+def resize(window: Any, width: int) -> None:
+    size = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": False}
+    window.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_reader_searches_follows_a_link_and_sees_a_figure(site: Path, browser: Any) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    with served(site) as address:
+        wait = WebDriverWait(browser, 20)
+        browser.get(f"{address}/search.html?q=chain+rule")
+        found = wait.until(lambda w: w.find_elements("css selector", "#search-results li a"))
+        assert any("notes" in link.get_attribute("href") for link in found)
+        browser.get(f"{address}/index.html")
+        browser.find_element("partial link text", "Start here").click()
+        wait.until(lambda w: w.current_url.endswith("start.html"))
+        figures = browser.find_elements("css selector", "figure.drawn img")
+        script = "return [...arguments].map(image => image.offsetWidth && image.naturalWidth)"
+        widths = browser.execute_script(script, *figures)
+        assert sorted(width > 0 for width in widths) == [False, True]  # one of the two themes' drawings
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_page_is_wider_than_the_window(site: Path, browser: Any, width: int) -> None:
+    resize(browser, width)
+    script = """return ['html', '.content'].filter(name => {  // the theme lets the second scroll
+        const part = document.querySelector(name);
+        return part && part.scrollWidth > part.clientWidth; })"""
+    wide = []
+    for path in sorted(site.rglob("*.html")):
+        browser.get(path.as_uri())
+        wide += [f"{path.relative_to(site)}: {name}" for name in browser.execute_script(script)]
+    assert wide == []
