@@ -16,6 +16,7 @@ PAGES = {  # page of the site: file of the repository
     "developers/contributing": "CONTRIBUTING.md",
     "developers/changelog": "CHANGELOG.md",
     "developers/benchmarks": "benchmarks/README.md",
+    "developers/security": "SECURITY.md",
 }
 UNSEARCHED = ("developers/changelog", "developers/benchmarks")  # they have every word, and few answers
 LINK = re.compile(r"\]\((?P<target>[^)#\s:]+\.md)(?P<anchor>#[^)\s]*)?\)")
