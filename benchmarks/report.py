@@ -140,10 +140,12 @@ def _training(results: Results, groups: tuple[str, ...]) -> str:
     if not (table := _steps(results, groups)):
         return ""
     return (
-        "Training, one step: sigmoid layers, binary cross-entropy, rows shuffled. CPU time, the least "
-        "of all repeats and the median in brackets. `step` is one batch in `Trainer.epoch`, which "
-        "`Network.fit` calls; `fit` is one batch of a whole `Network.fit`. Under a peer's name: how many "
-        f"times as long its step takes as `step`, both measured in turns.\n\n{table}"
+        "**Training.** All layers are sigmoids, the loss is binary cross-entropy, and the rows are shuffled. "
+        "`step` is the time of one batch within an epoch. `fit` is the time of a whole `Network.fit` divided "
+        "by its batches. Both are CPU times: the least of all repeats, and the median in brackets. `of peak` "
+        "compares the products with the multiply-adds that the core can do. Under the name of another "
+        "library: how many times as long its step takes, measured in turns with fastnet's.\n\n"
+        f"{table}"
     )
 
 
@@ -152,7 +154,7 @@ def _busy(results: Results) -> str:
         return ""
     busy = results["busy"]
     return (
-        f"The same beside a busy neighbour: core {busy['core']} copies through "
+        f"**Training beside a busy neighbour.** Meanwhile core {busy['core']} copies through "
         f"{busy['bytes'] * 1e-6:.0f} MB, {busy['bytes_per_second'] * 1e-9:.1f} GB/s read and written."
         f"\n\n{table}"
     )
@@ -189,8 +191,8 @@ def _threads(results: Results) -> str:
         if row["threads"] > 1
     ]
     text = (
-        "Threads, one step of `Trainer.epoch`, wall time. Allowed `threads`, a fit takes the number `used`: "
-        "small work stays on one."
+        "**Threads.** The wall time of one step. `threads` is the number allowed, and `used` the number that "
+        "a fit takes: small work stays on one."
     )
     return f"{text}\n\n{markdown_table(head, body)}" if body else ""
 
@@ -282,7 +284,8 @@ def _inference(results: Results) -> str:
         if "ratio" in row
     ]
     return (
-        f"Prediction, float32, one public call with its checks.\n\n{markdown_table(head, body)}"
+        "**Prediction**, in float32: one call of `predict_proba`, with all its checks.\n\n"
+        f"{markdown_table(head, body)}"
         if body
         else ""
     )
