@@ -8,23 +8,23 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-MODULES = {  # every public module, and what its page is called
+MODULES = {  # every public module, and the title of its page
     "fastnet": "fastnet: networks, training, files",
-    "fastnet.sklearn": "fastnet.sklearn: the drop-in",
-    "fastnet.optimizers": "fastnet.optimizers",
-    "fastnet.losses": "fastnet.losses",
-    "fastnet.metrics": "fastnet.metrics",
-    "fastnet.schedules": "fastnet.schedules",
-    "fastnet.callbacks": "fastnet.callbacks",
-    "fastnet.plot": "fastnet.plot",
-    "fastnet.onnx": "fastnet.onnx",
-    "fastnet.c_export": "fastnet.c_export",
-    "fastnet.files": "fastnet.files",
-    "fastnet.threads": "fastnet.threads",
-    "fastnet.isa": "fastnet.isa",
-    "fastnet.bench": "fastnet.bench",
-    "fastnet.selftest": "fastnet.selftest",
-    "fastnet.reference": "fastnet.reference: the same in NumPy",
+    "fastnet.sklearn": "fastnet.sklearn: the drop-in for scikit-learn",
+    "fastnet.optimizers": "fastnet.optimizers: SGD, Adam and others",
+    "fastnet.losses": "fastnet.losses: what training makes small",
+    "fastnet.metrics": "fastnet.metrics: accuracy, r2 and others",
+    "fastnet.schedules": "fastnet.schedules: learning rates that change",
+    "fastnet.callbacks": "fastnet.callbacks: functions called after each epoch",
+    "fastnet.plot": "fastnet.plot: pictures with matplotlib",
+    "fastnet.onnx": "fastnet.onnx: export to ONNX",
+    "fastnet.c_export": "fastnet.c_export: export to one C file",
+    "fastnet.files": "fastnet.files: save and load",
+    "fastnet.threads": "fastnet.threads: how many threads are used",
+    "fastnet.isa": "fastnet.isa: which build runs",
+    "fastnet.bench": "fastnet.bench: measuring the core",
+    "fastnet.selftest": "fastnet.selftest: checking an installation",
+    "fastnet.reference": "fastnet.reference: the same in plain NumPy",
 }
 
 
