@@ -21,6 +21,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "api_pages",
+    "command_help",
     "drawn_figures",
     "repository_pages",
 ]
