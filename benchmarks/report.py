@@ -81,6 +81,7 @@ def _machine_section(results: Results) -> str:
         _beginning(results),
         _slower(results, whole_fits=False),
         about(results),
+        results.get("note", ""),
         f"The command that repeats it:\n\n```sh\n{results['command']}\n```",
     ]
     return "\n\n".join(part for part in parts if part)
