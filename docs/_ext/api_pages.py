@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
+import pkgutil
 from pathlib import Path
 
 from sphinx.application import Sphinx
 
-MODULES = {  # every public module, and the title of its page
+import fastnet
+
+TITLES = {  # what these pages are called; a module that is not here gets its name
     "fastnet": "fastnet: networks, training, files",
+    "fastnet.tabular": "fastnet.tabular: tables with text and gaps",
     "fastnet.sklearn": "fastnet.sklearn: the drop-in for scikit-learn",
     "fastnet.optimizers": "fastnet.optimizers: SGD, Adam and others",
     "fastnet.losses": "fastnet.losses: what training makes small",
     "fastnet.metrics": "fastnet.metrics: accuracy, r2 and others",
     "fastnet.schedules": "fastnet.schedules: learning rates that change",
+    "fastnet.functions": "fastnet.functions: the kernels one by one",
     "fastnet.callbacks": "fastnet.callbacks: functions called after each epoch",
     "fastnet.plot": "fastnet.plot: pictures with matplotlib",
     "fastnet.onnx": "fastnet.onnx: export to ONNX",
@@ -26,12 +32,36 @@ MODULES = {  # every public module, and the title of its page
     "fastnet.selftest": "fastnet.selftest: checking an installation",
     "fastnet.reference": "fastnet.reference: the same in plain NumPy",
 }
+LEFT_OUT = (
+    "cli",
+    "data",
+    "demo",
+    "layer",
+    "metadata",
+    "network",
+)  # what else they have is for fastnet itself
+
+
+def modules() -> list[str]:
+    """Return the modules that have a page: those named above, and every public one with names of its own."""
+    found = [name for name in TITLES if importlib.util.find_spec(name)]
+    described = {
+        id(getattr(importlib.import_module(module), name)) for module in found for name in names_of(module)
+    }
+    for module in pkgutil.iter_modules(fastnet.__path__, "fastnet."):
+        last = module.name.rpartition(".")[2]
+        if last.startswith("_") or last in LEFT_OUT or module.name in found:
+            continue
+        holder = importlib.import_module(module.name)
+        if any(id(getattr(holder, name)) not in described for name in names_of(module.name)):
+            found.append(module.name)
+    return found
 
 
 def names_of(module_name: str) -> list[str]:
     """Return the public names that a module's page describes: not its submodules, which have pages."""
     module = importlib.import_module(module_name)
-    names = [name for name in module.__all__ if not name.startswith("__")]
+    names = [name for name in getattr(module, "__all__", ()) if not name.startswith("__")]
     return sorted(name for name in names if not inspect.ismodule(getattr(module, name)))
 
 
@@ -39,7 +69,7 @@ def homes() -> dict[str, str]:
     """Return module.name for each public name, and where its page is: under the first module that has it."""
     first: dict[int, str] = {}
     found = {}
-    for module_name in MODULES:
+    for module_name in modules():
         module = importlib.import_module(module_name)
         for name in names_of(module_name):
             item = getattr(module, name)
@@ -95,7 +125,8 @@ def write_pages(docs: Path) -> None:
     """Write the pages whose text has changed, and remove those of names that are gone."""
     home = homes()
     wanted = {}
-    for module_name, title in MODULES.items():
+    for module_name in modules():
+        title = TITLES.get(module_name, module_name)
         wanted[docs / "api" / "modules" / f"{module_name}.rst"] = module_page(module_name, title, home)
     for name in set(home.values()):
         module_name, _, last = name.rpartition(".")
