@@ -1,0 +1,119 @@
+"""The encoding of tables in plain Python: the twin of `fastnet.tabular.TableEncoder`.
+
+A number x, NaN where it is missing, becomes
+
+    z / √(1 + (z/3)²)    with z = (x − centre) / scale, the median of the training data in place of a gap
+    1 in a gap, else 0   if there were gaps in the training data
+    2 c − 1              for each bin, with c = (x − low)/(high − low) cut to [0, 1]
+
+and a category a number for each level: 1 if it is this level and 0 if not; or, of two levels, −1 and 1. What
+is no level is 0. Nothing but loops over Python's floats, which are float64: the encoder has the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+__all__ = ["encode_category", "encode_number", "learn_category", "learn_number", "quantile"]
+
+
+def quantile(ordered: Sequence[float], part: float) -> float:
+    """Return a quantile of sorted numbers, on the line between the two nearest.
+
+    >>> quantile([1.0, 2.0, 4.0], 0.75)
+    3.0
+    """
+    place = part * (len(ordered) - 1)
+    below = math.floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+
+
+def learn_number(values: Sequence[float], bins: int = 8, distinct_bins: int = 4) -> dict[str, Any] | None:
+    """Return what `encode_number` needs for a column; None if it tells nothing.
+
+    >>> learn_number([1.0, 3.0, 2.0, float("nan")], bins=2, distinct_bins=0)
+    {'centre': 2.0, 'scale': 1.0, 'gaps': True, 'low': [1.0, 2.0], 'high': [2.0, 3.0]}
+    """
+    ordered = sorted(value for value in values if not math.isnan(value))
+    gaps = len(ordered) < len(values)
+    distinct = sorted(set(ordered))
+    if not distinct or (len(distinct) == 1 and not gaps):
+        return None
+    centre, scale = quantile(ordered, 0.5), 1.0
+    if len(distinct) > 1:
+        scale = quantile(ordered, 0.75) - quantile(ordered, 0.25)
+        if scale == 0:
+            scale = 0.5 * (ordered[-1] - ordered[0])
+    pairs: list[tuple[float, float]] = []
+    if len(distinct) > 2:
+        edges = [quantile(ordered, k / bins) for k in range(bins + 1)] if bins else []
+        pairs = list(pairwise(edges))
+        if distinct_bins:
+            edges = distinct
+            if len(distinct) > distinct_bins + 1:
+                edges = [quantile(distinct, k / distinct_bins) for k in range(distinct_bins + 1)]
+            pairs += pairwise(edges)
+    low, high = [], []
+    for k, (a, b) in enumerate(pairs):
+        if a < b and (a, b) not in pairs[:k]:
+            low.append(a)
+            high.append(b)
+    return {"centre": centre, "scale": scale, "gaps": gaps, "low": low, "high": high}
+
+
+def encode_number(learned: dict[str, Any], x: float) -> list[float]:
+    """Return the inputs for one value.
+
+    >>> encode_number({"centre": 2.0, "scale": 1.0, "gaps": True, "low": [1.0], "high": [2.0]}, 1.25)
+    [-0.7276068751089989, 0.0, -0.5]
+    """
+    missing = math.isnan(x)
+    if missing:
+        x = learned["centre"]
+    z = min(max((x - learned["centre"]) / learned["scale"], -1e6), 1e6)
+    third = z / 3.0
+    inputs = [z / math.sqrt(1.0 + third * third)]
+    if learned["gaps"]:
+        inputs.append(1.0 if missing else 0.0)
+    for low, high in zip(learned["low"], learned["high"], strict=True):
+        c = min(max((x - low) / (high - low), 0.0), 1.0)
+        inputs.append(2.0 * c - 1.0)
+    return inputs
+
+
+def learn_category(
+    values: Sequence[str | None], max_levels: int = 256, min_count: int = 1
+) -> dict[str, Any] | None:
+    """Return what `encode_category` needs for a column; None if it tells nothing.
+
+    >>> learn_category(["b", "a", "b", None, "c", "c", "c"])
+    {'levels': ['c', 'b', 'a'], 'pair': False}
+    """
+    counts: dict[str, int] = {}
+    for value in values:
+        if value is not None:
+            counts[value] = counts.get(value, 0) + 1
+    gaps = any(value is None for value in values)
+    if len(counts) == 2 and min(counts.values()) >= min_count:
+        return {"levels": sorted(counts), "pair": True}
+    frequent = sorted(counts, key=lambda level: (-counts[level], level))
+    kept = [level for level in frequent if counts[level] >= min_count][:max_levels]
+    if not kept or (len(counts) == 1 and not gaps):
+        return None
+    return {"levels": kept, "pair": False}
+
+
+def encode_category(learned: dict[str, Any], value: str | None) -> list[float]:
+    """Return the inputs for one value.
+
+    >>> encode_category({"levels": ["c", "b", "a"], "pair": False}, "b")
+    [0.0, 1.0, 0.0]
+    """
+    levels = learned["levels"]
+    if learned["pair"]:
+        return [0.0 if value not in levels else -1.0 if value == levels[0] else 1.0]
+    return [1.0 if value == level else 0.0 for level in levels]

@@ -1,0 +1,17 @@
+"""Tables as people have them: text, gaps, dates and numbers of odd scales, encoded for a network.
+
+>>> import numpy as np
+>>> from fastnet.tabular import TableEncoder
+>>> X = np.array([["red", 1.0], ["blue", None], ["green", 3.0], ["red", 4.0]], dtype=object)
+>>> TableEncoder(bins=0, distinct_bins=0).fit_transform(X).round(1)
+array([[ 1. ,  0. ,  0. , -1.2,  0. ],
+       [ 0. ,  1. ,  0. ,  0. ,  1. ],
+       [ 0. ,  0. ,  1. ,  0. ,  0. ],
+       [ 1. ,  0. ,  0. ,  0.7,  0. ]], dtype=float32)
+"""
+
+from __future__ import annotations
+
+from fastnet.tabular.encoder import Column, TableEncoder
+
+__all__ = ["Column", "TableEncoder"]

@@ -1,0 +1,312 @@
+"""A table, whatever package it comes from, as a list of plain columns.
+
+Numbers become float64 with NaN where a value is missing, times become seconds since 1970, and everything else
+becomes a list of texts with None where a value is missing. What comes out depends on the values alone: a
+pandas, a polars and an Arrow table of the same values give the same columns, bit for bit.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import math
+import numbers
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnet._optional import need
+
+__all__ = ["KINDS", "Source", "read_table"]
+
+KINDS = ("number", "category", "boolean", "datetime")
+LARGEST = 2.0**1020  # what is further from 0, also an infinity, is read as this: differences stay finite
+
+Reals = NDArray[np.float64]
+Texts = list[str | None]
+
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_MICROSECOND = datetime.timedelta(microseconds=1)
+_AMOUNTS = (numbers.Real, decimal.Decimal, datetime.timedelta, datetime.time)
+
+
+class Source:
+    """One column of a table before it is known what it will be read as.
+
+    Parameters
+    ----------
+    name : str
+        What messages call it.
+    found : str
+        The kind that its type or its values show: one of `KINDS`, or "empty" if every value is missing.
+    numbers, texts : callable
+        Give the values as float64 with NaN, or as a list of texts with None. They are called when asked for.
+    """
+
+    def __init__(
+        self, name: str, found: str, numbers: Callable[[], Reals], texts: Callable[[], Texts]
+    ) -> None:
+        self.name = name
+        self.found = found
+        self._numbers = numbers
+        self._texts = texts
+
+    def as_numbers(self) -> Reals:
+        """Return float64 values, NaN where one is missing; ValueError names what is no number."""
+        values = self._numbers()
+        outside = np.abs(values) > LARGEST  # False for NaN
+        if outside.any():
+            values = np.where(outside, np.copysign(LARGEST, values), values)
+        return values
+
+    def as_texts(self) -> Texts:
+        """Return a list of texts, None where a value is missing."""
+        return self._texts()
+
+
+def read_table(X: Any, name: str = "X") -> tuple[list[Source], list[str] | None]:
+    """Return the columns of a table, and their names if it has any.
+
+    Parameters
+    ----------
+    X : data frame, sparse matrix or array_like, shape (n, columns)
+        A data frame of pandas or polars, a table of Arrow, or whatever else narwhals takes; a matrix of
+        SciPy; or anything that NumPy makes a two-dimensional array of, also one of objects.
+    name : str
+        What messages call it.
+
+    Raises
+    ------
+    ValueError
+        If X is not two-dimensional or has no column, two columns have one name, or the numbers are complex.
+    ImportError
+        If X is a data frame and narwhals is missing.
+    """
+    if isinstance(X, np.ndarray):
+        return _from_array(X, name), None
+    if hasattr(X, "tocsc") and hasattr(X, "toarray"):
+        return _from_sparse(X, name), None
+    if any(hasattr(type(X), name) for name in ("columns", "column_names", "__narwhals_dataframe__")):
+        return _from_frame(X, name)
+    return _from_array(np.asarray(X, dtype=None if _plain_numbers(X) else object), name), None
+
+
+def _plain_numbers(X: Any) -> bool:
+    """Say whether NumPy keeps the values of a nested list as they are: it turns a mixed one into texts."""
+    if not isinstance(X, Sequence):
+        return True
+    for row in X:
+        if isinstance(row, Sequence) and not isinstance(row, str):
+            if not all(isinstance(value, (numbers.Real, np.bool_)) for value in row):
+                return False
+        elif not isinstance(row, np.ndarray):
+            return False
+    return True
+
+
+def _check_shape(shape: tuple[int, ...], name: str) -> None:
+    if len(shape) != 2:
+        raise ValueError(
+            f"{name} must have shape (n, columns), a row per example, got {shape}. Reshape your data: "
+            f"{name}.reshape(-1, 1) if it is one column, {name}.reshape(1, -1) if it is one row"
+        )
+    if shape[1] == 0:  # the words that scikit-learn's checks look for
+        raise ValueError(
+            f"{name} must have at least one column, got 0 feature(s) (shape={shape}) while a minimum of 1 is "
+            "required."
+        )
+
+
+def _from_array(X: NDArray[Any], name: str) -> list[Source]:
+    _check_shape(X.shape, name)
+    if X.dtype.kind == "c":
+        raise ValueError(f"{name} must hold real numbers. Complex data not supported, got dtype {X.dtype}")
+    return [_array_source(X[:, k], f"column {k}") for k in range(X.shape[1])]
+
+
+def _from_sparse(X: Any, name: str) -> list[Source]:
+    _check_shape(X.shape, name)
+    if X.dtype.kind == "c":
+        raise ValueError(f"{name} must hold real numbers. Complex data not supported, got dtype {X.dtype}")
+    columns = X.tocsc()
+
+    def source(k: int) -> Source:
+        def column() -> NDArray[Any]:
+            return np.asarray(columns[:, [k]].toarray())[:, 0]
+
+        kind = "boolean" if X.dtype.kind == "b" else "number"
+        return Source(
+            f"column {k}", kind, lambda: column().astype(np.float64), lambda: texts_of(column().tolist())
+        )
+
+    return [source(k) for k in range(X.shape[1])]
+
+
+def _array_source(values: NDArray[Any], name: str) -> Source:
+    kind = values.dtype.kind
+    if kind == "b":
+        return Source(name, "boolean", lambda: values.astype(np.float64), lambda: texts_of(values.tolist()))
+    if kind in "fiu":
+        return Source(name, "number", lambda: values.astype(np.float64), lambda: texts_of(values.tolist()))
+    if kind in "mM":
+        found = "datetime" if kind == "M" else "number"
+
+        def seconds() -> Reals:
+            whole = values.astype("datetime64[us]" if kind == "M" else "timedelta64[us]")
+            return np.where(np.isnat(values), np.nan, whole.astype(np.int64) / 1e6)
+
+        return Source(name, found, seconds, lambda: texts_of(values.tolist()))
+    return _object_source(values.tolist(), name)
+
+
+def _object_source(values: list[Any], name: str) -> Source:
+    """Return the column of Python objects: by what all of them are, or else by their texts."""
+    present = [value for value in values if not is_missing(value)]
+    if not present:
+        found = "empty"
+    elif all(isinstance(value, (bool, np.bool_)) for value in present):
+        found = "boolean"
+    elif any(isinstance(value, (complex, np.complexfloating)) for value in present):
+        raise ValueError(f"{name} must hold real numbers or texts. Complex data not supported")
+    elif all(isinstance(value, _AMOUNTS) for value in present):
+        found = "number"
+    elif all(isinstance(value, (datetime.date, np.datetime64)) for value in present):
+        found = "datetime"
+    else:
+        found = "category"
+    return Source(name, found, lambda: numbers_of(values, name), lambda: texts_of(values))
+
+
+def _from_frame(X: Any, name: str) -> tuple[list[Source], list[str]]:
+    nw = need("narwhals", "fastnet[tables]", f"{name}, a data frame,")
+    try:
+        frame = nw.from_native(X, eager_only=True)
+    except TypeError:
+        raise TypeError(
+            f"{name} must be a data frame in memory, an array or a sparse matrix, got {type(X).__name__}"
+        ) from None
+    except nw.exceptions.DuplicateError as error:
+        raise ValueError(f"{name} must have columns of different names: {error}") from None
+    _check_shape(frame.shape, name)
+    names = [str(column) for column in frame.columns]
+    if len(set(names)) < len(names):  # 1 and "1"
+        twice = next(column for k, column in enumerate(names) if column in names[:k])
+        raise ValueError(f"{name} must have columns of different names, got {twice!r} twice")
+    sources = [
+        _series_source(nw, frame[original], f"column {shown!r}")
+        for original, shown in zip(frame.columns, names, strict=True)
+    ]
+    return sources, names
+
+
+def _series_source(nw: Any, series: Any, name: str) -> Source:
+    dtype = series.dtype
+
+    def texts() -> Texts:
+        return texts_of(series.to_list())
+
+    def real(values: Any) -> Reals:
+        return np.array(values.cast(nw.Float64).to_numpy(), np.float64)
+
+    if dtype.is_numeric():
+
+        def plain() -> Reals:
+            if dtype == nw.Decimal:
+                return numbers_of(series.to_list(), name)
+            return real(series)
+
+        return Source(name, "number", plain, texts)
+    if dtype == nw.Boolean:
+        return Source(name, "boolean", lambda: numbers_of(series.to_list(), name), texts)
+    if dtype in (nw.String, nw.Categorical, nw.Enum):
+        values = series.to_list()
+        found = "empty" if all(map(is_missing, values)) else "category"
+        return Source(name, found, lambda: numbers_of(values, name), lambda: texts_of(values))
+    if dtype == nw.Datetime:
+        return Source(name, "datetime", lambda: real(series.dt.timestamp("us")) / 1e6, texts)
+    if dtype == nw.Date:
+        return Source(
+            name, "datetime", lambda: real(series.cast(nw.Datetime("us")).dt.timestamp("us")) / 1e6, texts
+        )
+    if dtype == nw.Duration:
+        return Source(name, "number", lambda: real(series.dt.total_microseconds()) / 1e6, texts)
+    return _object_source(series.to_list(), name)
+
+
+def is_missing(value: Any) -> bool:
+    """Say whether a value stands for a gap: None, NaN, NaT or pandas' NA.
+
+    >>> [is_missing(value) for value in (None, float("nan"), "", 0)]
+    [True, True, False, False]
+    """
+    if value is None:
+        return True
+    if isinstance(value, (float, np.floating, decimal.Decimal)):
+        return math.isnan(value)
+    if isinstance(value, (np.datetime64, np.timedelta64)):
+        return bool(np.isnat(value))
+    pandas = sys.modules.get("pandas")  # who has not imported it has none of its gaps
+    return pandas is not None and (value is pandas.NA or value is pandas.NaT)
+
+
+def texts_of(values: list[Any]) -> Texts:
+    """Return the texts of objects: whole numbers without a point, so that 3 and 3.0 are one level.
+
+    >>> texts_of(["a", 3, 3.0, 0.5, True, None])
+    ['a', '3', '3', '0.5', 'True', None]
+    """
+    return [value if type(value) is str else None if is_missing(value) else _text(value) for value in values]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def numbers_of(values: list[Any], name: str) -> Reals:
+    """Return objects as float64: numbers, booleans, times (seconds), and texts that are written numbers.
+
+    >>> numbers_of(["1.5", None, True], "column 'a'")
+    array([1.5, nan, 1. ])
+    """
+    found = np.empty(len(values))
+    for k, value in enumerate(values):
+        try:
+            found[k] = math.nan if is_missing(value) else _number(value)
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(f"{name} must hold numbers, as in fit, got {value!r} in row {k}") from None
+    return found
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, datetime.datetime):
+        if value.tzinfo is None:
+            value = value.replace(tzinfo=datetime.UTC)
+        return float((value - _EPOCH) // _MICROSECOND) / 1e6
+    if isinstance(value, datetime.date):
+        return (value.toordinal() - 719_163) * 86_400.0  # the ordinal of 1970-01-01
+    if isinstance(value, datetime.timedelta):
+        return float(value // _MICROSECOND) / 1e6
+    if isinstance(value, datetime.time):
+        return value.hour * 3600 + value.minute * 60 + value.second + value.microsecond / 1e6
+    if isinstance(value, np.datetime64):
+        return int(value.astype("datetime64[us]").astype(np.int64)) / 1e6
+    if isinstance(value, np.timedelta64):
+        return int(value.astype("timedelta64[us]").astype(np.int64)) / 1e6
+    return float(value)
+
+
+def check_kinds(kinds: Any) -> dict[Any, str]:
+    """Return the kinds that a user tells, by name or number of the column."""
+    if kinds is None:
+        return {}
+    if not isinstance(kinds, Mapping):
+        raise TypeError(f"kinds must be a mapping from columns to kinds, got {type(kinds).__name__}")
+    for column, kind in kinds.items():
+        if kind not in KINDS:
+            raise ValueError(f"kinds[{column!r}] must be one of {', '.join(map(repr, KINDS))}, got {kind!r}")
+    return dict(kinds)
