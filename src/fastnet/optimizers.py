@@ -139,6 +139,11 @@ class AdamW(Adam):
         As for `Adam`.
     weight_decay : float
         At least 0.
+    scale_rate : float
+        Learn a scale c of each input too, at so many times the learning rate, from c = 1: the first layer's W
+        is V diag(c), and both take their steps; 0 for none. What is left of it is W: the network predicts as
+        any other. It lets a network find out which inputs matter (the scaling layer of RealMLP: Holzmüller,
+        Grinsztajn, Steinwart 2024, arXiv 2407.04491). Not together with the `l2` of a fit.
 
     Raises
     ------
@@ -159,14 +164,17 @@ class AdamW(Adam):
     """
 
     weight_decay: float = 0.01
+    scale_rate: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _settle(self, weight_decay=_validate.number(self.weight_decay, "weight_decay", at_least=0))
+        _settle(self, scale_rate=_validate.number(self.scale_rate, "scale_rate", at_least=0))
 
     def core_options(self) -> dict[str, Any]:
         """Return the arguments of the core's trainer."""
-        return {**super().core_options(), "optimizer": "adamw", "weight_decay": self.weight_decay}
+        own = {"weight_decay": self.weight_decay, "scale_rate": self.scale_rate}
+        return {**super().core_options(), "optimizer": "adamw", **own}
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,7 @@ class TrainerCore:
         l2: float = 0.0,
         weight_decay: float = 0.0,
         clip_norm: float = 0.0,
+        scale_rate: float = 0.0,
         dropout: list[float] | None = None,
         seed: int = 0,
         cost_clip: float = 0.0,

@@ -52,7 +52,7 @@ cdef struct examples:           # to train on
 cdef struct fit_options:        # codes of names.h; formulas in losses.pxi and optimizers.pxi
     int loss, optimizer, nesterov
     double loss_parameter, min_cost, max_cost
-    double momentum, beta_1, beta_2, epsilon, l2, weight_decay, clip_norm
+    double momentum, beta_1, beta_2, epsilon, l2, weight_decay, clip_norm, scale_rate
     uint64_t seed               # of the dropout
 
 cdef struct cost_report:        # what `train`, `gradients` and `costs` write

@@ -87,6 +87,7 @@ class AdamW(Adam):
     """
 
     weight_decay: float = 0.01
+    scale_rate: float = 0.0
 
     def decay(self, W: Array, rate: float) -> None:
         """Shrink W in place; not for biases."""

@@ -8,6 +8,10 @@ is wₙ (1 unless given), and W all weights without the biases,
     cost of the epoch    Σ C · (examples in the batch), over the batches
 
 A batch whose weights sum to 0 changes nothing and costs nothing, but it is counted.
+
+With `scale_rate` the first W is V diag(c), with a scale c for each input that begins with 1, and V and c
+take the steps: g_V = g_W diag(c) and g_c = Σⱼ g_Wj ∘ vⱼ, over the units j; c without decay, at scale_rate
+times the rate.
 """
 
 from __future__ import annotations
@@ -74,6 +78,7 @@ class Trainer:
         l2: float = 0.0,
         weight_decay: float = 0.0,
         clip_norm: float = 0.0,
+        scale_rate: float = 0.0,
         dropout: Sequence[float] | None = None,
         seed: int = 0,
         cost_clip: float = 0.0,
@@ -83,7 +88,13 @@ class Trainer:
         named: dict[str, Optimizer] = {
             "sgd": SGD(momentum=momentum, nesterov=nesterov),
             "adam": Adam(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon),
-            "adamw": AdamW(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon, weight_decay=weight_decay),
+            "adamw": AdamW(
+                beta_1=beta_1,
+                beta_2=beta_2,
+                epsilon=epsilon,
+                weight_decay=weight_decay,
+                scale_rate=scale_rate,
+            ),
             "rmsprop": RMSProp(rho=beta_2, epsilon=epsilon, momentum=momentum),
         }
         self.optimizer = named[optimizer] if isinstance(optimizer, str) else optimizer
@@ -99,6 +110,9 @@ class Trainer:
         self._kept = {
             key: {moment: zero.copy() for moment in self.optimizer.moments} for key, zero in zeros.items()
         }
+        self.scale_rate = getattr(self.optimizer, "scale_rate", 0.0)
+        self.scale = np.ones_like(self.W[0][0])
+        self._kept["scale"] = {moment: np.zeros_like(self.scale) for moment in self.optimizer.moments}
         self.step = 0
         self.examples_done = 0
 
@@ -160,11 +174,15 @@ class Trainer:
             f"{moment}.{key}": array.copy()
             for key, kept in self._kept.items()
             for moment, array in kept.items()
-        }
+            if key != "scale" or self.scale_rate
+        } | ({"scale": self.scale.copy()} if self.scale_rate else {})
 
     def load_moments(self, moments: dict[str, Array]) -> None:
         """Take copies of these moments for one's own."""
         for name, array in moments.items():
+            if name == "scale":
+                self.scale[...] = array
+                continue
             moment, _, key = name.partition(".")
             self._kept[key][moment][...] = array
 
@@ -185,10 +203,18 @@ class Trainer:
             norm = math.sqrt(sum(float((g * g).sum()) for g in gradients.values()))
             if norm > self.clip_norm:
                 gradients = {key: g * (self.clip_norm / norm) for key, g in gradients.items()}
+        if self.scale_rate:
+            self.W[0] /= self.scale  # V
+            of_scale = (gradients["0.W"] * self.W[0]).sum(axis=0)
+            gradients["0.W"] = gradients["0.W"] * self.scale
+            self.optimizer.step(self.scale, of_scale, self._kept["scale"], rate * self.scale_rate, self.step)
+            self.scale[abs(self.scale) < 1e-12] = 1e-12  # V could not be found again
         for k, name, array in self._parameters():
             if isinstance(self.optimizer, AdamW) and name == "W":
                 self.optimizer.decay(array, rate)
             self.optimizer.step(array, gradients[f"{k}.{name}"], self._kept[f"{k}.{name}"], rate, self.step)
+        if self.scale_rate:
+            self.W[0] *= self.scale
         return cost
 
     def _forward(self, X: Array, *, drop: bool) -> list[_Pass]:

@@ -25,6 +25,7 @@ __all__ = ["config", "differences", "from_arrays", "to_arrays", "trainer_argumen
 FORMAT = 1
 # Without these the arrays of a state mean nothing to a trainer; other settings may be changed on purpose.
 STRUCTURE = ("format", "sizes", "activations", "dtype", "loss", "optimizer.name", "moments")
+SCALES = ("scale", "first.scale", "second.scale")  # of the inputs, and what the optimiser keeps of them
 COUNTERS = (
     *("epochs_done", "examples_seen", "restored", "step"),
     *("stopping.best_epoch", "stopping.waited", "stopping.watched"),
@@ -53,7 +54,8 @@ def _described(thing: Any) -> dict[str, Any]:
     if thing is None:
         return {"name": "Constant"}
     settings = asdict(thing) if is_dataclass(thing) and not isinstance(thing, type) else vars(thing)
-    return {"name": type(thing).__name__, **settings}
+    settings = {name: value for name, value in settings.items() if name != "scale_rate" or value}
+    return {"name": type(thing).__name__, **settings}  # no scales: as states were before there were any
 
 
 def to_arrays(config: Mapping[str, Any], state: TrainingState, weights: Weights) -> dict[str, Array]:
@@ -171,6 +173,8 @@ def _wrong_arrays(state: Mapping[str, Any], config: Mapping[str, Any]) -> list[s
         for k, n_out in enumerate(sizes[1:]):
             expected[f"{prefix}.{k}.W"] = (n_out, sizes[k]), dtype
             expected[f"{prefix}.{k}.b"] = (n_out, 1), dtype
+    if begun and config["optimizer"].get("scale_rate", 0) > 0:
+        expected |= {f"moments.{name}": ((sizes[0],), dtype) for name in SCALES}
     floats = ["stopping.best", *(name for name in state if name.startswith("schedule."))]
     expected |= {name: ((), np.dtype(np.int64)) for name in COUNTERS}
     expected |= {name: ((), np.dtype(np.float64)) for name in floats}

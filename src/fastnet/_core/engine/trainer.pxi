@@ -1,6 +1,9 @@
 # Training: an object that keeps the packed weights and the buffers from epoch to epoch.
 # Uses: arrays, calls
 
+SCALE_NAMES = ("scale", "first.scale", "second.scale")  # what scaling.pxi keeps
+
+
 cdef struct train_call:
     const kernel_table* table
     void* arena
@@ -61,6 +64,9 @@ cdef class TrainerCore:
         weights.
     clip_norm : float
         The most that the norm of the gradient may be; 0: no limit.
+    scale_rate : float
+        With adam and adamw and without l2: the first layer's W is V diag(c), and the scales c of the inputs
+        are learned as well, at so many times the learning rate (see scaling.pxi); 0: no scales.
     dropout : list of float, optional
         Share of each layer's outputs that training sets to 0.
     seed : int
@@ -85,7 +91,8 @@ cdef class TrainerCore:
     def __init__(self, list W, list b, list activations, Py_ssize_t batch_size, int n_threads=1, *,
                  str loss="bce", double loss_parameter=1.0, str optimizer="sgd", double momentum=0.0,
                  bint nesterov=False, double beta_1=0.9, double beta_2=0.999, double epsilon=1e-8,
-                 double l2=0.0, double weight_decay=0.0, double clip_norm=0.0, list dropout=None,
+                 double l2=0.0, double weight_decay=0.0, double clip_norm=0.0, double scale_rate=0.0,
+                 list dropout=None,
                  uint64_t seed=0, double cost_clip=0.0, double cost_scale=1.0, standardize=None):
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
@@ -115,7 +122,10 @@ cdef class TrainerCore:
         self.options.l2 = l2
         self.options.weight_decay = weight_decay
         self.options.clip_norm = clip_norm
+        self.options.scale_rate = scale_rate
         self.options.seed = seed
+        if scale_rate > 0 and (l2 > 0 or optimizer not in ("adam", "adamw")):
+            raise ValueError(f"scale_rate: expected 0 with l2 or {optimizer}, got {scale_rate}")
         check_loss(self.options.loss, self.layers.arrays[self.layers.count - 1].activation)
         if dropout is not None and dropout[self.layers.count - 1] != 0:
             raise ValueError("dropout must be 0 for the last layer, whose outputs the loss needs, "
@@ -315,11 +325,14 @@ cdef class TrainerCore:
             for k in range(self.layers.count):
                 found[f"{name}.{k}.W"] = W[k]
                 found[f"{name}.{k}.b"] = b[k]
+        if self.options.scale_rate > 0:
+            for which, name in enumerate(SCALE_NAMES, 3):
+                found[name] = self.read(which)[0][0][0].copy()
         return found
 
     def load_moments(self, dict moments):
         """Go on from what `moments` gave; ValueError, and nothing changed, if names or shapes do not fit."""
-        parts = []
+        parts, scales = [], []
         for name in self.moment_names():
             wanted = [[f"{name}.{k}.{letter}" for k in range(self.layers.count)] for letter in "Wb"]
             if missing := [key for keys in wanted for key in keys if key not in moments]:
@@ -327,7 +340,15 @@ cdef class TrainerCore:
                                  f"{', '.join(moments) or 'none'}")
             W, b = [[moments[key] for key in keys] for keys in wanted]
             parts.append(self.layers.like(W, b))
-        for which, part in enumerate(parts, 1):
+        if self.options.scale_rate > 0:
+            if missing := [name for name in SCALE_NAMES if name not in moments]:
+                raise ValueError(f"moments: expected {', '.join(missing)}, got "
+                                 f"{', '.join(moments) or 'none'}")
+            for name in SCALE_NAMES:
+                W, b = self.read(0)
+                W[0][0] = moments[name]
+                scales.append(self.layers.like(W, b))
+        for which, part in [*enumerate(parts, 1), *enumerate(scales, 3)]:
             self.table.write(self.arena.m.start, which, (<Layers>part).arrays)
 
     @property

@@ -6,6 +6,7 @@ cdef enum:
     SPARSE_INPUTS = 64          # a first layer with fewer inputs
     SPARSE_UNITS = 8            # or fewer units never takes the way of sparse.pxi
     PIECE = 64                  # features: whole panels in every build
+    SCALES = 3                  # from here on `read` and `write` mean what scaling.pxi keeps
 
 
 cdef struct sparse_input:       # the examples of a block as lists of what is not 0
@@ -82,6 +83,7 @@ cdef struct trainer:
     Py_ssize_t sums_size
     real* zeros                 # a row of X or T of zeros
     real* squares               # of rows of W, of rows of dW and of db: three numbers for each unit
+    real* scale                 # of the first layer's inputs, and its moments: see scaling.pxi; or NULL
 
 
 cdef inline real* arena_take(char* base, size_t* used, Py_ssize_t numbers) noexcept nogil:
@@ -237,6 +239,9 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
         t.output_sums = arena_take(base, &used, 2*t.sums_size*(ceil_div(t.block,
                                                                         CHUNK) if threads > 1 else 1))
         t.squares = arena_take(base, &used, 3*units)
+        t.scale = NULL
+        if options.scale_rate > 0:
+            t.scale = arena_take(base, &used, 3*round_up(arrays[0].n_in, PW))
         levels = tree_levels(ceil_div(batch, BLOCK))
         g = used
         for k in range(n_layers):
@@ -293,6 +298,7 @@ cdef size_t arena_size(const layer_arrays* arrays, int n_layers, Py_ssize_t batc
 cdef void prepare(void* arena, const layer_arrays* arrays, int n_layers, Py_ssize_t batch, int threads,
                   const fit_options* options) noexcept nogil:
     cdef trainer* t = <trainer*>arena
+    cdef Py_ssize_t i
     lay_out(<char*>arena, arrays, n_layers, batch, threads, options, NULL)
     t.options = options[0]
     t.loss_constants[0] = <real>options.loss_parameter
@@ -302,6 +308,9 @@ cdef void prepare(void* arena, const layer_arrays* arrays, int n_layers, Py_ssiz
                   and isinf(options.max_cost))
     t.fused = options.optimizer == OPTIMIZER_sgd and options.clip_norm <= 0
     set_steps(arena, 0)
+    if t.scale != NULL:
+        for i in range(round_up(arrays[0].n_in, PW)):  # padding too: it is divided by
+            t.scale[i] = ONE
     load_weights(t, arrays)
 
 
@@ -316,6 +325,10 @@ cdef void read_arrays(const void* arena, int which, const layer_arrays* out) noe
     cdef const trainer* t = <const trainer*>arena
     cdef const layer* l
     cdef int k
+    if which >= SCALES:                            # in place of the first row of the first layer's W
+        unpack_weights(t.scale + (which - SCALES)*round_up(t.layers[0].n_in, PW), 1, t.layers[0].n_in,
+                       out[0].W)
+        return
     for k in range(t.n_layers):
         l = &t.layers[k]
         unpack_weights(weights_or_moments(l, which, False), l.n_out, l.n_in, out[k].W)
@@ -328,6 +341,10 @@ cdef void write_arrays(void* arena, int which, const layer_arrays* arrays) noexc
     cdef int k
     if which == 0:
         load_weights(t, arrays)
+        return
+    if which >= SCALES:
+        pack_weights(arrays[0].W, 1, t.layers[0].n_in,
+                     t.scale + (which - SCALES)*round_up(t.layers[0].n_in, PW))
         return
     for k in range(t.n_layers):
         l = &t.layers[k]

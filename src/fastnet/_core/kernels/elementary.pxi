@@ -9,7 +9,7 @@ cdef extern from "constants.h" nogil:
     const real PHI_C, PHI_MOST, PHI_DENSITY
     const real* PHI_Q
     enum: PHI_TERMS
-    const real ONE, LEAST_NORMAL, SQRT2, EXPM1_LEAST, SELU_SCALE, SELU_LOW
+    const real ONE, SMALLEST_SCALE, LEAST_NORMAL, SQRT2, EXPM1_LEAST, SELU_SCALE, SELU_LOW
     const real* EXP_Q
     const real* LOG_Q
 

@@ -4,7 +4,7 @@
 # A batch of at most BLOCK examples is one chain for each sum. A larger one is cut into blocks of BLOCK
 # examples, and the block sums are added by a fixed binary tree over the block's index, T(n) = T(p) + T(n - p)
 # with p the largest power of two below n: whichever thread works a block out, the bits are the same.
-# Uses: arena, narrow, optimizers, panels, passes, product, sparse, util
+# Uses: arena, narrow, optimizers, panels, passes, product, scaling, sparse, util
 
 cdef void sum_rows(const real* dZ, Py_ssize_t rows, Py_ssize_t r0, Py_ssize_t r1, Py_ssize_t n, real* sums,
                    real* out) noexcept nogil:
@@ -69,6 +69,8 @@ cdef void block_gradients(const trainer* t, Py_ssize_t n, const step_plan* updat
     cdef bint narrow
     cdef Py_ssize_t p, p0, p1
     for k in range(last, -1, -1):
+        if k == 0 and t.scale != NULL:             # its step takes whole columns: `train` has it taken
+            update = NULL
         l = &t.layers[k]
         narrow = k == 0 and t.X != NULL
         dW = to + (l.dW - t.gradient)
@@ -196,6 +198,9 @@ cdef void take_step(const trainer* t, step_plan* s, thread_team* team, int threa
         clip_gradient(t, s, team, thread)
     for k in range(t.n_layers):
         l = &t.layers[k]
+        if k == 0 and t.scale != NULL:
+            step_first_layer(t, s, team, thread)
+            continue
         step_rows(t, s, l, share(l.n_out, thread, team.size), share(l.n_out, thread + 1, team.size),
                   l.dW, l.db)
 
@@ -237,6 +242,9 @@ cdef void train(void* arena, const examples* data, Py_ssize_t batch, Py_ssize_t 
             if t.options.clip_norm > 0:
                 team_wait(team)
                 take_step(t, &s, team, thread)
+            elif t.scale != NULL:
+                team_wait(team)
+                step_first_layer(t, &s, team, thread)
         else:
             cost += batch_gradient(t, data, first, n, TRAINING, steps, sparse, cost, team, thread)
             take_step(t, &s, team, thread)

@@ -15,6 +15,7 @@ static const real BIAS = IF_DOUBLE(512.0, 64.0f);
 static const real UNBIAS = IF_DOUBLE(7.458340731200207e-155, 5.421010862427522e-20f);
 static const real BIAS_UP = IF_DOUBLE(1.3407807929942597e+154, 18446744073709551616.0f);       /* 2^BIAS */
 static const real EXPM1_LEAST = IF_DOUBLE(-40.0, -20.0f);      /* below: e^x - 1 rounds to -1 */
+static const real SMALLEST_SCALE = IF_DOUBLE(1e-12, 1e-12f); /* of an input, in scaling.pxi */
 static const real LEAST_NORMAL = IF_DOUBLE(2.2250738585072014e-308, 1.17549435e-38f);
 static const real ONE = 1;
 static const real SQRT2 = IF_DOUBLE(1.4142135623730951, 1.4142135f);
