@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         sigmoid,
     )
     from fastnet.history import DivergenceError, History
+    from fastnet.many import train_many
     from fastnet.optimizers import LBFGS, SGD, Adam, AdamW, RMSProp
     from fastnet.predictor import Predictor
     from fastnet.training import Trainer
@@ -79,6 +80,7 @@ _LATER = {  # what a program may never need is loaded when first asked for: a mo
     "sigmoid": "functions",
     "to_sklearn": "exchange",
     "to_torch": "exchange",
+    "train_many": "many",
 }
 
 __all__ = [
@@ -120,6 +122,7 @@ __all__ = [
     "sigmoid",
     "to_sklearn",
     "to_torch",
+    "train_many",
 ]
 
 

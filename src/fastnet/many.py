@@ -1,0 +1,284 @@
+"""Many networks trained side by side on one data set: `train_many`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastnet import _validate, threads
+from fastnet._validate import Array
+from fastnet.history import DivergenceError, History
+from fastnet.network import Network
+
+if TYPE_CHECKING:
+    from fastnet.training import Trainer
+
+__all__ = ["train_many"]
+
+# options of a fit that may be a list with one for each network
+SINGLE = ("epochs", "batch_size", "learning_rate", "seed", "optimizer", "l2", "clip_norm", "max_seconds")
+_PATIENCE = 0.2  # seconds in which an interrupt is noticed, also where waiting for a lock does not end by it
+_INTERRUPTED, _LATE = "interrupted", "the time is over"
+
+
+def train_many(
+    networks: Sequence[Network],
+    X: ArrayLike,
+    T: ArrayLike,
+    *,
+    rows: Sequence[ArrayLike | None] | None = None,
+    validation_rows: Sequence[ArrayLike | None] | None = None,
+    sample_weight: ArrayLike | None = None,
+    n_threads: int | None = None,
+    progress: bool | None = False,
+    total_seconds: float | None = None,
+    **options: Any,
+) -> list[History | None]:
+    """Train many networks on one data set, each in one thread, and return their histories.
+
+    Each thread takes the next network with all its epochs. A network has the bits that it would have if it
+    were trained alone by `Network.fit`, for any number of threads.
+
+    Parameters
+    ----------
+    networks : sequence of Network
+        Of any shapes that fit the data.
+    X : array_like, shape (n_in, n)
+        The examples of all networks, one in each column.
+    T : array_like, shape (n_out, n)
+        Targets; class labels (n,) for "cross_entropy".
+    rows : sequence of array_like of int or None, optional
+        For each network the numbers of its examples, in any order and also repeatedly: folds, bootstraps.
+        None, for one or for all: all examples.
+    validation_rows : sequence of array_like of int or None, optional
+        For each network the numbers of the examples that it is validated on.
+    sample_weight : array_like, shape (n,), optional
+        How much each example counts, in training and validation.
+    n_threads : int, optional
+        At most so many networks at a time; by default as many as `fastnet.threads` allows.
+    progress : bool, optional
+        Show how far all of them are; None: if stderr is a terminal and it takes longer than half a second.
+    total_seconds : float, optional
+        The time for all of them. Then no further network begins, and those that are being trained end after
+        their epoch. The first network has at least one epoch.
+    **options
+        Those of `Network.fit`: one for all networks, or for epochs, batch_size, learning_rate, seed,
+        optimizer, l2, clip_norm and max_seconds also a list with one for each.
+
+    Returns
+    -------
+    list of History or None
+        None for a network that has not begun, or whose training diverged: it is as it was. The others have
+        their new weights.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument has the wrong shape or value.
+    DivergenceError
+        If the training of every network diverged.
+
+    Warns
+    -----
+    UserWarning
+        If the training of some networks diverged; if it was interrupted (Ctrl-C): the networks that are done
+        keep what they learned, and the others keep it up to their last epoch.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastnet as fn
+    >>> X = np.linspace(-1.0, 1.0, 12).reshape(1, 12)
+    >>> nets = [fn.Network([fn.Layer(1, 4, "tanh"), fn.Layer(4, 1)], seed=k) for k in range(3)]
+    >>> folds = [np.arange(12)[np.arange(12) % 3 != k] for k in range(3)]
+    >>> histories = fn.train_many(nets, X, X > 0, rows=folds, epochs=30, learning_rate=1.0, seed=[0, 1, 2])
+    >>> [len(history.loss) for history in histories]
+    [30, 30, 30]
+    """
+    fits = _checked(networks, rows, validation_rows, options)
+    data = _Data(X, T, sample_weight)
+    crowd = _Crowd(fits, data, total_seconds)
+    with _shown(progress, fits) as display:
+        crowd.run(threads.most(n_threads), display)
+    if crowd.diverged and all(history is None for history in crowd.histories):
+        raise crowd.diverged[0]
+    if crowd.stopped == _INTERRUPTED:
+        done = sum(history is not None and history.stopped != _INTERRUPTED for history in crowd.histories)
+        _validate.warn(f"training interrupted: {done} of {len(fits)} networks are done")
+    if crowd.diverged:
+        _validate.warn(f"{len(crowd.diverged)} of {len(fits)} networks diverged: {crowd.diverged[0]}")
+    return crowd.histories
+
+
+class _Data:
+    """The examples of all networks, and parts of them."""
+
+    def __init__(self, X: Any, T: Any, sample_weight: Any) -> None:
+        self.X = X if isinstance(X, np.ndarray) else np.asarray(X)
+        self.T = T if isinstance(T, np.ndarray) else np.asarray(T)
+        if self.X.ndim != 2 or self.T.ndim not in (1, 2) or self.T.shape[-1] != self.X.shape[1]:
+            raise ValueError(
+                f"X and T must hold an example in each column, got shapes {self.X.shape} and {self.T.shape}"
+            )
+        self.weights = None if sample_weight is None else np.asarray(sample_weight)
+        if self.weights is not None and self.weights.shape != self.X.shape[1:]:
+            raise ValueError(f"sample_weight must have shape {self.X.shape[1:]}, got {self.weights.shape}")
+
+    def part(self, rows: NDArray[np.intp] | None) -> tuple[Array, Array, Array | None]:
+        """Return X, T and the weights of some examples, in their order."""
+        if rows is None:
+            return self.X, self.T, self.weights
+        weights = None if self.weights is None else self.weights[rows]
+        return self.X.T[rows].T, self.T[..., rows], weights  # X lies row after row: fast, and no transpose
+
+
+class _Fit:
+    """What one network is to be trained on, and how."""
+
+    def __init__(self, network: Network, rows: Any, validation_rows: Any, options: dict[str, Any]) -> None:
+        self.network = network
+        self.rows = rows
+        self.validation_rows = validation_rows
+        self.options = options
+
+
+class _Crowd:
+    """The networks at work: threads take one after the other, and all of them look for the end."""
+
+    def __init__(self, fits: list[_Fit], data: _Data, total_seconds: float | None) -> None:
+        self.histories: list[History | None] = [None] * len(fits)
+        self.diverged: list[DivergenceError] = []
+        self.stopped = ""
+        self._fits = fits
+        self._data = data
+        self._lock = threading.Lock()
+        self._epochs = 0
+        self._deadline = float("inf")
+        if total_seconds is not None:
+            self._deadline = time.perf_counter() + _validate.rate(total_seconds, "total_seconds")
+
+    def run(self, n_threads: int, display: Callable[[int, History], None]) -> None:
+        """Train all networks; the main thread waits, so that an interrupt reaches it."""
+        with ThreadPoolExecutor(min(n_threads, len(self._fits))) as pool:
+            waiting = {pool.submit(self._train, k, display) for k in range(len(self._fits))}
+            while waiting:
+                try:
+                    done, waiting = wait(waiting, _PATIENCE, FIRST_COMPLETED)
+                    for future in done:
+                        future.result()
+                except KeyboardInterrupt:
+                    self.stopped = _INTERRUPTED
+                except BaseException:
+                    self.stopped = "an error in another network"
+                    raise
+
+    def _train(self, k: int, display: Callable[[int, History], None]) -> None:
+        if self.stopped or (k > 0 and self._late()):
+            return
+        fit = self._fits[k]
+        X, T, weights = self._data.part(fit.rows)
+        options = dict(fit.options)
+        if fit.validation_rows is not None:
+            options["validation"] = self._data.part(fit.validation_rows)
+            if options["validation"][2] is None:
+                options["validation"] = options["validation"][:2]
+        callbacks = [*options.pop("callbacks", ()), lambda trainer: self._after_epoch(trainer, display)]
+        options.update(sample_weight=weights, n_threads=1, progress=False, callbacks=callbacks)
+        try:
+            self.histories[k] = fit.network.fit(X, T, **options)
+        except DivergenceError as error:
+            with self._lock:
+                self.diverged.append(error)
+
+    def _late(self) -> bool:
+        return time.perf_counter() >= self._deadline
+
+    def _after_epoch(self, trainer: Trainer, display: Callable[[int, History], None]) -> None:
+        if self._late():
+            trainer.stop(_LATE)
+        if self.stopped:
+            trainer.stop(self.stopped)
+        with self._lock:
+            self._epochs += 1
+            display(self._epochs, trainer.history)
+
+
+@contextmanager
+def _shown(progress: bool | None, fits: list[_Fit]) -> Iterator[Callable[[int, History], None]]:
+    """Give the function that is told of each epoch, and how many there have been, and shows them."""
+    if progress is False:
+        yield lambda done, history: None
+        return
+    from fastnet.training.progress import display
+
+    total = sum(fit.options.get("epochs", 100) for fit in fits)
+    shown = display(total, None if progress is None else _validate.flag(progress, "progress"))
+    if shown is None:
+        yield lambda done, history: None
+        return
+    due, last = shown.due, (0, History())
+
+    def after_epoch(done: int, history: History) -> None:
+        nonlocal due, last
+        now, last = time.perf_counter(), (done, history)
+        if now >= due:
+            due = shown.update(done, history, now)
+
+    try:
+        yield after_epoch
+    finally:
+        shown.close(*last)
+
+
+def _checked(networks: Any, rows: Any, validation_rows: Any, options: dict[str, Any]) -> list[_Fit]:
+    """Return what is to be done for each network."""
+    networks = list(networks)
+    count = len(networks)
+    if not networks:
+        raise ValueError("networks must hold at least one Network, got none")
+    for k, network in enumerate(networks):
+        if not isinstance(network, Network):
+            raise TypeError(f"networks[{k}] must be a Network, got {type(network).__name__}")
+        if any(network is earlier for earlier in networks[:k]):
+            raise ValueError(f"networks[{k}] must be another network than those before")
+    for name in ("validation", "n_threads", "sample_weight", "warm_start"):
+        if name in options:
+            raise TypeError(f"{name} must not be given to train_many as an option of a fit")
+    own_rows = _rows(rows, "rows", count)
+    held_out = _rows(validation_rows, "validation_rows", count)
+    fits = []
+    for k, network in enumerate(networks):
+        own = dict(options)
+        for name in SINGLE:
+            if isinstance(own.get(name), (list, tuple)):
+                if len(own[name]) != count:
+                    raise ValueError(f"{name} must be one or {count} of them, got {len(own[name])}")
+                own[name] = own[name][k]
+        fits.append(_Fit(network, own_rows[k], held_out[k], own))
+    return fits
+
+
+def _rows(given: Any, name: str, count: int) -> list[NDArray[np.intp] | None]:
+    """Return the row numbers of each network as index arrays."""
+    if given is None:
+        return [None] * count
+    given = list(given)
+    if len(given) != count:
+        raise ValueError(f"{name} must be {count} arrays, one for each network, got {len(given)}")
+    found: list[NDArray[np.intp] | None] = []
+    for k, which in enumerate(given):
+        if which is None:
+            found.append(None)
+            continue
+        array = np.asarray(which)
+        if array.ndim != 1 or array.dtype.kind not in "iu" or not array.size:
+            raise ValueError(f"{name}[{k}] must be a vector of at least one whole number, got {which!r:.80}")
+        found.append(array.astype(np.intp, copy=False))
+    return found
