@@ -24,6 +24,7 @@ from fastnet.network import Network
 
 if TYPE_CHECKING:
     from fastnet import callbacks, losses, metrics, reference, schedules
+    from fastnet.ensemble import Ensemble
     from fastnet.exchange import from_sklearn, from_torch, to_sklearn, to_torch
     from fastnet.files import FormatError, load, load_checkpoint, save
     from fastnet.functions import (
@@ -49,6 +50,7 @@ _LATER = {  # what a program may never need is loaded when first asked for: a mo
     "Adam": "optimizers",
     "AdamW": "optimizers",
     "DivergenceError": "history",
+    "Ensemble": "ensemble",
     "FormatError": "files",
     "History": "history",
     "LBFGS": "optimizers",
@@ -89,6 +91,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "DivergenceError",
+    "Ensemble",
     "FormatError",
     "History",
     "Layer",

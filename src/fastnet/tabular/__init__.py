@@ -12,6 +12,22 @@ array([[ 1. ,  0. ,  0. , -1.2,  0. ],
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from fastnet.tabular.encoder import Column, TableEncoder
 
-__all__ = ["Column", "TableEncoder"]
+if TYPE_CHECKING:
+    from fastnet.tabular.estimators import TabularClassifier, TabularRegressor
+
+__all__ = ["Column", "TableEncoder", "TabularClassifier", "TabularRegressor"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("TabularClassifier", "TabularRegressor"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from fastnet._optional import need
+
+    need("sklearn", "fastnet[sklearn,tables]", f"fastnet.tabular.{name}")
+    from fastnet.tabular import estimators
+
+    return getattr(estimators, name)

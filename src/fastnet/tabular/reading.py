@@ -196,8 +196,8 @@ def _from_frame(X: Any, name: str) -> tuple[list[Source], list[str]]:
         twice = next(column for k, column in enumerate(names) if column in names[:k])
         raise ValueError(f"{name} must have columns of different names, got {twice!r} twice")
     sources = [
-        _series_source(nw, frame[original], f"column {shown!r}")
-        for original, shown in zip(frame.columns, names, strict=True)
+        _series_source(nw, series, f"column {shown!r}")
+        for series, shown in zip(frame.iter_columns(), names, strict=True)
     ]
     return sources, names
 

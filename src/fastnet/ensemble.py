@@ -1,0 +1,287 @@
+"""Several networks that predict together: `Ensemble`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastnet._validate import Array
+from fastnet.network import Network
+
+if TYPE_CHECKING:
+    from fastnet.files import Source
+    from fastnet.predictor import Predictor
+    from fastnet.tabular import TableEncoder
+
+__all__ = ["Ensemble", "EnsemblePredictor", "Targets"]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """How outputs become targets: mean + scale · output, cut to [low, high]; one number for each output.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnet.ensemble import Targets
+    >>> targets = Targets(np.array([10.0]), np.array([2.0]), np.array([7.0]), np.array([13.0]))
+    >>> targets.of(np.array([[-9.0, 0.5]]))
+    array([[ 7., 11.]])
+    """
+
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+    def of(self, A: Array) -> NDArray[np.float64]:
+        """Return the targets of outputs (n_out, n), in float64."""
+        mean, scale, low, high = (v[:, None] for v in (self.mean, self.scale, self.low, self.high))
+        targets: NDArray[np.float64] = np.clip(mean + scale * A.astype(np.float64), low, high)
+        return targets
+
+
+class Ensemble:
+    """Networks of the same inputs and outputs that predict the mean of what each of them predicts.
+
+    Parameters
+    ----------
+    networks : sequence of Network
+        At least one; of the same number of inputs, kind and number of outputs, and dtype.
+    encoder : TableEncoder, optional
+        What makes the inputs of a table: see `encode`. It is saved with the networks.
+    targets : Targets, optional
+        What makes targets of the mean outputs of a regression.
+
+    Attributes
+    ----------
+    networks : tuple of Network
+    encoder : TableEncoder or None
+    targets : Targets or None
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there is no network, or they do not go together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastnet as fn
+    >>> X = np.linspace(-1.0, 1.0, 12).reshape(1, 12)
+    >>> networks = [fn.Network([fn.Layer(1, 4, "tanh"), fn.Layer(4, 1)], seed=k) for k in range(3)]
+    >>> _ = fn.train_many(networks, X, X > 0, epochs=50, learning_rate=1.0, seed=[0, 1, 2])
+    >>> ensemble = fn.Ensemble(networks)
+    >>> ensemble.predict_proba([[-1.0, 1.0]]).round()
+    array([[0., 1.]])
+    >>> ensemble.spread([[-1.0, 1.0]]).shape
+    (1, 2)
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[Network],
+        *,
+        encoder: TableEncoder | None = None,
+        targets: Targets | None = None,
+    ) -> None:
+        self.networks = tuple(networks)
+        if not self.networks:
+            raise ValueError("networks must hold at least one Network, got none")
+        for k, network in enumerate(self.networks):
+            if not isinstance(network, Network):
+                raise TypeError(f"networks[{k}] must be a Network, got {type(network).__name__}")
+            own, first = _kind(network), _kind(self.networks[0])
+            if own != first:
+                raise ValueError(f"networks[{k}] must be like networks[0], {first}, got {own}")
+        if encoder is not None and encoder.n_features_out_ not in (self.n_in, 0):
+            raise ValueError(
+                f"encoder must make the {self.n_in} inputs of the networks, got {encoder.n_features_out_}"
+            )
+        self.encoder = encoder
+        self.targets = targets
+
+    @property
+    def n_in(self) -> int:
+        """How many inputs the networks take."""
+        return self.networks[0].sizes[0]
+
+    @property
+    def n_out(self) -> int:
+        """How many outputs they have."""
+        return self.networks[0].sizes[-1]
+
+    @property
+    def classes(self) -> tuple[Any, ...] | None:
+        """The names of the classes, those of the first network."""
+        return self.networks[0].classes
+
+    def encode(self, table: Any) -> Array:
+        """Return the inputs of a table, an example in each column, by the ensemble's encoder.
+
+        Parameters
+        ----------
+        table : data frame, sparse matrix or array_like, shape (n, columns)
+
+        Returns
+        -------
+        ndarray, shape (n_in, n)
+
+        Raises
+        ------
+        ValueError
+            If the ensemble has no encoder, or it cannot encode the table.
+        """
+        if self.encoder is None:
+            raise ValueError("the ensemble has no encoder: give it the inputs themselves")
+        inputs = self.encoder.transform(table, self.networks[0].dtype).T
+        return inputs if len(inputs) else np.zeros((1, inputs.shape[1]), inputs.dtype)
+
+    def predict_members(self, X: ArrayLike, *, n_threads: int | None = None) -> Array:
+        """Return the outputs of each network, without `targets`.
+
+        Parameters
+        ----------
+        X : array_like, shape (n_in, n)
+        n_threads : int, optional
+
+        Returns
+        -------
+        ndarray, shape (networks, n_out, n)
+        """
+        return np.stack([network.predict_proba(X, n_threads=n_threads) for network in self.networks])
+
+    def predict_proba(self, X: ArrayLike, *, n_threads: int | None = None) -> Array:
+        """Return the mean of the networks' outputs; with `targets`, the targets that it means, in float64.
+
+        Parameters
+        ----------
+        X : array_like, shape (n_in, n)
+            An example in each column, in the networks' dtype.
+        n_threads : int, optional
+            At most so many threads; the same bits for any number.
+
+        Returns
+        -------
+        ndarray, shape (n_out, n)
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `Network.predict_proba`.
+        """
+        total = self.networks[0].predict_proba(X, n_threads=n_threads)
+        for network in self.networks[1:]:
+            total += network.predict_proba(X, n_threads=n_threads)
+        return _finished(total, len(self.networks), self.targets)
+
+    def spread(self, X: ArrayLike, *, n_threads: int | None = None) -> Array:
+        """Return how far the networks disagree: the standard deviation of their outputs, (n_out, n).
+
+        With `targets` it is that of the targets, not cut. It tells where the networks know little of the
+        data; it is no interval with a probability.
+        """
+        spread: Array = self.predict_members(X, n_threads=n_threads).astype(np.float64).std(axis=0)
+        return spread if self.targets is None else spread * self.targets.scale[:, None]
+
+    def compile(self) -> EnsemblePredictor:
+        """Return a frozen predictor of all networks: see `Network.compile`.
+
+        Examples
+        --------
+        >>> import fastnet as fn
+        >>> networks = [fn.Network([fn.Layer(2, 1, W=[[w, -w]])]) for w in (1.0, 2.0)]
+        >>> fn.Ensemble(networks).compile()([3.0, 3.0])
+        array([0.5])
+        """
+        return EnsemblePredictor([network.compile() for network in self.networks], self.targets)
+
+    def save(self, path: Source) -> None:
+        """Write networks, encoder and targets to one safetensors file, as `fastnet.save` writes a network.
+
+        Examples
+        --------
+        >>> import fastnet as fn, io
+        >>> file = io.BytesIO()
+        >>> fn.Ensemble([fn.Network([fn.Layer(2, 1)], seed=k) for k in range(2)]).save(file)
+        >>> _ = file.seek(0)
+        >>> fn.Ensemble.load(file)
+        Ensemble of 2 networks 2-1, float64
+        """
+        from fastnet.files import ensemble
+
+        ensemble.write(self, path)
+
+    @staticmethod
+    def load(path: Source) -> Ensemble:
+        """Read an ensemble from a file that `save` wrote.
+
+        Raises
+        ------
+        FormatError
+            If the file is damaged, of another kind or newer than this program. Nothing in it is trusted.
+        OSError
+            If the file cannot be read.
+        """
+        from fastnet.files import ensemble
+
+        return ensemble.read(path)
+
+    def __len__(self) -> int:
+        return len(self.networks)
+
+    def __repr__(self) -> str:
+        sizes = sorted({"-".join(map(str, network.sizes)) for network in self.networks})
+        count = f"{len(self)} network{'s' if len(self) > 1 else ''}"
+        behind = "" if self.encoder is None else f", behind {self.encoder!r}"
+        return f"Ensemble of {count} {' and '.join(sizes)}, {self.networks[0].dtype}{behind}"
+
+
+class EnsemblePredictor:
+    """An ensemble as it was when it was compiled: predicts, with the bits of `Ensemble.predict_proba`.
+
+    Threads may call it at the same time.
+    """
+
+    def __init__(self, predictors: Sequence[Predictor], targets: Targets | None) -> None:
+        self._predictors = tuple(predictors)
+        self._targets = targets
+
+    def __call__(self, x: ArrayLike, *, n_threads: int | None = None) -> Array:
+        """Return the outputs for one example, (n_out,), or for many in columns, (n_out, n)."""
+        first, *others = self._predictors
+        total = first(x, n_threads=n_threads)
+        for predictor in others:
+            total += predictor(x, n_threads=n_threads)
+        if total.ndim == 2:
+            return _finished(total, len(self._predictors), self._targets)
+        return _finished(total[:, None], len(self._predictors), self._targets)[:, 0]
+
+    def __repr__(self) -> str:
+        return f"EnsemblePredictor of {len(self._predictors)}: {self._predictors[0]!r}"
+
+
+def _finished(total: Array, count: int, targets: Targets | None) -> Array:
+    """Return what the sum of so many outputs, (n_out, n), means; in its place where it can."""
+    total /= count
+    return total if targets is None else targets.of(total)
+
+
+def _kind(network: Network) -> str:
+    """Say what networks of one ensemble have in common."""
+    return f"{network.sizes[0]} inputs, {network.sizes[-1]} outputs, {network.output}, {network.dtype}"
+
+
+def check_targets(targets: Any, n_out: int) -> Targets:
+    """Return targets whose four vectors are finite, of the right length, and in order."""
+    vectors = [np.asarray(v, np.float64) for v in (targets.mean, targets.scale, targets.low, targets.high)]
+    for name, vector in zip(("mean", "scale", "low", "high"), vectors, strict=True):
+        if vector.shape != (n_out,) or not np.isfinite(vector).all():
+            raise ValueError(f"targets.{name} must be {n_out} finite numbers, got {vector!r:.80}")
+    if (vectors[2] > vectors[3]).any():
+        raise ValueError("targets.low must not be above targets.high")
+    return Targets(*vectors)

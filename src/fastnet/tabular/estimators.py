@@ -1,0 +1,433 @@
+"""Scikit-learn estimators for tables: `TabularClassifier` and `TabularRegressor`."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import Tags, assert_all_finite, check_random_state, column_or_1d
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
+
+from fastnet import _validate
+from fastnet.ensemble import Ensemble, Targets
+from fastnet.tabular.encoder import Column, TableEncoder
+from fastnet.tabular.recipe import CLASSES, NUMBERS, Recipe, folds
+from fastnet.tabular.training import Job, Member, train
+
+__all__ = ["TabularClassifier", "TabularRegressor"]
+
+Array = NDArray[Any]
+_FEWEST = 10  # examples from which on there are folds
+
+
+class _Tabular(BaseEstimator):  # type: ignore[misc]
+    """What both estimators have in common."""
+
+    def __init__(
+        self,
+        members: int = 5,
+        *,
+        epochs: int = 64,
+        width: int = 128,
+        piecewise: bool | str = "auto",
+        encoder: TableEncoder | None = None,
+        time_limit: float | None = None,
+        random_state: Any = None,
+        n_threads: int | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.members = members
+        self.epochs = epochs
+        self.width = width
+        self.piecewise = piecewise
+        self.encoder = encoder
+        self.time_limit = time_limit
+        self.random_state = random_state
+        self.n_threads = n_threads
+        self.verbose = verbose
+
+    @property
+    def columns_(self) -> list[Column]:
+        """What was found in each column of the table, and what is done with it."""
+        check_is_fitted(self)
+        return self.encoder_.columns_
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.non_deterministic = False
+        return tags
+
+    def _weights(self, sample_weight: Any, X: Any) -> NDArray[np.float64] | None:
+        if sample_weight is None:
+            return None
+        weights: NDArray[np.float64] = _check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
+        return weights
+
+    def _fit(
+        self,
+        X: Any,
+        T: Array,
+        weights: NDArray[np.float64] | None,
+        validation: tuple[Any, Array] | None,
+        *,
+        labels: NDArray[np.intp] | None,
+        recipe: Recipe,
+    ) -> list[Member]:
+        """Encode, train the members and return them; T is (n_out, n)."""
+        count = _validate.integer(self.members, "members")
+        epochs = _validate.integer(self.epochs, "epochs")
+        width = _validate.integer(self.width, "width")
+        verbose = _validate.flag(bool(self.verbose), "verbose")
+        if not isinstance(self.piecewise, (bool, np.bool_)) and self.piecewise != "auto":
+            raise ValueError(f"piecewise must be True, False or 'auto', got {self.piecewise!r}")
+        deadline = np.inf
+        if self.time_limit is not None:
+            deadline = time.perf_counter() + _validate.rate(self.time_limit, "time_limit")
+        encoder = TableEncoder() if self.encoder is None else self.encoder
+        self.encoder_ = TableEncoder(**encoder.get_params()).fit(X)
+        E = self._encoded(X)
+        n = len(E)
+        counted = (
+            np.arange(n) if weights is None else np.flatnonzero(weights)
+        )  # those of weight 0 are not there
+        seed = int(check_random_state(self.random_state).randint(2**31))
+        rows: list[NDArray[np.intp] | None]
+        held_out: list[NDArray[np.intp] | None]
+        if validation is not None:
+            E_held_out, T_held_out = self._encoded(validation[0]), validation[1]
+            rows = [counted] * count
+            held_out = [np.arange(n, n + len(E_held_out))] * count
+            E, T = np.concatenate([E, E_held_out]), np.concatenate([T, T_held_out], axis=1)
+            if weights is not None:
+                weights = np.concatenate([weights, np.ones(len(E_held_out))])
+        elif len(counted) < _FEWEST:
+            rows, held_out = [counted] * count, [counted] * count
+        else:
+            parts = max(2, min(5 if count == 1 else count, len(counted) // 2))
+            fold = folds(len(counted), parts, seed, None if labels is None else labels[counted])
+            rows = [counted[fold != k % parts] for k in range(count)]
+            held_out = [counted[fold == k % parts] for k in range(count)]
+        job = Job(
+            E=E,
+            T=T.astype(np.float32),
+            weights=weights,
+            rows=rows,
+            held_out=held_out,
+            piecewise=self.encoder_.piecewise_inputs() if E.shape[1] > 1 else np.zeros(E.shape[1], bool),
+            recipe=recipe,
+            last="identity" if labels is None else "softmax",
+            width=width,
+            epochs=epochs,
+            seed=seed,
+            n_threads=self.n_threads,
+            progress=verbose,
+            deadline=deadline,
+        )
+        members = train(job, self.piecewise)
+        self.histories_ = [one.history for one in members]
+        self.piecewise_ = [one.piecewise for one in members]
+        return members
+
+    def _encoded(self, X: Any) -> Array:
+        """Return the inputs of the networks, (n, inputs); a column of zeros if no column tells anything."""
+        E = self.encoder_.transform(X)
+        return E if E.shape[1] else np.zeros((len(E), 1), np.float32)
+
+    def _outputs(self, X: Any) -> Array:
+        """Return what the ensemble predicts, (n, n_out)."""
+        check_is_fitted(self)
+        _check_columns(self, X, reset=False)
+        return np.ascontiguousarray(
+            self.ensemble_.predict_proba(self._encoded(X).T, n_threads=self.n_threads).T
+        )
+
+
+_PARAMETERS = """members : int
+        Networks whose predictions are averaged. Each is validated on a fold of its own, and trained on the
+        others.
+    epochs : int
+        How often a network visits each example at most; early stopping mostly ends it before.
+    width : int
+        Units in each of the three hidden layers.
+    piecewise : bool or "auto"
+        Whether the networks get the bins of numbers besides the numbers; "auto" tries both on the first fold.
+    encoder : TableEncoder, optional
+        Not fitted; with other bins or with kinds of columns that are told.
+    time_limit : float, optional
+        Seconds for a fit. Members that have not begun by then are left out; those at work end after their
+        epoch. The first has at least one.
+    random_state : int, RandomState instance or None
+        Of folds, weights, shuffles and dropout. The same number gives the same bits.
+    n_threads : int, optional
+        At most so many members are trained at a time (see `fastnet.threads`); the same bits for any number.
+    verbose : bool
+        Show the progress over the epochs of all members."""
+
+_ATTRIBUTES = """encoder_ : TableEncoder
+        As it was fitted.
+    columns_ : list of Column
+        The kinds of the columns that were found.
+    ensemble_ : fastnet.Ensemble
+        The networks with the encoder; ``ensemble_.save(path)`` writes them to one file.
+    histories_ : list of fastnet.History
+        Of each member.
+    piecewise_ : list of bool
+        Whether a member has the bins.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str
+        If the columns have names."""
+
+
+class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
+    """Classify the rows of a table: numbers, texts, booleans and dates, with gaps, as they come.
+
+    A `TableEncoder` makes the inputs of an ensemble of small networks, which are trained on folds of the data
+    with early stopping. How it compares with boosting is in docs/tables.md.
+
+    Parameters
+    ----------
+    {parameters}
+    class_weight : dict, "balanced" or None
+        Weights by class, as in scikit-learn.
+
+    Attributes
+    ----------
+    classes_ : ndarray
+        The labels in order.
+    {attributes}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnet.tabular import TabularClassifier
+    >>> X = np.array([["red", 1.0], ["blue", None], ["red", 3.0], ["blue", 4.0]] * 20, dtype=object)
+    >>> model = TabularClassifier(members=3, random_state=0).fit(X, X[:, 0] == "red")
+    >>> model.predict(np.array([["red", 2.0], ["blue", 2.0]], dtype=object))
+    array([ True, False])
+    """
+
+    def __init__(
+        self,
+        members: int = 5,
+        *,
+        epochs: int = 64,
+        width: int = 128,
+        piecewise: bool | str = "auto",
+        encoder: TableEncoder | None = None,
+        class_weight: Any = None,
+        time_limit: float | None = None,
+        random_state: Any = None,
+        n_threads: int | None = None,
+        verbose: bool = False,
+    ) -> None:
+        super().__init__(
+            members,
+            epochs=epochs,
+            width=width,
+            piecewise=piecewise,
+            encoder=encoder,
+            time_limit=time_limit,
+            random_state=random_state,
+            n_threads=n_threads,
+            verbose=verbose,
+        )
+        self.class_weight = class_weight
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, eval_set: Any = None) -> Self:
+        """Learn to tell the classes of rows.
+
+        Parameters
+        ----------
+        X : data frame, sparse matrix or array_like, shape (n, columns)
+        y : array_like, shape (n,)
+            Labels of at least two classes.
+        sample_weight : array_like, shape (n,), optional
+            How much each row counts, at least 0.
+        eval_set : (X, y), optional
+            Rows to validate on: all members are then trained on all rows of X, from other weights.
+
+        Returns
+        -------
+        TabularClassifier
+            Itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument has the wrong shape or value, or there is one class only.
+
+        Warns
+        -----
+        UserWarning
+            If it was interrupted (Ctrl-C): the members that were done by then are kept.
+        """
+        y = _target(self, X, y)
+        y = column_or_1d(y, warn=True)
+        assert_all_finite(y, input_name="y")
+        check_classification_targets(y)
+        weights = self._weights(sample_weight, X)
+        classes, labels = np.unique(y, return_inverse=True)
+        present = np.unique(labels if weights is None else labels[weights > 0])
+        if len(present) < 2:
+            raise ValueError(f"y must hold at least two classes, got {len(present)} class")
+        if self.class_weight is not None:
+            by_class = compute_sample_weight(self.class_weight, y)
+            weights = by_class if weights is None else weights * by_class
+        T = np.zeros((len(classes), len(y)), np.float32)
+        T[labels, np.arange(len(y))] = 1
+        validation = None
+        if eval_set is not None:
+            X_held_out, y_held_out = eval_set
+            known = np.searchsorted(classes, np.asarray(y_held_out)).clip(0, len(classes) - 1)
+            if (classes[known] != np.asarray(y_held_out)).any():
+                raise ValueError("eval_set must hold classes of y, got others")
+            validation = (X_held_out, np.eye(len(classes), dtype=np.float32)[:, known])
+        members = self._fit(X, T, weights, validation, labels=labels, recipe=CLASSES)
+        self.classes_ = classes
+        self.ensemble_ = Ensemble([one.network for one in members], encoder=self.encoder_)
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the probabilities of the classes, (n, classes), in the order of ``classes_``."""
+        return self._outputs(X).astype(np.float64)
+
+    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the logarithms of the probabilities, (n, classes)."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def predict(self, X: Any) -> Array:
+        """Return the most probable class of each row, (n,)."""
+        which = self._outputs(X).argmax(axis=1)
+        found: Array = self.classes_[which]
+        return found
+
+
+class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
+    """Predict numbers from the rows of a table: numbers, texts, booleans and dates, with gaps, as they come.
+
+    A `TableEncoder` makes the inputs of an ensemble of small networks, which are trained on folds of the data
+    with early stopping, by the squared error of the standardised target. Predictions are cut to the range of
+    the targets of `fit`. How it compares with boosting is in docs/tables.md.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnet.tabular import TabularRegressor
+    >>> X = np.linspace(0.0, 6.0, 400)[:, None]
+    >>> model = TabularRegressor(members=2, random_state=0).fit(X, np.sin(X[:, 0]))
+    >>> bool(abs(model.predict([[1.5], [4.5]]) - np.sin([1.5, 4.5])).max() < 0.1)
+    True
+    """
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, eval_set: Any = None) -> Self:
+        """Learn to predict the targets of rows.
+
+        Parameters
+        ----------
+        X : data frame, sparse matrix or array_like, shape (n, columns)
+        y : array_like, shape (n,) or (n, targets)
+        sample_weight : array_like, shape (n,), optional
+            How much each row counts, at least 0.
+        eval_set : (X, y), optional
+            Rows to validate on: all members are then trained on all rows of X, from other weights.
+
+        Returns
+        -------
+        TabularRegressor
+            Itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument has the wrong shape or value.
+
+        Warns
+        -----
+        UserWarning
+            If it was interrupted (Ctrl-C): the members that were done by then are kept.
+        """
+        y = check_array(_target(self, X, y), ensure_2d=False, dtype=np.float64, input_name="y")
+        self._vector = y.ndim == 1
+        y = y.reshape(len(y), -1)
+        weights = self._weights(sample_weight, X)
+        counted = y if weights is None or not weights.any() else y[weights > 0]
+        mean, low, high = counted.mean(axis=0), counted.min(axis=0), counted.max(axis=0)
+        scale = counted.std(axis=0)
+        scale[scale == 0] = 1
+        validation = None
+        if eval_set is not None:
+            held_out = check_array(eval_set[1], ensure_2d=False, dtype=np.float64, input_name="eval_set")
+            validation = (eval_set[0], ((held_out.reshape(len(held_out), -1) - mean) / scale).T)
+        members = self._fit(X, ((y - mean) / scale).T, weights, validation, labels=None, recipe=NUMBERS)
+        self.ensemble_ = Ensemble(
+            [one.network for one in members],
+            encoder=self.encoder_,
+            targets=Targets(mean, scale, low, high),
+        )
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """Return the predicted targets, (n,) or (n, targets) as in `fit`."""
+        y = self._outputs(X)
+        return y[:, 0] if self._vector else y
+
+    def predict_spread(self, X: Any) -> NDArray[np.float64]:
+        """Return how far the members disagree: the standard deviation of their predictions, as `predict`."""
+        check_is_fitted(self)
+        _check_columns(self, X, reset=False)
+        spread = self.ensemble_.spread(self._encoded(X).T, n_threads=self.n_threads).T
+        return spread[:, 0] if self._vector else spread
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+for _estimator in (TabularClassifier, TabularRegressor):
+    _estimator.__doc__ = (_estimator.__doc__ or "").format(parameters=_PARAMETERS, attributes=_ATTRIBUTES)
+
+
+def _target(estimator: Any, X: Any, y: Any) -> Any:
+    """Return y, after the checks of X and y that scikit-learn's validation makes without looking into X."""
+    if y is None:
+        raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
+    _check_columns(estimator, X, reset=True)
+    check_consistent_length(X, y)
+    return y
+
+
+def _check_columns(estimator: Any, X: Any, *, reset: bool) -> None:
+    """Note the number and the names of the columns, or compare them with those of fit."""
+    if isinstance(X, np.ndarray) and X.ndim == 1:
+        raise ValueError(
+            "X must have shape (n, columns), got a vector. Reshape your data: X.reshape(-1, 1) if it is one "
+            "column, X.reshape(1, -1) if it is one row"
+        )
+    validate_data(estimator, X, reset=reset, skip_check_array=True)

@@ -1,0 +1,151 @@
+"""How the members of a tabular estimator are made and trained.
+
+The recipe is that of RealMLP (Holzmüller, Grinsztajn, Steinwart 2024, arXiv 2407.04491) where nothing else is
+said; what each part brings was measured, see docs/tables.md.
+
+**Neural tangent parametrisation.** With z = w x / √fan_in + b and one rate η for all w, a step of Adam
+changes a weight W = w/√fan_in of the network by about η/√fan_in. Hidden layers of H units all have the rate
+η/√H. The first layer, of d inputs, gets it too, as it is trained on x √(H/d): its steps count like η/√d. What
+it has learned is multiplied by √(H/d) in the end, so that the network takes x.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastnet import _initializers
+from fastnet._core import engine
+from fastnet.layer import Layer
+from fastnet.network import Network
+from fastnet.optimizers import AdamW
+from fastnet.schedules import Cosine
+
+__all__ = ["Recipe", "folds", "input_factor", "member", "with_all_inputs"]
+
+Array = NDArray[Any]
+
+_BIAS_STREAM = 2**63 + 2**32  # of a member's seed: the streams of its weights are just above 2**63
+_FOLD_STREAM = 2**61 + 1
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The numbers of a training that are not the user's to choose.
+
+    Attributes
+    ----------
+    activation : str
+        Of the hidden layers.
+    learning_rate : float
+        η, at the start of the cosine.
+    layers : int
+        Hidden ones.
+    dropout : float
+    weight_decay : float
+        Of a weight w, as torch has it: w shrinks by η · weight_decay in each step. (The prototype's .02 went
+        with the rate η/√H: with 128 units that is this number.)
+    scale_rate : float
+        The rate of the inputs' learned scales over η.
+    beta_2 : float
+    batch_size : int
+    patience : int
+        Epochs without a lower validation loss before a member ends.
+    """
+
+    activation: str
+    learning_rate: float
+    layers: int = 3
+    dropout: float = 0.15
+    weight_decay: float = 0.0018
+    scale_rate: float = 6.0
+    beta_2: float = 0.95
+    batch_size: int = 256
+    patience: int = 12
+
+    def options(self, width: int, n: int, epochs: int) -> dict[str, Any]:
+        """Return the options of a member's fit on n examples."""
+        root = math.sqrt(width)
+        optimizer = AdamW(
+            learning_rate=self.learning_rate / root,
+            beta_1=0.9,
+            beta_2=self.beta_2,
+            weight_decay=self.weight_decay * root,  # the core multiplies it by the rate, which is η/√H
+            scale_rate=self.scale_rate * root,
+        )
+        return {
+            "epochs": epochs,
+            "batch_size": min(self.batch_size, n),
+            "optimizer": optimizer,
+            "schedule": Cosine(),
+            "early_stopping": True,
+            "tol": 0.0,
+            "patience": self.patience,
+        }
+
+
+CLASSES = Recipe("selu", 0.03)
+NUMBERS = Recipe("mish", 0.02)
+
+
+def input_factor(inputs: int, width: int) -> float:
+    """Return √(H/d): what the input is multiplied by while a member is trained."""
+    return math.sqrt(width / inputs)
+
+
+def member(recipe: Recipe, sizes: tuple[int, ...], last: str, seed: int) -> Network:
+    """Return a network as a training begins: W of N(0, 1/H), biases of N(0, 1), the last layer 0.
+
+    The first layer too, of d inputs, is N(0, 1/H) where its input is multiplied by √(H/d): N(0, 1/d) in all.
+    """
+    layers = []
+    width = sizes[1]
+    biases = _initializers.normal(engine.uniform(seed, _BIAS_STREAM, sum(sizes[1:-1])))
+    place = 0
+    for k, (n_in, n_out) in enumerate(pairwise(sizes)):
+        if k == len(sizes) - 2:
+            W = np.zeros((n_out, n_in), np.float32)
+            layers.append(Layer(n_in, n_out, last, W=W, b=np.zeros((n_out, 1), np.float32)))
+            break
+        draws = _initializers.normal(engine.uniform(seed, 2**63 + k, n_out * n_in))
+        W = (draws.reshape(n_out, n_in) / math.sqrt(width)).astype(np.float32)
+        b = biases[place : place + n_out].reshape(-1, 1).astype(np.float32)
+        place += n_out
+        layers.append(Layer(n_in, n_out, recipe.activation, W=W, b=b, dropout=recipe.dropout))
+    return Network(layers, dtype="float32")
+
+
+def with_all_inputs(network: Network, factor: float, used: NDArray[np.intp], inputs: int) -> Network:
+    """Return a member that was trained on `factor` times the inputs `used` as a network of all inputs."""
+    first, *others = network.layers
+    W = np.zeros((first.n_out, inputs), np.float32)
+    W[:, used] = first.W * np.float32(factor)
+    whole = Layer(inputs, first.n_out, first.activation, W=W, b=first.b, dropout=first.dropout)
+    rest = [Layer(k.n_in, k.n_out, k.activation, W=k.W, b=k.b, dropout=k.dropout) for k in others]
+    return Network([whole, *rest], dtype="float32")
+
+
+def folds(n: int, count: int, seed: int, classes: NDArray[np.intp] | None) -> NDArray[np.intp]:
+    """Return the fold of each example, 0 to count − 1, or −1 for the only one of its class.
+
+    Examples are dealt out in a random order, those of one class after the other: no fold has more than one
+    example of a class more than another.
+
+    >>> folds(6, 2, 0, np.array([0, 0, 1, 1, 1, 1])).tolist()
+    [0, 1, 0, 1, 0, 1]
+    """
+    order = engine.permutation(n, seed, _FOLD_STREAM)
+    fold = np.empty(n, np.intp)
+    if classes is None:
+        fold[order] = np.arange(n) % count
+        return fold
+    order = order[np.argsort(classes[order], kind="stable")]
+    fold[order] = np.arange(n) % count
+    alone = np.bincount(classes)[classes] == 1
+    fold[alone] = -1
+    return fold
