@@ -139,10 +139,9 @@ def check(kind: str, file: bytes, *, measure: bool = False) -> bool:
     if arrays(fn.load(again)) != arrays(made):
         raise Finding("what was loaded does not survive being saved")
     if kind == "checkpoint" and made.sizes[0] == len(X):
-        epochs = loaded.epochs_done + 1 if loaded.epochs_done < 9 else 1
         # Weights may be any finite numbers, and targets may not fit the loss: it may refuse or diverge.
         with contextlib.suppress(ValueError, FloatingPointError, fn.DivergenceError):
-            loaded.fit(X.astype(made.dtype), T, epochs=epochs)
+            loaded.fit(X.astype(made.dtype), T, epochs=1)
     return True
 
 
