@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import re
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -140,7 +141,15 @@ def write_pages(docs: Path) -> None:
             path.unlink()
 
 
+def escape_shapes(app: Sphinx, what: str, name: str, item: object, options: object, lines: list[str]) -> None:
+    """Escape the underscore of an attribute in a shape, as in (n, n_features_out_): RST takes it for a link."""
+    for k, line in enumerate(lines):
+        if not line.lstrip().startswith((">>>", "...")):
+            lines[k] = re.sub(r"\([^()`]*\)", lambda found: re.sub(r"_(?=[,)\s])", r"\\_", found[0]), line)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Write the pages before Sphinx looks which there are."""
     write_pages(Path(app.srcdir))
+    app.connect("autodoc-process-docstring", escape_shapes)  # after numpydoc, which is loaded before
     return {"parallel_read_safe": True}
