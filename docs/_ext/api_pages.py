@@ -142,7 +142,7 @@ def write_pages(docs: Path) -> None:
 
 
 def escape_shapes(app: Sphinx, what: str, name: str, item: object, options: object, lines: list[str]) -> None:
-    """Escape the underscore of an attribute in a shape, as in (n, n_features_out_): RST takes it for a link."""
+    """Escape attributes' underscores in shapes, as in (n, n_features_out_): RST takes them for links."""
     for k, line in enumerate(lines):
         if not line.lstrip().startswith((">>>", "...")):
             lines[k] = re.sub(r"\([^()`]*\)", lambda found: re.sub(r"_(?=[,)\s])", r"\\_", found[0]), line)

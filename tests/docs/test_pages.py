@@ -16,7 +16,12 @@ ROOT = Path(__file__).parents[2]
 TEXTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TEXTS = [path for path in TEXTS if path.exists() and "_build" not in path.parts]
 PAGES = [path for path in TEXTS if "```python" in path.read_text(encoding="utf-8")]
-OPTIONAL = {"sklearn": "sklearn", "pandas": "pandas", "fastnet.plot": "matplotlib"}  # a word: what it needs
+OPTIONAL = {
+    "sklearn": "sklearn",
+    "pandas": "pandas",
+    "fastnet.plot": "matplotlib",
+    "fastnet.tabular": "narwhals",
+}  # a word: what it needs
 
 
 def name(path: Path) -> str:
