@@ -189,9 +189,15 @@ class Layer:
             self._draw(seed, k, dtype)
             self._owned = True
 
-    def forward_with(self, W: Array, b: Array, A: Array) -> Array:
-        """Return what `forward` does by other weights than the layer's, of an input that is checked."""
+    def forward_with(self, W: Array, b: Array, A: Array, owner: str = "") -> Array:
+        """Return what `forward` does by other weights than the layer's, of an input that is checked.
+
+        `owner` stands before the name of weights that are not finite.
+        """
         Z = engine.forward([W], [b], ["identity"], A)
+        if not engine.all_finite(Z[:, :1]):  # what a weight that is not finite does to every example
+            _validate.finite(W, f"{owner}W")
+            _validate.finite(b, f"{owner}b")
         self._forward_pass = A, Z
         return engine.activate(Z, self.activation)
 
@@ -239,12 +245,13 @@ class Layer:
         Returns
         -------
         ndarray, shape (n_out, n)
-            NaN and infinities pass through.
+            NaN and infinities in A pass through.
 
         Raises
         ------
         ValueError, TypeError
-            If A has another number of rows or another dtype than the layer.
+            If A has another number of rows or another dtype than the layer; if the weights hold NaN or
+            infinities.
 
         Examples
         --------

@@ -186,9 +186,9 @@ class Network:
         scaling = self._preprocessing
         if scaling is not None:
             A = (A - scaling.mean) / scaling.scale
-        for layer, W, b in zip(self._layers, *self.weights(), strict=True):
-            A = layer.forward_with(W, b, A)
-        return self._checked_output(A)
+        for k, (layer, W, b) in enumerate(zip(self._layers, *self.weights(), strict=True)):
+            A = layer.forward_with(W, b, A, f"layers[{k}].")
+        return A
 
     def predict_proba(self, X: ArrayLike, *, n_threads: int | None = None) -> Array:
         """Return the output of the network like `forward`, the same bits, but in one call that keeps nothing.
@@ -221,8 +221,10 @@ class Network:
         team = threads.threads_for(2.0 * self._multiplications * X.shape[1], n_threads)
         A = engine.forward(W, b, activations, X, team, None, standardize, check=True)
         if A is None:
-            raise _validate.not_finite(X, "X")
-        return A if engine.all_finite(A) else self._checked_output(A)
+            _validate.finite(X, "X")
+            self.check_weights(W, b)
+            raise ValueError("X and the weights must stay as they are during a prediction, got changed ones")
+        return A
 
     def compile(self) -> Predictor:
         """Return a frozen predictor: the network as it is now, laid out for single rows and for blocks.
@@ -278,7 +280,8 @@ class Network:
         Raises
         ------
         ValueError, TypeError
-            If X or T have the wrong shape, dtype or values, or the loss does not go with the last activation.
+            If X or T have the wrong shape, dtype or values, or the loss does not go with the last activation;
+            if the weights hold NaN or infinities.
 
         Examples
         --------
@@ -289,10 +292,7 @@ class Network:
         """
         data, found = self._checked_examples(X, T, loss, sample_weight)
         n = data.X.shape[1]
-        cost = self._core(min(n, 1024), self.flops(n) / 3, found).loss(*data)
-        if not np.isfinite(cost):
-            self.check_weights(*self.weights())
-        return cost / data.total_weight()
+        return self._core(min(n, 1024), self.flops(n) / 3, found).loss(*data) / data.total_weight()
 
     def gradients(
         self,
@@ -318,7 +318,8 @@ class Network:
         Raises
         ------
         ValueError, TypeError
-            If X or T have the wrong shape, dtype or values, or the loss does not go with the last activation.
+            If X or T have the wrong shape, dtype or values, or the loss does not go with the last activation;
+            if the weights hold NaN or infinities.
 
         Examples
         --------
@@ -332,7 +333,7 @@ class Network:
         dW, db, _ = self._core(n, self.flops(n), found).gradients(*data)
         count = data.total_weight()
         for gradient in (*dW, *db):
-            self._checked_output(np.divide(gradient, count, out=gradient))
+            np.divide(gradient, count, out=gradient)
         return list(zip(dW, db, strict=True))
 
     def fit(
@@ -616,12 +617,6 @@ class Network:
         """Return the flops of forward, backward and gradients of a block: between two barriers of threads."""
         return 6.0 * self._multiplications * min(examples, 1024)
 
-    def _checked_output(self, result: Array) -> Array:
-        """Return a result; ValueError if it is not finite because the weights are not."""
-        if not engine.all_finite(result):
-            self.check_weights(*self.weights())
-        return result
-
     def _checked_examples(self, X: Any, T: Any, loss: Any, sample_weight: Any) -> tuple[Examples, Loss]:
         from fastnet import _examples, losses
 
@@ -631,8 +626,9 @@ class Network:
         return data._replace(weights=_examples.usable(data.weights, self._dtype)), found
 
     def _core(self, batch: int, flops: float, loss: Loss) -> engine.TrainerCore:
-        """Return a core that works out loss and gradients by the weights of now."""
+        """Return a core that works out loss and gradients by the weights of now, which must be finite."""
         W, b, activations, standardize = self.core_arguments()
+        self.check_weights(W, b)
         return engine.TrainerCore(
             *(W, b, activations, batch, threads.threads_for(flops)),
             loss=loss.name,

@@ -30,6 +30,13 @@ cdef enum:
     BLOCK = 1024                # examples whose sums form one chain; see epoch.pxi
     SMALL_BATCH = 16            # at most so many examples are predicted by small_batch.pxi
 
+# What a prediction may find. A weight that is infinite or NaN makes a Z of every example so (also 0 times
+# infinity is NaN), but hardly ever an output. Whether it was a weight or a sum that overflowed, the caller
+# looks up.
+cdef enum:
+    X_NOT_FINITE = 1
+    Z_NOT_FINITE = 2
+
 cdef struct matrix:             # of the user's: (row, column) is at start + row*row_step + column*column_step
     char* start
     Py_ssize_t row_step, column_step               # bytes
@@ -95,7 +102,8 @@ cdef struct kernel_table:
 
     # Prediction: A of the last layer, (n_out, n), for n examples. With `shared`, another arena of the same
     # network, the weights are read there, and the new one holds buffers only. With `check`, predict returns
-    # 0, and stops, where a number of X, as it is or standardised, is not finite; else 1.
+    # X_NOT_FINITE, and stops, where a number of X, as it is or standardised, is not finite; else Z_NOT_FINITE
+    # where a Z = W A + b of the first example is not; else 0.
     size_t (*predict_size)(const layer_arrays* layers, int n_layers, Py_ssize_t n, int threads,
                            const void* shared) noexcept nogil
     void (*predict_prepare)(void* arena, const layer_arrays* layers, int n_layers, Py_ssize_t n, int threads,
@@ -110,10 +118,10 @@ cdef struct kernel_table:
     size_t (*small_batch_scratch_packed)(const void* arena) noexcept nogil
     void (*small_batch_predict_packed)(const void* arena, void* scratch, matrix X, Py_ssize_t n,
                                        matrix out) noexcept nogil
-    # and without, from the weights where they lie.
+    # and without, from the weights where they lie; returned is Z_NOT_FINITE or 0.
     size_t (*small_batch_scratch_unpacked)(const layer_arrays* layers, int n_layers) noexcept nogil
-    void (*small_batch_predict_unpacked)(const layer_arrays* layers, int n_layers, void* scratch, matrix X,
-                                         Py_ssize_t n, matrix out) noexcept nogil
+    int (*small_batch_predict_unpacked)(const layer_arrays* layers, int n_layers, void* scratch, matrix X,
+                                        Py_ssize_t n, matrix out) noexcept nogil
 
     # One layer backwards: dA = W' dZ, dW = dZ A', db = sum of dZ over the examples
     size_t (*dense_backward_size)(Py_ssize_t n_in, Py_ssize_t n_out, Py_ssize_t n) noexcept nogil

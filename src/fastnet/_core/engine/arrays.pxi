@@ -70,6 +70,34 @@ cdef void* contiguous(cnp.ndarray a, const kernel_table* table, Py_ssize_t count
     return cnp.PyArray_DATA(a)
 
 
+def all_finite(cnp.ndarray x):
+    """Whether a matrix of any strides holds no infinity and no NaN; without a temporary of its size."""
+    cdef const kernel_table* table = table_for(x)
+    if cnp.PyArray_NDIM(x) != 2:
+        raise ValueError(f"x must be a matrix, got shape {np.shape(x)}")
+    cdef Py_ssize_t rows = x.shape[0], columns = x.shape[1], i
+    cdef bint finite = True
+    if (not cnp.PyArray_ISALIGNED(x)
+            or columns > 1 and abs(cnp.PyArray_STRIDE(x, 1)) > abs(cnp.PyArray_STRIDE(x, 0))):
+        x, rows, columns = x.T, columns, rows                 # the closer numbers along a row
+    cdef char* p = <char*>cnp.PyArray_DATA(x)
+    cdef Py_ssize_t step = cnp.PyArray_STRIDE(x, 0) if rows > 0 else 0
+    if cnp.PyArray_ISCARRAY_RO(x):
+        with nogil:
+            finite = table.all_finite(p, rows*columns)
+    elif cnp.PyArray_ISALIGNED(x) and columns > 0 and cnp.PyArray_STRIDE(x, 1) == table.itemsize:
+        with nogil:
+            for i in range(rows):
+                if not table.all_finite(p + i*step, columns):
+                    finite = False
+                    break
+    else:                                                     # strided both ways: a piece at a time
+        i = max(1, 65536//max(columns, 1))
+        finite = all(np.isfinite(x[k:k + i, c:c + 65536]).all()
+                     for k in range(0, rows, i) for c in range(0, columns, 65536))
+    return bool(finite)
+
+
 cdef class Arena:
     """Zeroed memory that lives as long as this object."""
     cdef memory m
@@ -148,6 +176,15 @@ cdef class Layers:
         W = [np.empty(np.shape(w), w.dtype) for w in self.kept[0]]
         b = [np.empty_like(w) for w in self.kept[1]]
         return Layers(W, b, ["identity"]*self.count), W, b
+
+    cdef bint finite(self):
+        """Whether every weight is finite."""
+        cdef int k
+        for k in range(self.count):
+            if not (all_finite(self.kept[0][k]) and self.table.all_finite(self.arrays[k].b,
+                                                                          self.arrays[k].n_out)):
+                return False
+        return True
 
     cdef bytes shape(self, int threads):
         """What an arena for predictions depends on, as bytes that can be compared."""

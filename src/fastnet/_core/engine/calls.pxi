@@ -7,26 +7,25 @@ cdef struct predict_call:
     matrix X, out
     Py_ssize_t n
     bint check
-    char[MAX_THREADS] finite   # what each thread has found
+    int[MAX_THREADS] found      # by each thread: X_NOT_FINITE, Z_NOT_FINITE or 0
     thread_team team
 
 
 cdef void run_predict(void* arguments, int thread) noexcept nogil:
     cdef predict_call* c = <predict_call*>arguments
     cdef fp_mode mode = fp_enter()
-    c.finite[thread] = c.table.predict(c.arena, c.X, c.n, c.out, c.check, &c.team, thread)
+    c.found[thread] = c.table.predict(c.arena, c.X, c.n, c.out, c.check, &c.team, thread)
     fp_leave(mode)
 
 
-cdef bint predict_together(predict_call* c, int n_threads) noexcept nogil:
-    """Run a call on at most so many threads; whether all of them found what they were to check finite."""
-    cdef bint finite = True
-    cdef int thread
+cdef int predict_together(predict_call* c, int n_threads) noexcept nogil:
+    """Run a call on at most so many threads; what any of them has found."""
+    cdef int found = 0, thread
     c.team = new_team(pool_enter(n_threads))
     pool_run(run_predict, c, c.team.size)
     for thread in range(c.team.size):
-        finite = finite and c.finite[thread]
-    return finite
+        found |= c.found[thread]
+    return found
 
 
 # To get memory for the weights of 100-256-128-1 in panels, and to have it cleared, takes longer than to
@@ -94,28 +93,31 @@ cdef Arena spare_small_batch = None     # scratch that no call is using
 
 
 cdef int predict_small_batch(Layers layers, matrix X, Py_ssize_t n, matrix out) except -1:
-    # on one thread, which has read the weights once by then
+    """Predict few examples, on one thread, which has read the weights once by then; Z_NOT_FINITE or 0."""
     global spare_small_batch
     cdef size_t bytes = layers.table.small_batch_scratch_unpacked(layers.arrays, layers.count)
     cdef Arena scratch = spare_small_batch
     cdef fp_mode mode
+    cdef int found
     spare_small_batch = None
     if scratch is None or scratch.bytes < bytes:
         scratch = Arena(bytes)
     with nogil:
         mode = fp_enter()
-        layers.table.small_batch_predict_unpacked(layers.arrays, layers.count, scratch.m.start, X, n, out)
+        found = layers.table.small_batch_predict_unpacked(layers.arrays, layers.count, scratch.m.start, X, n,
+                                                          out)
         fp_leave(mode)
     if bytes <= KEPT_BYTES:
         spare_small_batch = scratch
-    return 0
+    return found
 
 
 def forward(list W, list b, list activations, cnp.ndarray X, int n_threads=1, cnp.ndarray out=None,
             standardize=None, bint check=False):
     """A (n_out, n) of the last layer for X (n_in, n), any strides; into `out`, any strides, if that is given.
 
-    standardize: see `TrainerCore`. check: None if X holds NaN or an infinity; `out` may hold anything then.
+    standardize: see `TrainerCore`. check: None if X or the weights hold NaN or an infinity; `out` may hold
+    anything then.
     """
     cdef Layers layers = Layers(W, b, activations, None, standardize)
     cdef const kernel_table* table = layers.table
@@ -129,16 +131,16 @@ def forward(list W, list b, list activations, cnp.ndarray X, int n_threads=1, cn
     shape_is(out, n_out, n, "out")
     if not cnp.PyArray_ISWRITEABLE(out):
         raise ValueError("out must be a writable array")
+    cdef int found
     if n == 0:
-        return out
+        return None if check and not layers.finite() else out
     if n <= SMALL_BATCH:
         if check and not all_finite(X):
             return None
-        predict_small_batch(layers, as_matrix(X), n, as_matrix(out))
-        return out
+        found = predict_small_batch(layers, as_matrix(X), n, as_matrix(out))
+        return None if check and found != 0 and not layers.finite() else out
     cdef KeptArena kept = arena_for(layers, n, n_threads)
     cdef predict_call call
-    cdef bint finite
     call.table = table
     call.arena = kept.arena.m.start
     call.X = as_matrix(X)
@@ -146,13 +148,14 @@ def forward(list W, list b, list activations, cnp.ndarray X, int n_threads=1, cn
     call.n = n
     call.check = check
     with nogil:
-        finite = predict_together(&call, n_threads)
-    if not finite and all_finite(X):               # it was the standardising that overflowed
+        found = predict_together(&call, n_threads)
+    if found & X_NOT_FINITE and all_finite(X):     # it was the standardising that overflowed
         call.check = False
         with nogil:
-            finite = predict_together(&call, n_threads)
+            predict_together(&call, n_threads)
+        found = Z_NOT_FINITE
     keep_arena(kept)
-    return out if finite else None
+    return None if found & X_NOT_FINITE or found and not layers.finite() else out
 
 
 def dense_backward(cnp.ndarray W, cnp.ndarray A, cnp.ndarray dZ):
@@ -325,34 +328,6 @@ cdef double sum_in_double(cnp.ndarray costs, Py_ssize_t n) noexcept:
     for i in range(n):
         total += number_at(costs, i)
     return total
-
-
-def all_finite(cnp.ndarray x):
-    """Whether a matrix of any strides holds no infinity and no NaN; without a temporary of its size."""
-    cdef const kernel_table* table = table_for(x)
-    if cnp.PyArray_NDIM(x) != 2:
-        raise ValueError(f"x must be a matrix, got shape {np.shape(x)}")
-    cdef Py_ssize_t rows = x.shape[0], columns = x.shape[1], i
-    cdef bint finite = True
-    if (not cnp.PyArray_ISALIGNED(x)
-            or columns > 1 and abs(cnp.PyArray_STRIDE(x, 1)) > abs(cnp.PyArray_STRIDE(x, 0))):
-        x, rows, columns = x.T, columns, rows                 # the closer numbers along a row
-    cdef char* p = <char*>cnp.PyArray_DATA(x)
-    cdef Py_ssize_t step = cnp.PyArray_STRIDE(x, 0) if rows > 0 else 0
-    if cnp.PyArray_ISCARRAY_RO(x):
-        with nogil:
-            finite = table.all_finite(p, rows*columns)
-    elif cnp.PyArray_ISALIGNED(x) and columns > 0 and cnp.PyArray_STRIDE(x, 1) == table.itemsize:
-        with nogil:
-            for i in range(rows):
-                if not table.all_finite(p + i*step, columns):
-                    finite = False
-                    break
-    else:                                                     # strided both ways: a piece at a time
-        i = max(1, 65536//max(columns, 1))
-        finite = all(np.isfinite(x[k:k + i, c:c + 65536]).all()
-                     for k in range(0, rows, i) for c in range(0, columns, 65536))
-    return bool(finite)
 
 
 def fma_flops(str dtype, Py_ssize_t iterations):

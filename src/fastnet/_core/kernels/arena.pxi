@@ -50,6 +50,8 @@ cdef struct worker:             # what a thread has for itself
     real* packed                # SCRATCH for blocks of P
     real* partial               # SCRATCH for the sums of a block of rows of a gradient; NULL: they wait in dW
     prefetch_queue ahead        # of X, when predicting; else nothing
+    bint check_Z                # whether the next forward pass looks for numbers that are not finite
+    bint Z_finite               # and what it has found
     real* transposed                # SCRATCH for a piece of the first layer, see sparse.pxi
 
 

@@ -255,14 +255,15 @@ cdef inline real fold_row(const real* row) noexcept nogil:
 cdef void fold_rows(const real* sums, Py_ssize_t n, real* out) noexcept nogil:
     """out[r] = fold_row of row r: VW rows at a time through a transpose, and what is left one by one.
 
-    More than half of VW rows count as VW: sums and out hold a multiple of VW rows.
+    More than half of VW rows count as VW: out holds a multiple of VW rows. Of sums no more than n rows are
+    read: the next ones may be another thread's, which it is adding to.
     """
     cdef lanes[VW] t
     cdef Py_ssize_t r = 0
     cdef int i
     while r < n - VW//2:
         for i in range(VW):
-            t[i] = fold_lanes(sums + (r + i)*16)
+            t[i] = fold_lanes(sums + (r + i)*16) if r + i < n else v_zero()
         v_transpose(t)
         if VW >= 16:
             for i in range(8):

@@ -36,6 +36,17 @@ cdef void forward_layer(worker* w, const layer* l, const real* A_in, Py_ssize_t 
     product_rows_fetching(&x, 0, l.n_out, 0, ceil_div(n, PW), &w.ahead)
 
 
+cdef bint vectors_finite(const real* Z, Py_ssize_t rows) noexcept nogil:
+    """Whether the first vector of each row of a panel is finite."""
+    cdef lanes sum = v_zero()
+    cdef real[VW] sums
+    cdef Py_ssize_t r
+    for r in range(rows):
+        sum = v_fma(v_load(Z + r*PW), v_zero(), sum)
+    v_store(sums, sum)
+    return all_finite_array(sums, VW)
+
+
 cdef void activate_layer(const layer* l, int activation, bint keep, Py_ssize_t first,
                          Py_ssize_t n) noexcept nogil:
     """Z becomes A = activation(Z), for n examples; keep: the slopes too, in S."""
@@ -98,6 +109,8 @@ cdef void forward(const trainer* t, worker* w, Py_ssize_t first, Py_ssize_t n, i
             sparse_forward(t, w, l.A + first*l.n_out, first, n)
         else:
             forward_layer(w, l, A_in, height, first, n)
+        if purpose == PREDICTING and w.check_Z:
+            w.Z_finite = w.Z_finite and vectors_finite(l.A + first*l.n_out, l.n_out)
         activate_layer(l, activation, purpose >= GRADIENT and l.S != NULL, first, n)
         if purpose == TRAINING and l.dropout > 0:
             drop(t, l, key_of(key_of(t.options.seed, (<uint64_t>1 << 62) + k), step_number), in_batch, first,

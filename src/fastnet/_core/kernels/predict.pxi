@@ -33,8 +33,8 @@ cdef int predict(void* arena, matrix X, Py_ssize_t n, matrix out, int check, con
                  int thread) noexcept nogil:
     """A of the last layer for this thread's share of n examples, strip by strip.
 
-    Memory does not grow with n. While a strip is worked on, the next one comes into L2. With check, 0 as soon
-    as a number in the share is not finite, as it is or standardised.
+    Memory does not grow with n. While a strip is worked on, the next one comes into L2. check, and what is
+    returned: see table.pxd.
     """
     cdef const trainer* t = <const trainer*>arena
     cdef worker* w = &t.workers[thread]
@@ -46,11 +46,13 @@ cdef int predict(void* arena, matrix X, Py_ssize_t n, matrix out, int check, con
     cdef bint in_a_row = rows_are_contiguous(X) and X.column_step == t.layers[0].n_in*<Py_ssize_t>sizeof(real)
     data.X = X
     data.order = NULL
+    w.Z_finite = True
     while first < end:
         m = smaller(t.strip, end - first)
         gather_X(t, w, &data, first, 0, m, NULL)
         if check and not gathered_finite(t, w, m):
-            return 0
+            return X_NOT_FINITE
+        w.check_Z = check and first == 0
         w.ahead.next = NULL
         if in_a_row and first + m < end:
             w.ahead.next = <const real*>column(X, NULL, first, m)
@@ -59,4 +61,4 @@ cdef int predict(void* arena, matrix X, Py_ssize_t n, matrix out, int check, con
         forward(t, w, thread*strip, m, PREDICTING, 0, 0, False)
         scatter(last.A + thread*strip*last.n_out, last.n_out, last.n_out, m, out, first)
         first += m
-    return 1
+    return 0 if w.Z_finite else Z_NOT_FINITE

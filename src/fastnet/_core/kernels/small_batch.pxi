@@ -130,10 +130,14 @@ cdef void softmax_rows(real* Z, Py_ssize_t n, Py_ssize_t units) noexcept nogil:
                 v_store(z + v*VW, v_mul(v_load(z + v*VW), v_set(total)))
 
 
-cdef inline void small_batch_panel(Py_ssize_t panel, Py_ssize_t n_in, Py_ssize_t n_out, int activation,
+cdef inline bint small_batch_panel(Py_ssize_t panel, Py_ssize_t n_in, Py_ssize_t n_out, int activation,
                                    const real* A, Py_ssize_t n, const real* Q, const real* b,
                                    real* Z) noexcept nogil:
-    """A panel of units for n examples: Z = A W' + b, and the activation unless it is softmax."""
+    """A panel of units for n examples: Z = A W' + b, and the activation unless it is softmax.
+
+    Returns whether Z of the first example is finite.
+    """
+    cdef bint finite
     cdef int V = vectors_in_panel(n_out, panel)
     cdef span s
     s.P_panel = n*PW
@@ -144,8 +148,10 @@ cdef inline void small_batch_panel(Py_ssize_t panel, Py_ssize_t n_in, Py_ssize_t
     s.init_row = 0
     s.init_vector = VW
     cross_panel(0, V, &s, A, n, Z + panel*n*PW, b, Z, NULL)
+    finite = all_finite_array(Z + panel*n*PW, smaller(PW, n_out - panel*PW))
     if activation != ACTIVATION_softmax:
         activate_panel(activation, Z + panel*n*PW, NULL, n, V)
+    return finite
 
 
 cdef void scatter_small_batch(const real* A, Py_ssize_t n, Py_ssize_t units, matrix out) noexcept nogil:
@@ -231,9 +237,12 @@ cdef size_t small_batch_scratch_unpacked(const layer_arrays* arrays, int n_layer
     return ((2*SMALL_BATCH + PW)*widest_row(arrays, n_layers) + PW)*sizeof(real)
 
 
-cdef void small_batch_predict_unpacked(const layer_arrays* arrays, int n_layers, void* scratch, matrix X,
-                                       Py_ssize_t n, matrix out) noexcept nogil:
-    """A of the last layer for n <= SMALL_BATCH examples, from the weights where they lie."""
+cdef int small_batch_predict_unpacked(const layer_arrays* arrays, int n_layers, void* scratch, matrix X,
+                                      Py_ssize_t n, matrix out) noexcept nogil:
+    """A of the last layer for n <= SMALL_BATCH examples, from the weights where they lie.
+
+    Returns Z_NOT_FINITE or 0: see table.pxd.
+    """
     cdef Py_ssize_t widest = widest_row(arrays, n_layers), j
     cdef real* A = <real*>scratch
     cdef real* Z = A + SMALL_BATCH*widest
@@ -241,6 +250,7 @@ cdef void small_batch_predict_unpacked(const layer_arrays* arrays, int n_layers,
     cdef real* b = Q + PW*widest
     cdef const layer_arrays* l = arrays
     cdef standardization standardize
+    cdef bint finite = True
     cdef int k
     standardize.mean = <const real*>arrays.mean
     standardize.scale = <const real*>arrays.scale
@@ -251,12 +261,14 @@ cdef void small_batch_predict_unpacked(const layer_arrays* arrays, int n_layers,
             memcpy(b, <const real*>l.b + j*PW, smaller(PW, l.n_out - j*PW)*sizeof(real))
             if n == 1 and weights_are_contiguous(l):
                 single_example_panel(l, j*PW, A, b, Z + j*PW)
+                finite = finite and all_finite_array(Z + j*PW, smaller(PW, l.n_out - j*PW))
                 if l.activation != ACTIVATION_softmax:
                     activate_panel(l.activation, Z + j*PW, NULL, 1, vectors_in_panel(l.n_out, j))
                 continue
             transpose_weights(l, j, Q)
-            small_batch_panel(j, l.n_in, l.n_out, l.activation, A, n, Q, b, Z)
+            finite = small_batch_panel(j, l.n_in, l.n_out, l.activation, A, n, Q, b, Z) and finite
         if l.activation == ACTIVATION_softmax:
             softmax_rows(Z, n, l.n_out)
         A, Z = Z, A
     scatter_small_batch(A, n, l.n_out, out)
+    return 0 if finite else Z_NOT_FINITE
