@@ -48,6 +48,17 @@ else:
     CFLAGS = ["-std=gnu11", "-fvisibility=hidden", *(["-O1", "-g", "-UNDEBUG"] if DEBUG else ["-O3", "-g0"])]
     CFLAGS += ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]
     ALWAYS_INLINE = "inline __attribute__((always_inline))"
+# Hardening, where gcc or clang make ELF files: tables of pointers are read-only once a module is loaded, and
+# nothing names the folders of the build, so the same sources give the same bytes wherever they lie. engine
+# and cpu check their stack and the C library's calls. The kernels do not: they hold no buffer whose length
+# comes from outside, and a check in every tile would cost time. In place, the modules keep their symbols,
+# which tests/core/test_codegen.py reads.
+LDFLAGS: list[str] = []
+CHECKED: list[str] = []
+if PLATFORM.startswith("linux"):
+    LDFLAGS = ["-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noexecstack"]
+    CFLAGS += [f"-ffile-prefix-map={Path.cwd()}=."]
+    CHECKED = ["-fstack-protector-strong", *([] if DEBUG else ["-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"])]
 if TUNABLE:
     CFLAGS += ["/DFASTNET_TUNABLE" if MSVC else "-DFASTNET_TUNABLE"]
 DIRECTIVES = {"language_level": 3, "wraparound": False, "cdivision": True}
@@ -62,17 +73,18 @@ def wanted_isas() -> list[str]:
     return names or list(ISAS)
 
 
-def extension(leaf: str, flags: list[str], depends: tuple[str, ...] = (), **macros: str) -> Extension:
+def extension(name: str, flags: list[str], depends: tuple[str, ...] = (), **macros: str) -> Extension:
     """Describe one module of ``_core``; ``BuildExt`` makes its C source."""
     return Extension(
-        f"fastnet._core.{leaf}",
-        [f"{GENERATED}/{CORE}/{leaf}.c"],
+        f"fastnet._core.{name}",
+        [f"{GENERATED}/{CORE}/{name}.c"],
         include_dirs=[
             *(f"{CORE}/{folder}" for folder in ("lanes", "kernels", "engine")),
             numpy.get_include(),
         ],
         define_macros=list(macros.items()),
         extra_compile_args=CFLAGS + flags,
+        extra_link_args=LDFLAGS,
         depends=[f"{GENERATED}/config.txt", *glob(f"{CORE}/**/*.h", recursive=True), *depends],
     )
 
@@ -94,8 +106,19 @@ class BuildExt(build_ext):
             cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
             self.parallel = min(cpus, 8)
 
+    def build_extensions(self) -> None:
+        # The Python of the build may link with a run path of its own, which another machine has no use for.
+        if LDFLAGS:
+            if not (self.for_development or DEBUG):
+                self.compiler.linker_so.append("-Wl,-s")
+            own = (sysconfig.get_config_var("LDSHARED") or "").split()
+            rpaths = {flag for flag in own if flag.startswith("-Wl,-rpath")}
+            self.compiler.linker_so = [flag for flag in self.compiler.linker_so if flag not in rpaths]
+        super().build_extensions()
+
     def run(self) -> None:
-        config = repr((Cython.__version__, numpy.__version__, CFLAGS, ISAS, DIRECTIVES))
+        self.for_development = bool(self.inplace) or self.editable_mode
+        config = repr((Cython.__version__, numpy.__version__, CFLAGS, CHECKED, LDFLAGS, ISAS, DIRECTIVES))
         force = write_if_changed(GENERATED / "config.txt", config) or self.force
         cythonize(
             [Extension(f"fastnet._core.{n}", [f"{CORE}/{n}.pyx"]) for n in ("cpu", "engine", "kernels")],
@@ -130,8 +153,8 @@ KERNELS = {
 setup(
     ext_modules=[
         *KERNELS.values(),
-        extension("engine", ISAS["portable"], NPY_NO_DEPRECATED_API="NPY_1_7_API_VERSION"),
-        extension("cpu", ISAS["portable"]),
+        extension("engine", ISAS["portable"] + CHECKED, NPY_NO_DEPRECATED_API="NPY_1_7_API_VERSION"),
+        extension("cpu", ISAS["portable"] + CHECKED),
     ],
     cmdclass={"build_ext": BuildExt},
 )

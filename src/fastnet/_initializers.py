@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnet._core import engine
+from fastnet._float_mode import in_default_mode
 from fastnet._validate import Array
 
 __all__ = ["NAMES", "draw"]
@@ -25,6 +26,7 @@ _WEIGHT_STREAMS = 2**63  # below lie the streams of the epochs' shuffles
 Reals = NDArray[np.float64]
 
 
+@in_default_mode
 def draw(
     init: str, n_in: int, n_out: int, activation: str, seed: int, k: int, dtype: np.dtype[Any]
 ) -> tuple[Array, Array]:

@@ -67,7 +67,8 @@ def real_array(
     plain = isinstance(value, (list, tuple, int, float))  # numbers without a precision of their own
     if kind == "f" and native != target and native != np.float16 and not plain:
         raise TypeError(_other_precision(name, native, target, owner))
-    with np.errstate(over="ignore"):  # a number too large becomes inf, which the finiteness check names
+    # A number too large becomes inf, which the finiteness check names.
+    with np.errstate(over="ignore"), engine.DefaultFloatMode():
         return array.astype(target, copy=False)
 
 

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from fastnet import _examples, _validate, losses
 from fastnet._core import engine
 from fastnet._examples import Examples
+from fastnet._float_mode import in_default_mode
 from fastnet._validate import Array
 
 __all__ = [
@@ -318,6 +319,7 @@ def one_hot(labels: ArrayLike, n_classes: int | None = None, *, dtype: DTypeLike
     return _examples.one_hot(array.astype(np.intp), count, _validate.real_dtype(dtype), "labels")
 
 
+@in_default_mode
 def loss(
     Z: ArrayLike,
     T: ArrayLike,
@@ -367,6 +369,7 @@ def loss(
     return cost / data.total_weight()
 
 
+@in_default_mode
 def loss_backward(
     Z: ArrayLike,
     T: ArrayLike,
@@ -421,6 +424,7 @@ def _checked_loss(
     return Examples(Z, T, weights), found, activation
 
 
+@in_default_mode
 def bce_loss(Z: ArrayLike, T: ArrayLike, *, from_logits: bool = True) -> float:
     """Return the binary cross-entropy J, the mean over the examples of the cost summed over the outputs.
 
@@ -461,6 +465,7 @@ def bce_loss(Z: ArrayLike, T: ArrayLike, *, from_logits: bool = True) -> float:
     return cost / n
 
 
+@in_default_mode
 def bce_backward(Z: ArrayLike, T: ArrayLike, *, from_logits: bool = True) -> Array:
     """Return dZ = A − T, the gradient of each example's cost with respect to its Z.
 

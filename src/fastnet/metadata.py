@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnet import _validate
+from fastnet._float_mode import in_default_mode
 from fastnet._validate import Array
 
 __all__ = ["Class", "Standardize", "checked_classes", "checked_names", "output_kind"]
@@ -51,6 +52,7 @@ class Standardize:
     mean: Array
     scale: Array
 
+    @in_default_mode
     def __init__(self, mean: ArrayLike, scale: ArrayLike) -> None:
         checked = {"mean": _column(mean, "mean"), "scale": _column(scale, "scale")}
         if checked["mean"].shape != checked["scale"].shape:
@@ -65,6 +67,7 @@ class Standardize:
             object.__setattr__(self, name, array.astype(dtype))
 
     @classmethod
+    @in_default_mode
     def of(cls, X: ArrayLike) -> Standardize:
         """Return mean and standard deviation of each feature (a row of X); scale 1 where it is constant.
 
@@ -96,6 +99,7 @@ class Standardize:
         constant = array.min(axis=1, keepdims=True) == array.max(axis=1, keepdims=True)
         return cls(mean, np.where(constant | (scale == 0), 1.0, scale))
 
+    @in_default_mode
     def for_network(self, n_in: int, dtype: np.dtype[Any]) -> Standardize:
         """Return it in the dtype of a network with so many inputs."""
         if len(self.mean) != n_in:

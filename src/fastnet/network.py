@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from fastnet import _validate, metadata, threads
 from fastnet._core import engine
 from fastnet._exclusive import OneAtATime
+from fastnet._float_mode import in_default_mode
 from fastnet._validate import Array
 from fastnet.layer import Layer, Publication
 from fastnet.metadata import Class, Standardize
@@ -155,6 +156,7 @@ class Network:
             raise TypeError(f"preprocessing must be a Standardize or None, got {type(how).__name__}")
         self._preprocessing = None if how is None else how.for_network(self._sizes[0], self._dtype)
 
+    @in_default_mode
     def forward(self, X: ArrayLike) -> Array:
         """Return the output of the network, layer by layer; each layer keeps its part for `Layer.backward`.
 
@@ -249,6 +251,7 @@ class Network:
 
         return Predictor(self)
 
+    @in_default_mode
     def loss(
         self,
         X: ArrayLike,
@@ -294,6 +297,7 @@ class Network:
         n = data.X.shape[1]
         return self._core(min(n, 1024), self.flops(n) / 3, found).loss(*data) / data.total_weight()
 
+    @in_default_mode
     def gradients(
         self,
         X: ArrayLike,
@@ -336,6 +340,7 @@ class Network:
             np.divide(gradient, count, out=gradient)
         return list(zip(dW, db, strict=True))
 
+    @in_default_mode
     def fit(
         self,
         X: ArrayLike,
@@ -505,6 +510,7 @@ class Network:
         self._trainer = trainer
         return history
 
+    @in_default_mode
     def fit_one_epoch(
         self, X: ArrayLike, T: ArrayLike, sample_weight: ArrayLike | None = None, **options: Any
     ) -> float:

@@ -14,7 +14,7 @@ from fastnet._core import cpu
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.math cimport log, log1p
+from libc.math cimport INFINITY, log, log1p
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
@@ -125,6 +125,23 @@ def thread_limit():
 def limit_threads(int limit):
     """Let no call use more threads from now on, whatever it asks for; 0 takes the limit away."""
     fastnet_set_num_threads(limit)
+
+
+# ---- the floating-point mode
+
+cdef class DefaultFloatMode:
+    """A context in which this thread rounds to nearest and keeps denormals; then the caller's mode is back.
+
+    Another library may have set something else. The kernels see to it themselves; this is for arithmetic in
+    Python. An object serves one `with` at a time.
+    """
+    cdef fp_mode before
+
+    def __enter__(self):
+        self.before = fp_enter()
+
+    def __exit__(self, *_):
+        fp_leave(self.before)
 
 
 include "engine/arrays.pxi"

@@ -15,6 +15,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from fastnet import _validate
+from fastnet._float_mode import in_default_mode
 from fastnet.sklearn import _compat, _fast_validation, _layout, _lbfgs, _predict, _schedule, _stochastic
 from fastnet.sklearn._callbacks import CallbackReporter
 from fastnet.sklearn._fit_arguments import FitArguments
@@ -120,6 +121,7 @@ class FastnetMLPMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         finally:
             self.__dict__.pop("_fit_arguments", None)
 
+    @in_default_mode
     def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Any:
         arguments = self.__dict__.setdefault("_fit_arguments", FitArguments(self.solver))
         arguments.incremental = incremental

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from fastnet import _examples, _validate, threads
 from fastnet._core import engine
+from fastnet._float_mode import in_default_mode
 from fastnet._validate import Array
 from fastnet.history import DivergenceError, History
 from fastnet.network import Network
@@ -134,6 +135,7 @@ class Trainer:
         state = self._session.state if self._loop is None else self._loop.state
         return state.epochs_done
 
+    @in_default_mode
     def fit(
         self,
         X: ArrayLike,
@@ -200,6 +202,7 @@ class Trainer:
             _validate.warn(loop.interrupted)
         return loop.history
 
+    @in_default_mode
     def fit_one_epoch(self, X: ArrayLike, T: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Train for one more epoch and return its mean cost; other examples each time, if you like.
 

@@ -323,10 +323,12 @@ cdef double number_at(cnp.ndarray numbers, Py_ssize_t i) noexcept:
 
 cdef double sum_in_double(cnp.ndarray costs, Py_ssize_t n) noexcept:
     """In order, in float64: the costs of blocks, each of which is one number of the kernels' dtype."""
+    cdef fp_mode mode = fp_enter()
     cdef double total = 0
     cdef Py_ssize_t i
     for i in range(n):
         total += number_at(costs, i)
+    fp_leave(mode)
     return total
 
 

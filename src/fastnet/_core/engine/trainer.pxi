@@ -106,8 +106,10 @@ cdef class TrainerCore:
         self.cost_scale = cost_scale
         self.options.loss = code_of(loss, loss_names, "loss")
         self.options.loss_parameter = loss_parameter
+        cdef fp_mode mode = fp_enter()
         self.options.min_cost = -log1p(-cost_clip) if cost_clip > 0 else 0.0
-        self.options.max_cost = -log(cost_clip) if cost_clip > 0 else np.inf
+        self.options.max_cost = -log(cost_clip) if cost_clip > 0 else INFINITY
+        fp_leave(mode)
         if cost_clip > 0 and loss == "bce":
             self.options.loss = code_of("clipped_bce", loss_names, "loss")
             self.options.loss_parameter = cost_clip
@@ -132,8 +134,10 @@ cdef class TrainerCore:
                              f"got {dropout[self.layers.count - 1]}")
         self.arena = Arena(self.table.arena_size(self.layers.arrays, self.layers.count,
                                                  batch_size, n_threads, &self.options))
+        mode = fp_enter()
         self.table.prepare(self.arena.m.start, self.layers.arrays, self.layers.count, batch_size, n_threads,
                            &self.options)
+        fp_leave(mode)
         self.costs = self.batch_weights = self.batch_squares = np.empty(0, W[0].dtype)
 
     cdef examples data(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray order, cnp.ndarray weights) except *:
@@ -226,6 +230,7 @@ cdef class TrainerCore:
 
         In this order and no other: how many batches a call takes depends on the clock, the sum must not.
         """
+        cdef fp_mode mode = fp_enter()
         cdef double cost, weight
         cdef Py_ssize_t batch = 0, block = 0, n, blocks
         while examples > 0:
@@ -243,6 +248,7 @@ cdef class TrainerCore:
             total += cost
             batch += 1
             examples -= n
+        fp_leave(mode)
         return total
 
     cdef Py_ssize_t first_piece(self, Py_ssize_t n):
@@ -269,7 +275,11 @@ cdef class TrainerCore:
         with nogil:
             call.team = new_team(pool_enter(self.threads))
             pool_run(run_gradients, &call, call.team.size)
-        return self.cost_scale*sum_in_double(self.costs, blocks)
+        cdef double cost = sum_in_double(self.costs, blocks)
+        cdef fp_mode mode = fp_enter()
+        cost *= self.cost_scale
+        fp_leave(mode)
+        return cost
 
     def gradients(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray weights=None, cnp.ndarray order=None):
         """Sums over all columns, or those that `order` names, without l2 and dropout.
@@ -360,7 +370,9 @@ cdef class TrainerCore:
     def step(self, int64_t value):
         if value < 0:
             raise ValueError(f"step must be at least 0, got {value}")
+        cdef fp_mode mode = fp_enter()
         self.table.set_steps(self.arena.m.start, value)
+        fp_leave(mode)
 
     @property
     def sparse(self):

@@ -1,0 +1,148 @@
+"""A floating-point mode that another library has left changes no number, nor those that Python works out."""
+
+import ctypes
+import ctypes.util
+import platform
+import struct
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastnet as fn
+from fastnet._core import engine
+from fastnet._initializers import NAMES as INITS
+
+MACHINE = platform.machine()
+# fesetround's codes for downward, upward and to zero; and where fenv_t holds flush-to-zero (x86-64: MXCSR,
+# with denormals-are-zero; aarch64: FPCR).
+ROUNDINGS = {"x86_64": (0x400, 0x800, 0xC00), "aarch64": (0x800000, 0x400000, 0xC00000)}.get(MACHINE, ())
+FLUSH = {"x86_64": (28, 0x8040), "aarch64": (0, 1 << 24)}.get(MACHINE)
+MODES = [*ROUNDINGS, "flush"] if FLUSH else []
+pytestmark = pytest.mark.skipif(not MODES, reason="the codes are known for x86-64 and aarch64")
+
+
+@contextmanager
+def mode(code: int | str) -> Iterator[None]:
+    """Compute in another mode; it must still be there at the end."""
+    libm = ctypes.CDLL(ctypes.util.find_library("m"))
+    before, inside, after = (ctypes.create_string_buffer(64) for _ in range(3))
+    libm.fegetenv(before)
+    if isinstance(code, int):
+        assert libm.fesetround(code) == 0
+    else:
+        at, bits = FLUSH or (0, 0)
+        changed = ctypes.create_string_buffer(before.raw, 64)
+        struct.pack_into("<I", changed, at, struct.unpack_from("<I", before.raw, at)[0] | bits)
+        assert libm.fesetenv(changed) == 0
+    libm.fegetenv(inside)
+    try:
+        yield
+        libm.fegetenv(after)
+    finally:
+        libm.fesetenv(before)
+    if MACHINE == "x86_64":  # the flags of exceptions apart
+        control = [struct.unpack_from("<I", env.raw, 28)[0] & ~0x3F for env in (inside, after)]
+        assert control[0] == control[1], "the caller's mode must come back"
+
+
+X = np.random.default_rng(3).normal(size=(5, 300)) * 1e3
+T = (X.sum(axis=0, keepdims=True) > 0).astype(float)
+SMALL, WEIGHTS = X / 3e3, np.linspace(0.1, 1, 300)  # here, where the mode is the default one
+XS = {"float32": X.astype("float32"), "float64": X}
+TS = {"float32": T.astype("float32"), "float64": T}
+TINY = np.random.default_rng(4).random((5, 300)) * 1e-310  # denormal
+
+
+def network(dtype: str = "float32", **options: Any) -> fn.Network:
+    return fn.Network([fn.Layer(5, 7, "tanh", **options), fn.Layer(7, 1)], seed=11, dtype=dtype)
+
+
+def weights(net: fn.Network) -> list[Any]:
+    return [array.tobytes() for layer in net.layers for array in (layer.W, layer.b)]
+
+
+def prepared(dtype: str) -> fn.Network:
+    net = network(dtype)
+    net.preprocessing = fn.Standardize.of(X)
+    return net
+
+
+def fitted(dtype: str = "float32", **options: Any) -> list[Any]:
+    net = network(dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        history = net.fit(XS[dtype], TS[dtype], epochs=4, batch_size=64, progress=False, **options)
+    return [repr(history.loss), repr(history.metrics), *weights(net)]
+
+
+def estimator() -> list[Any]:
+    sklearn = pytest.importorskip("fastnet.sklearn")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        est = sklearn.MLPClassifier((4,), max_iter=3, random_state=0).fit(SMALL.T, T[0])
+    return [repr(est.loss_curve_), *(array.tobytes() for array in est.coefs_)]
+
+
+CASES: dict[str, Callable[[], Any]] = {
+    **{f"weights, {init}": lambda init=init: weights(network(init=init)) for init in INITS},
+    "Standardize.of": lambda: [fn.Standardize.of(X).mean.tobytes(), fn.Standardize.of(X).scale.tobytes()],
+    "Standardize.of denormals": lambda: fn.Standardize.of(TINY).mean.tobytes(),
+    "Standardize in float32": lambda: prepared("float32").preprocessing.scale.tobytes(),  # type: ignore[union-attr]
+    "forward": lambda: prepared("float32").forward(XS["float32"]).tobytes(),
+    "predict_proba": lambda: prepared("float32").predict_proba(XS["float32"]).tobytes(),
+    "numbers to float32": lambda: (
+        network().predict_proba([[0.3], [0.1], [0.7], [2**25 + 1], [1e-40]]).tobytes()
+    ),
+    "loss": lambda: repr(prepared("float64").loss(X, T)),
+    "gradients": lambda: [g.tobytes() for pair in prepared("float64").gradients(X, T) for g in pair],
+    "fit": fitted,
+    "fit with weights": lambda: fitted(sample_weight=WEIGHTS),
+    "fit with classes' weights": lambda: fitted(class_weight={0: 0.3, 1: 1.7}),
+    "fit with adam": lambda: fitted("float64", optimizer="adam", l2=0.01),
+    "fit with a schedule": lambda: fitted(
+        "float64", optimizer=fn.Adam(0.003), schedule=fn.schedules.Cosine(warmup=2)
+    ),
+    "fit with metrics": lambda: fitted(validation_fraction=0.2, metrics=("mean_squared_error",)),
+    "fn.loss": lambda: repr(fn.loss(X[:1], T)),
+    "fn.loss_backward": lambda: fn.loss_backward(X[:1], T, sample_weight=WEIGHTS).tobytes(),
+    "fn.bce_loss": lambda: repr(fn.bce_loss(SMALL[:1], T)),
+    "the estimators": estimator,
+    "powers of beta": lambda: core_steps(1000),
+    "costs that are cut": lambda: core_steps(0, cost_clip=0.01, cost_scale=1 / 3),
+}
+
+
+def core_steps(step: int, **options: Any) -> list[Any]:
+    """Return weights and loss of an epoch of the core's Adam that starts at batch number `step`."""
+    W, b = [np.full((1, 5), 0.25)], [np.zeros((1, 1))]
+    core = engine.TrainerCore(
+        W, b, ["sigmoid"], 7, optimizer="adam", beta_1=0.99, loss_parameter=0.1, **options
+    )
+    core.step = step
+    loss = core.epoch(SMALL, T, None, 0.25)
+    return [repr(loss), core.weights()[0][0].tobytes()]
+
+
+@pytest.mark.parametrize("code", MODES, ids=str)
+@pytest.mark.parametrize("case", CASES)
+def test_the_mode_changes_nothing(case: str, code: int | str) -> None:
+    right = CASES[case]()
+    with mode(code):
+        found = CASES[case]()
+    assert found == right
+
+
+@pytest.mark.parametrize("code", MODES, ids=str)
+def test_the_modes_differ(code: int | str) -> None:
+    """What the tests set does change Python's arithmetic."""
+    numbers = np.array([1.0, 5.0, -1.0, 1e-310])
+    right = (numbers / 3).tobytes()
+    with mode(code):
+        assert (numbers / 3).tobytes() != right
+        with engine.DefaultFloatMode():
+            assert (numbers / 3).tobytes() == right
+        assert (numbers / 3).tobytes() != right
