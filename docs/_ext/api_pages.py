@@ -15,6 +15,7 @@ import fastnet
 
 TITLES = {  # what these pages are called; a module that is not here gets its name
     "fastnet": "fastnet: networks, training, files",
+    "fastnet.ensemble": "fastnet.ensemble: what an Ensemble is made of",
     "fastnet.tabular": "fastnet.tabular: tables with text and gaps",
     "fastnet.sklearn": "fastnet.sklearn: the drop-in for scikit-learn",
     "fastnet.optimizers": "fastnet.optimizers: SGD, Adam and others",
