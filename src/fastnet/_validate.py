@@ -25,7 +25,7 @@ from fastnet._core import engine
 
 Array = NDArray[Any]
 
-OUTPUT_ONLY = ("softmax", "exp")  # activations that only the last layer may have
+OUTPUT_ONLY = engine.OUTPUT_ONLY  # activations that only the last layer may have
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 _BLOCK = 1 << 16  # elements looked at together while the first bad value is searched
 

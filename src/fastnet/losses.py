@@ -99,7 +99,8 @@ class Loss(NamedTuple):
     parameter: float
 
 
-NEEDS = {"bce": "sigmoid", "cross_entropy": "softmax", "poisson": "exp"}  # the one activation it goes with
+# the one activation it goes with, of those that start from logits
+NEEDS = {name: of for name in engine.LOSSES if (of := engine.LOSS_ACTIVATION[name]) is not None}
 _DEFAULTS = {activation: name for name, activation in NEEDS.items()}
 
 

@@ -1,0 +1,58 @@
+"""What the rest of the package has for each row of names.h: a missing place is named here."""
+
+from pathlib import Path
+
+import pytest
+
+from fastnet import _validate, losses, optimizers
+from fastnet._core import engine
+from fastnet.reference import activations as reference_activations
+from fastnet.reference import losses as reference_losses
+from fastnet.reference import optimizers as reference_optimizers
+
+SOURCES = Path(_validate.__file__).parent
+# Files under src/fastnet that hold a name in quotes or as an identifier of the core. Only ever lower these.
+CEILINGS = {"gelu": 13, "rmsprop": 13, "quantile": 14}
+
+
+def test_activations() -> None:
+    assert set(reference_activations.ACTIVATIONS) == set(engine.ACTIVATIONS), "reference/activations.py"
+    assert set(reference_activations.OUTPUT_ONLY) == set(engine.OUTPUT_ONLY), "reference/activations.py"
+    assert set(_validate.OUTPUT_ONLY) == set(engine.OUTPUT_ONLY), "_validate.py"
+
+
+def test_activations_of_estimators() -> None:
+    base = pytest.importorskip("fastnet.sklearn")._base
+    names = {name for name in engine.ACTIVATIONS if name not in engine.OUTPUT_ONLY and name != "sigmoid"}
+    assert set(base.HIDDEN) == names, "sklearn/_base.py: HIDDEN (its sigmoid is called logistic)"
+
+
+def test_losses() -> None:
+    assert set(reference_losses.LOSSES) == set(engine.LOSSES), "reference/losses.py"
+    for name in engine.LOSSES:
+        activation = engine.LOSS_ACTIVATION[name]
+        assert losses.NEEDS.get(name) == activation, f"losses.py: NEEDS of {name}"
+        if activation is not None:
+            assert reference_losses.default_loss(activation) == name, f"reference/losses.py: {name}"
+        assert f"\n{name} " in (losses.__doc__ or ""), f"the table in losses.py has no {name}"
+        assert engine.LOSS_TARGETS[name] in engine.TARGETS
+
+
+def test_optimizers() -> None:
+    for name in engine.OPTIMIZERS:
+        kind = optimizers.resolve(name)
+        twin = getattr(reference_optimizers, type(kind).__name__, None)
+        assert twin is not None, f"reference/optimizers.py has no {type(kind).__name__}"
+        assert len(kind.moments) == engine.OPTIMIZER_MOMENTS[name], f"optimizers.py: moments of {name}"
+        assert len(twin().moments) == engine.OPTIMIZER_MOMENTS[name], f"reference: moments of {name}"
+        options = set(kind.core_options()) - {"optimizer", "momentum", "nesterov"}
+        assert options >= set(engine.OPTIMIZER_PARAMETERS[name]) - {"momentum"}, f"core_options of {name}"
+    assert len(optimizers.SGD(momentum=0.5).moments) == engine.OPTIMIZER_MOMENTS["momentum"]
+
+
+@pytest.mark.parametrize("name", CEILINGS)
+def test_so_many_files_name_it_at_most(name: str) -> None:
+    """One more file is one more place to touch for the next activation, optimiser or loss."""
+    suffixes = (".py", ".pxi", ".pyx", ".h")
+    files = [p for p in SOURCES.rglob("*") if p.suffix in suffixes and name in p.read_text(encoding="utf-8")]
+    assert len(files) <= CEILINGS[name], sorted(str(p.relative_to(SOURCES)) for p in files)
