@@ -125,7 +125,8 @@ def to_sklearn(network: Network, *, estimator: type[Any] | None = None) -> Any:
     -------
     MLPClassifier, MLPRegressor, or a Pipeline of StandardScaler and one of them
         The latter if the network has `preprocessing`. Its classes are those of the network, or 0, 1, ...;
-        `partial_fit` goes on from here.
+        `partial_fit` goes on from here. A softmax of two outputs becomes the one logistic output that
+        scikit-learn has for two classes, with the same probabilities up to rounding.
 
     Raises
     ------
@@ -158,7 +159,12 @@ def to_sklearn(network: Network, *, estimator: type[Any] | None = None) -> Any:
     made.out_activation_ = {"sigmoid": "logistic"}.get(last, last)
     made.coefs_ = [np.array(layer.W.T, order="C") for layer in network.layers]
     made.intercepts_ = [layer.b.reshape(-1).copy() for layer in network.layers]
-    made.n_features_in_, made.n_outputs_ = network.sizes[0], network.sizes[-1]
+    if last == "softmax" and network.sizes[-1] == 2:
+        # scikit-learn has one output for two classes: softmax(z)_1 = sigmoid(z_1 - z_0)
+        made.out_activation_ = "logistic"
+        made.coefs_[-1] = np.array(made.coefs_[-1][:, 1:] - made.coefs_[-1][:, :1], order="C")
+        made.intercepts_[-1] = made.intercepts_[-1][1:] - made.intercepts_[-1][:1]
+    made.n_features_in_, made.n_outputs_ = network.sizes[0], made.coefs_[-1].shape[1]
     made.n_layers_ = len(network.sizes)
     made.n_iter_ = made.t_ = made._no_improvement_count = 0
     made.loss_curve_, made.best_loss_ = [], np.inf

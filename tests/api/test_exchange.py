@@ -22,7 +22,6 @@ HIDDEN = ["identity", "sigmoid", "tanh", "relu"]  # what scikit-learn has
 OUTPUTS = [
     ("sigmoid", 1),
     ("sigmoid", 3),
-    ("softmax", 2),
     ("softmax", 4),
     ("identity", 1),
     ("identity", 3),
@@ -73,6 +72,27 @@ def test_to_scikit_learn_and_back(hidden: str, output: str, n_out: int, dtype: n
         assert np.array_equal(labels, theirs.argmax(axis=1))
     else:
         assert np.array_equal(labels, (P.T > 0.5).astype(int).reshape(labels.shape))
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize("widths", [(), (6, 5)])
+def test_a_softmax_of_two_outputs_becomes_one_logistic_output(widths: tuple[int, ...], hidden: str) -> None:
+    """scikit-learn has one output for two classes; with two, its partial_fit and fastnet's raised."""
+    pytest.importorskip("sklearn")
+    sklearn_fastnet = pytest.importorskip("fastnet.sklearn")
+    net = made(hidden, "softmax", 2, widths=widths)
+    net.classes = ["no", "yes"]
+    R = rows(40)
+    for cls in (None, sklearn_fastnet.MLPClassifier):
+        estimator = fn.to_sklearn(net, estimator=cls)
+        assert (estimator.n_outputs_, estimator.out_activation_) == (1, "logistic")
+        # one rounding for each difference of weights, which are at most twice as large as the weights
+        np.testing.assert_allclose(estimator.predict_proba(R).T, net.predict_proba(R.T), rtol=1e-13)
+        labels = np.array(["no", "yes"])[net.predict_proba(R.T).argmax(axis=0)]
+        assert np.array_equal(estimator.predict(R), labels)
+        before = estimator.coefs_[0].copy()
+        estimator.partial_fit(R, labels)
+        assert not np.array_equal(estimator.coefs_[0], before)
 
 
 @pytest.mark.parametrize("widths", [(), (3,)])

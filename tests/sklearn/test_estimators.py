@@ -142,3 +142,58 @@ def test_parameters_of_each_class_are_its_own() -> None:
     assert _fast_validation.parameters_are_valid(Mine())
     assert not _fast_validation.parameters_are_valid(Mine(alpha=0.5))
     assert not _fast_validation.parameters_are_valid(MLPClassifier(alpha=None))
+
+
+@pytest.mark.parametrize("dtype", [int, bool, np.float16, np.dtype("f2"), np.dtype(">f4"), object, "f4"])
+@pytest.mark.parametrize("cls", [MLPClassifier, MLPRegressor])
+def test_only_two_dtypes_are_allowed(cls: Any, dtype: Any) -> None:
+    with pytest.raises(ValueError, match=r"The 'dtype' parameter of MLP.* must be"):
+        cls(dtype=dtype).fit([[0.0], [1.0]], [0, 1])
+
+
+@pytest.mark.parametrize("dtype", ["float32", np.float32, np.dtype(np.float32)])
+def test_the_ways_to_write_a_dtype(dtype: Any) -> None:
+    assert small(dtype=dtype).fit(*words()).coefs_[0].dtype == np.float32
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_frames_of_any_hidden_layer(library: str) -> None:
+    module = pytest.importorskip(library)
+    X, y = words()
+    est = small(hidden_layer_sizes=(5, 7, 3)).fit(X, y).set_output(transform=library)
+    plain = clone(est).set_output(transform="default").fit(X, y)
+    for layer, units in ((0, 5), (1, 7), (-3, 5), (2, 3), (-1, 3)):
+        frame = est.transform(X, layer=layer)
+        assert isinstance(frame, module.DataFrame)
+        names = [f"mlpclassifier{k}" for k in range(units)]
+        assert list(frame.columns) == names == list(est.get_feature_names_out(layer=layer))
+        np.testing.assert_array_equal(frame.to_numpy(), plain.transform(X, layer=layer))
+    assert list(est.transform(X, 0).columns) == list(est.get_feature_names_out(layer=0))
+    assert len(est.get_feature_names_out()) == 3
+
+
+@pytest.mark.parametrize("solver", ["adamw", "rmsprop"])
+def test_the_solver_keeps_its_name_while_it_fits(solver: str) -> None:
+    pytest.importorskip("sklearn.callback")
+    X, y = words()
+    seen: list[Any] = []
+
+    class Watch:
+        def setup(self, estimator: Any, context: Any) -> None: ...
+
+        def teardown(self, estimator: Any, context: Any) -> None: ...
+
+        def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
+            seen.extend(
+                [estimator.solver, clone(estimator).solver, solver if solver in repr(estimator) else ""]
+            )
+
+        def on_fit_task_end(
+            self, estimator: Any, context: Any, *, X: Any = None, fitted_estimator: Any = None
+        ) -> None:
+            if fitted_estimator is not None:
+                seen.append(fitted_estimator.solver)
+
+    small(solver=solver, max_iter=2).set_callbacks(Watch()).fit(X, y)
+    assert len(seen) > 6
+    assert set(seen) == {solver}

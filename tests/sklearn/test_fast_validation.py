@@ -205,3 +205,51 @@ def test_another_scikit_learn_whose_binarizer_keeps_more(monkeypatch: pytest.Mon
     assert (
         _fast_validation.classification_data(MLPClassifier(), X, THREE, incremental=False, reset=True) is None
     )
+
+
+@pytest.mark.parametrize("warm_start", [False, True])
+@pytest.mark.parametrize("name", [name for name in LABELS if name != "one class"])
+def test_labels_of_known_classes_come_out_as_from_scikit_learn(name: str, warm_start: bool) -> None:
+    y = LABELS[name]
+    found = []
+    for cls in (MLPClassifier, TheirClassifier):
+        est = cls((2,), warm_start=warm_start, random_state=0).partial_fit(X, y, classes=np.unique(y))
+        found.append(est._validate_input(X[::-1], y[::-1], True, False))
+        if cls is MLPClassifier:
+            quick = _fast_validation.classification_data(est, X[::-1], y[::-1], incremental=True, reset=False)
+            assert quick is not None
+    for got, expected in zip(*found, strict=True):
+        same(got, expected)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        THREE + 1,
+        THREE.astype(float),
+        np.array(list("abc") * 4),
+        THREE.tolist(),
+        THREE[:, None],
+        np.arange(12),
+    ],
+)
+def test_labels_that_are_not_plainly_of_known_classes_are_left_to_scikit_learn(y: Any) -> None:
+    est = MLPClassifier((2,), random_state=0).partial_fit(X, THREE, classes=np.arange(3))
+    assert _fast_validation.classification_data(est, X, THREE, incremental=True, reset=False) is not None
+    assert _fast_validation.classification_data(est, X, y, incremental=True, reset=False) is None
+
+
+def test_a_warm_start_needs_all_classes_and_partial_fit_does_not() -> None:
+    few = np.where(THREE == 2, 0, THREE)
+    for warm_start in (False, True):
+        est = MLPClassifier((2,), random_state=0, warm_start=warm_start)
+        est.partial_fit(X, THREE, classes=np.arange(3))
+        quick = _fast_validation.classification_data(est, X, few, incremental=True, reset=False)
+        assert (quick is None) == warm_start
+
+
+def test_the_classes_given_again_are_compared() -> None:
+    est = MLPClassifier((2,), random_state=0).partial_fit(X, THREE, classes=np.arange(3))
+    est.partial_fit(X, THREE, classes=np.arange(3)).partial_fit(X, THREE, classes=[2, 1, 0])
+    with pytest.raises(ValueError, match="is not the same as on last call to partial_fit"):
+        est.partial_fit(X, THREE, classes=np.arange(4))

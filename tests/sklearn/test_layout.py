@@ -20,7 +20,7 @@ from sklearn_data import (
 )
 
 import fastnet.sklearn
-from fastnet.sklearn import MLPClassifier
+from fastnet.sklearn import MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.usefixtures("few_epochs", "one_blas_thread")
 
@@ -78,3 +78,39 @@ def test_sparse(format: str, solver: str, blockwise: bool, monkeypatch: pytest.M
     assert_alike(theirs, ours, 1e-9)
     assert_predict_alike(theirs, ours, S, 1e-9)
     np.testing.assert_array_equal(ours.predict_proba(S), ours.predict_proba(X))
+
+
+BAD_TARGETS = {
+    "dates": np.array(["2020-01-01", "2020-01-02", "2020-01-03", "2020-01-04"], "datetime64[D]"),
+    "durations": np.array([1, 2, 3, 4], "timedelta64[s]"),
+    "text": np.array(["1.0", "2.0", "3.0", "4.0"]),
+    "bytes": np.array([b"1", b"2", b"3", b"4"]),
+}
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("kind", BAD_TARGETS)
+def test_targets_that_are_no_numbers_are_refused(kind: str, solver: str) -> None:
+    X, good, bad = np.eye(4), np.arange(4.0), BAD_TARGETS[kind]
+    reg = MLPRegressor(hidden_layer_sizes=3, solver=solver, max_iter=1)
+    with pytest.raises(TypeError, match="y must hold real numbers, got dtype"):
+        reg.fit(X, bad)
+    with pytest.raises(TypeError, match="y must hold real numbers, got dtype"):
+        reg.fit(X, np.stack([bad, bad], axis=1))
+    with pytest.raises(TypeError, match="y_val must hold real numbers, got dtype"):
+        reg.fit(X, good, X_val=X, y_val=bad)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
+@pytest.mark.parametrize("name", ["y", "X_val", "y_val", "sample_weight_val"])
+def test_a_number_too_large_for_float32_is_an_error(name: str, solver: str, sparse: bool) -> None:
+    X, y = np.eye(6), np.arange(6.0)
+    given = {"X": X.astype(np.float32), "y": y, "X_val": X, "y_val": y, "sample_weight_val": np.ones(6)}
+    given[name] = np.where(given[name] == given[name].max(), 1e40, given[name])
+    if sparse:
+        csr = pytest.importorskip("scipy.sparse").csr_matrix
+        given |= {"X": csr(given["X"]), "X_val": csr(given["X_val"])}
+    message = f"^{name} must hold numbers that float32 can hold, got one that is too large for it"
+    with pytest.raises(ValueError, match=message):
+        MLPRegressor(hidden_layer_sizes=3, solver=solver, max_iter=1).fit(**given)

@@ -35,6 +35,8 @@ def test_patch() -> None:
     assert (sklearn.neural_network.MLPClassifier, sklearn.neural_network.MLPRegressor) == theirs
     fastnet.sklearn.unpatch()
     with fastnet.sklearn.patched():
+        module = sklearn.neural_network._multilayer_perceptron
+        assert (module.MLPClassifier, module.MLPRegressor) == (MLPClassifier, MLPRegressor)
         assert sklearn.neural_network.MLPRegressor is MLPRegressor
         with pytest.raises(ZeroDivisionError), fastnet.sklearn.patched():
             raise ZeroDivisionError

@@ -137,3 +137,114 @@ def test_the_same_warnings(solver: str) -> None:
         given.append([(w.category, str(w.message)) for w in caught])
     assert len(given[0]) == (1 if solver == "lbfgs" else 2)
     assert given[1] == given[0]
+
+
+@pytest.mark.parametrize(
+    ("solver", "changed"),
+    [
+        ("sgd", {"momentum": 0.1, "nesterovs_momentum": False}),
+        ("sgd", {"learning_rate_init": 0.3}),
+        ("sgd", {"learning_rate": "invscaling", "power_t": 2.0}),
+        ("adam", {"beta_1": 0.1, "beta_2": 0.5}),
+        ("adam", {"epsilon": 0.1, "learning_rate_init": 0.3}),
+        ("adam", {"solver": "sgd"}),
+        ("sgd", {"solver": "adam"}),
+        ("adam", {"alpha": 2.0, "batch_size": 50, "shuffle": False}),
+    ],
+)
+def test_parameters_changed_between_calls_of_partial_fit(solver: str, changed: dict[str, Any]) -> None:
+    """Those of the optimiser last, as in scikit-learn; the others take effect."""
+    name, X, y, _ = data("diabetes")
+    pair = [
+        getattr(m, name)(hidden_layer_sizes=7, solver=solver, random_state=0)
+        for m in (neural_network, fastnet.sklearn)
+    ]
+    for est in pair:
+        est.partial_fit(X, y).partial_fit(X, y)
+        est.set_params(**changed).partial_fit(X, y).partial_fit(X, y)
+    assert_alike(*pair, 1e-12)
+
+
+@pytest.mark.parametrize("solver", ["adamw", "rmsprop"])
+def test_our_optimizers_last_too(solver: str) -> None:
+    _, X, y, _ = data("diabetes")
+    plain, changed = (
+        fastnet.sklearn.MLPRegressor(hidden_layer_sizes=7, solver=solver, random_state=0) for _ in range(2)
+    )
+    for est in (plain, changed):
+        est.partial_fit(X, y)
+    changed.set_params(weight_decay=0.9, rho=0.1, epsilon=0.1, learning_rate_init=1.0)
+    for est in (plain, changed):
+        est.partial_fit(X, y)
+    np.testing.assert_array_equal(plain.coefs_[0], changed.coefs_[0])
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_early_stopping_switched_between_fits_of_a_warm_start(first: bool) -> None:
+    """scikit-learn raises AttributeError or TypeError. Here each fit has what it needs."""
+    _, X, y, _ = data("breast_cancer")
+    params = {"warm_start": True, "max_iter": 4, "random_state": 0, "learning_rate_init": 0.01}
+    est = fastnet.sklearn.MLPClassifier(6, early_stopping=first, **params)
+    est.fit(X, y)
+    before = len(est.loss_curve_)
+    est.set_params(early_stopping=not first).fit(X, y)
+    assert len(est.loss_curve_) == before + 4
+    if first:
+        assert est.validation_scores_ is est.best_validation_score_ is None
+        assert est.best_loss_ == min(est.loss_curve_[before:])
+    else:
+        assert est.best_loss_ is None
+        assert est.best_validation_score_ == max(est.validation_scores_)
+        assert len(est.validation_scores_) == 4
+        assert est.score(X, y) > 0.8
+    est.set_params(early_stopping=first).fit(X, y)
+
+
+@pytest.mark.parametrize("case", ["max_iter", "batch_size", "lbfgs", "interrupt"])
+def test_warnings_belong_to_scikit_learns_module(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Users silence them by `filterwarnings("ignore", module="sklearn")`."""
+    X, y = words()
+    params: dict[str, Any] = {
+        "max_iter": {},
+        "batch_size": {"batch_size": 10_000},
+        "lbfgs": {"solver": "lbfgs", "max_iter": 1},
+        "interrupt": {},
+    }[case]
+    if case == "interrupt":
+
+        def interrupted(self: Any) -> float:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(_stochastic.EpochLoop, "train_epoch", interrupted)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        small(max_iter=1).set_params(**params).fit(X, y)
+    assert caught
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warnings.filterwarnings("ignore", module="sklearn")
+        small(max_iter=1).set_params(**params).fit(X, y)
+    assert not caught
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+@pytest.mark.parametrize("kind", ["digits", "breast_cancer", "several targets"])
+def test_negative_weights_train_as_in_scikit_learn(kind: str, solver: str) -> None:
+    """Batches whose weights sum to less than 0, others that hold some below 0."""
+    name, X, y, _ = data(kind)
+    w = np.repeat([1.0, -1.0, 0.5, -2.0, 3.0], 50)[: len(X)]
+    w[3::7] *= -0.3
+    X, y = X[: len(w)], y[: len(w)]
+    params = {
+        "hidden_layer_sizes": 7,
+        "solver": solver,
+        "batch_size": 50,
+        "shuffle": False,
+        "random_state": 0,
+    }
+    pair = []
+    for module in (neural_network, fastnet.sklearn):
+        est = getattr(module, name)(max_iter=2 if solver == "lbfgs" else 5, **params)
+        pair.append(est.fit(X, y, w))
+    assert np.ptp(pair[1].coefs_[0]) > 0
+    assert_alike(*pair, 1e-9)

@@ -20,9 +20,18 @@ except (ImportError, AttributeError) as error:
     ) from error
 
 from fastnet import threads
+from fastnet.sklearn._converters import TRUSTED_TYPES, register_converters
 from fastnet.sklearn._estimators import MLPClassifier, MLPRegressor
 from fastnet.sklearn._patch import patch, patched, unpatch
 
 threads.register_if_loaded()  # which scikit-learn has loaded
 
-__all__ = ["MLPClassifier", "MLPRegressor", "patch", "patched", "unpatch"]
+__all__ = [
+    "TRUSTED_TYPES",
+    "MLPClassifier",
+    "MLPRegressor",
+    "patch",
+    "patched",
+    "register_converters",
+    "unpatch",
+]

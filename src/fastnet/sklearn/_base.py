@@ -6,17 +6,28 @@ lists them), and adds the methods that scikit-learn's do not have.
 
 from __future__ import annotations
 
+import copy
+import functools
 import inspect
-from numbers import Integral, Real
+from contextvars import ContextVar
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils._param_validation import HasMethods, StrOptions, validate_parameter_constraints
 
 from fastnet import _validate
 from fastnet._float_mode import in_default_mode
-from fastnet.sklearn import _compat, _fast_validation, _layout, _lbfgs, _predict, _schedule, _stochastic
+from fastnet.sklearn import (
+    _compat,
+    _fast_validation,
+    _layout,
+    _lbfgs,
+    _own_parameters,
+    _predict,
+    _schedule,
+    _stochastic,
+)
 from fastnet.sklearn._callbacks import CallbackReporter
 from fastnet.sklearn._fit_arguments import FitArguments
 
@@ -44,13 +55,14 @@ CONSTRAINTS: dict[str, list[Any]] = {
     ],
     "activation": [StrOptions(set(HIDDEN)), list, tuple],
     "solver": [StrOptions({"lbfgs", "sgd", "adam", *OWN_SOLVERS})],
-    "weight_decay": [Interval(Real, 0, None, closed="left")],
-    "rho": [Interval(Real, 0, 1, closed="left")],
-    "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
-    "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
-    "dtype": [StrOptions({"float32", "float64"}), type, np.dtype, None],
-    "n_threads": [Interval(Integral, 1, 256, closed="both"), None],
+    **{
+        name: constraint
+        for name, constraint in _own_parameters.CONSTRAINTS.items()
+        if name not in ("class_weight", "delta", "quantile")
+    },
 }
+
+_transformed_layer: ContextVar[int] = ContextVar("transformed_layer", default=-1)
 
 
 class FastnetMLPMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, CallbackSupportMixin):  # type: ignore[misc, valid-type]
@@ -125,28 +137,51 @@ class FastnetMLPMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
     def _fit(self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False) -> Any:
         arguments = self.__dict__.setdefault("_fit_arguments", FitArguments(self.solver))
         arguments.incremental = incremental
-        if DIFFERENCES:
-            self._refuse_extras(arguments)
-            _compat.warn_of_differences(DIFFERENCES)
-        if arguments.solver in OWN_SOLVERS:
-            self.solver = "adam"  # for scikit-learn's code, which asks whether the solver is stochastic
+        arguments.left_to_scikit_learn = DIFFERENCES or self._overrides_in_training(incremental)
         try:
+            if DIFFERENCES:
+                self._refuse_extras(arguments)
+                _compat.warn_of_differences(DIFFERENCES)
+            elif arguments.left_to_scikit_learn:
+                self._refuse_extras(arguments)
+                _compat.warn_of_overrides(type(self), arguments.left_to_scikit_learn)
+            if arguments.solver in OWN_SOLVERS:
+                self.solver = "adam"  # until _fit_stochastic: scikit-learn asks if the solver is stochastic
             super()._fit(X, y, sample_weight, incremental)
         finally:
             self.solver = arguments.solver
             self.__dict__.pop("_fit_arguments", None)
-        self.backend_ = "scikit-learn" if DIFFERENCES else "fastnet"
+        self.backend_ = "scikit-learn" if arguments.left_to_scikit_learn else "fastnet"
         if arguments.callbacks is not None:
             arguments.callbacks.end_fit()
         return self
 
+    def _overrides_in_training(self, incremental: bool) -> tuple[str, ...]:
+        """Return the overridden methods because of which scikit-learn's own code has to train."""
+        names: tuple[str, ...] = _compat.LEFT_OUT_IN_TRAINING
+        if self.solver != "lbfgs":
+            names += _compat.LEFT_OUT_BETWEEN_EPOCHS
+            if self.early_stopping:  # the validation set is predicted too
+                names += _compat.LEFT_OUT_IN_EARLY_STOPPING + _compat.LEFT_OUT_IN_PREDICTION
+        found = _compat.overridden(self, FastnetMLPMixin, names)
+        found += _compat.overridden_beneath(type(self), FastnetMLPMixin, _compat.TRAINING)
+        if incremental and not _stochastic.knows_optimizer(self):
+            found += ("_optimizer",)
+        return found
+
+    def _predicts_with_scikit_learn(self) -> bool:
+        """Return whether a subclass overrides a method by which scikit-learn predicts."""
+        return bool(
+            _compat.overridden(self, FastnetMLPMixin, _compat.LEFT_OUT_IN_PREDICTION)
+            or _compat.overridden_beneath(type(self), FastnetMLPMixin, _compat.PREDICTION)
+        )
+
     def _refuse_extras(self, arguments: FitArguments) -> None:
         """Raise ValueError if the estimator asks for what scikit-learn's own code does not have."""
-        defaults = inspect.signature(type(self)).parameters
-        theirs = inspect.signature(self._scikit_learn_class).parameters
-        params = self.get_params(deep=False)
-        self._scikit_learn_class(**{name: params[name] for name in theirs})._validate_params()
-        asked = [name for name in params if name not in theirs and params[name] != defaults[name].default]
+        names = inspect.signature(self._scikit_learn_class).parameters
+        plain = self._scikit_learn_class(**{name: getattr(self, name) for name in names})
+        plain._validate_params()
+        asked = [name for name in _own_parameters.changed_names(self) if name != "n_threads"]
         if arguments.X_val is not None:
             asked.append("X_val")
         if arguments.callbacks is not None:
@@ -162,7 +197,15 @@ class FastnetMLPMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         return _fast_validation.cached_parameter_names(cls, super()._get_param_names)
 
     def _validate_params(self) -> None:
-        if DIFFERENCES or not _fast_validation.parameters_are_valid(self):
+        if not DIFFERENCES and _fast_validation.parameters_are_valid(self):
+            return
+        if _own_parameters.foreign_names(type(self)):
+            validate_parameter_constraints(
+                _own_parameters.constraints(type(self), self._parameter_constraints),
+                self.get_params(deep=False),
+                caller_name=type(self).__name__,
+            )
+        else:
             super()._validate_params()
 
     def _initialize(self, y: Any, layer_units: list[int], dtype: Any) -> None:
@@ -189,16 +232,19 @@ class FastnetMLPMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
             return plain  # type: ignore[no-any-return]
         given = X
         X, y = super()._validate_input(X, y, incremental, reset)
-        return _layout.in_precision(X, given, self.dtype), y
+        if not isinstance(self, ClassifierMixin):
+            _layout.check_numeric(y, "y")
+        return _layout.in_precision(X, given, _own_parameters.value(self, "dtype")), y
 
     def _fit_stochastic(self, X: Any, y: Any, sample_weight: Any, *rest: Any) -> None:
-        if DIFFERENCES:
+        self.solver = self._fit_arguments.solver  # callbacks read it, and clones are made of it
+        if self._fit_arguments.left_to_scikit_learn:
             super()._fit_stochastic(X, y, sample_weight, *rest)
         else:
             _stochastic.fit(self, self._fit_arguments, X, y, sample_weight)
 
     def _fit_lbfgs(self, X: Any, y: Any, sample_weight: Any, *rest: Any) -> None:
-        if DIFFERENCES:
+        if self._fit_arguments.left_to_scikit_learn:
             super()._fit_lbfgs(X, y, sample_weight, *rest)
         else:
             _lbfgs.fit(self, self._fit_arguments, X, y, sample_weight, rest[-1])
@@ -206,7 +252,7 @@ class FastnetMLPMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
     def _loss_grad_lbfgs(
         self, packed: Any, X: Any, y: Any, sample_weight: Any, *rest: Any
     ) -> tuple[Any, Any]:
-        if DIFFERENCES:
+        if DIFFERENCES or self._overrides_in_training(incremental=False):
             return super()._loss_grad_lbfgs(packed, X, y, sample_weight, *rest)  # type: ignore[no-any-return]
         self._unpack(packed)
         arguments = self.__dict__.get("_fit_arguments")
@@ -247,17 +293,133 @@ class FastnetMLPMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         ((150, 3), (150, 8))
         """
         _predict.check_fitted(self)
-        hidden = len(self.coefs_) - 1
-        if not hidden:
+        return _predict.outputs(self, X, self._hidden_layer(layer) + 1)
+
+    def _hidden_layer(self, layer: int) -> int:
+        """Return which hidden layer is meant, counted from 0."""
+        hidden = self.n_layers_ - 2
+        if hidden < 1:
             raise ValueError(f"layer must be a hidden layer, got {layer!r}: the network has none")
-        layer = _validate.integer(layer, "layer", -hidden, hidden)
-        return _predict.outputs(self, X, layer % hidden + 1)
+        index: int = _validate.integer(layer, "layer", -hidden, hidden) % hidden
+        return index
 
     @property
     def _n_features_out(self) -> int:
-        """Units of the last hidden layer."""
-        return int(self.coefs_[-1].shape[0])
+        """Units of the hidden layer that `transform` returns."""
+        if self.n_layers_ == 2:
+            return int(self.n_features_in_)
+        units: int = self.coefs_[self._hidden_layer(_transformed_layer.get())].shape[1]
+        return units
+
+    def get_feature_names_out(self, input_features: Any = None, layer: int | None = None) -> Any:
+        """Return the names of the units of a hidden layer, as columns of `transform`.
+
+        Parameters
+        ----------
+        input_features : ignored
+            scikit-learn's convention.
+        layer : int, optional
+            Which hidden layer, as for `transform`; by default the last.
+
+        Returns
+        -------
+        ndarray of str, shape (n_units,)
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from fastnet.sklearn import MLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> clf = MLPClassifier((3, 2), solver="lbfgs", random_state=0, max_iter=1000).fit(X, y)
+        >>> clf.get_feature_names_out(layer=0)
+        array(['mlpclassifier0', 'mlpclassifier1', 'mlpclassifier2'], dtype=object)
+        """
+        if layer is None:
+            return super().get_feature_names_out(input_features)
+        token = _transformed_layer.set(layer)
+        try:
+            return super().get_feature_names_out(input_features)
+        finally:
+            _transformed_layer.reset(token)
+
+    def to_sklearn(self) -> Any:
+        """Return scikit-learn's own estimator with the same parameters and the same network.
+
+        It needs no fastnet: neither its pickles nor the converters that know scikit-learn's class only. What
+        concerns the training alone and is not scikit-learn's gets lost (dropout, class_weight, the solvers
+        adamw and rmsprop, which become adam).
+
+        Returns
+        -------
+        sklearn.neural_network.MLPClassifier or MLPRegressor
+            With copies of the arrays.
+
+        Raises
+        ------
+        ValueError
+            If scikit-learn has not the activation or the loss.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_iris
+        >>> from fastnet.sklearn import MLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> clf = MLPClassifier((3, 2), solver="lbfgs", random_state=0, max_iter=1000).fit(X, y)
+        >>> theirs = clf.to_sklearn()
+        >>> type(theirs).__module__.partition(".")[0], np.array_equal(theirs.predict(X), clf.predict(X))
+        ('sklearn', True)
+        """
+        names = inspect.signature(self._scikit_learn_class).parameters
+        parameters = {name: getattr(self, name) for name in names}
+        if parameters["solver"] in OWN_SOLVERS:
+            parameters["solver"] = "adam"
+        if parameters["learning_rate"] not in _schedule.SCIKIT_LEARN:
+            parameters["learning_rate"] = "constant"
+        activation = parameters["activation"]
+        if not isinstance(activation, str) and len(set(activation)) == 1:
+            activation = parameters["activation"] = activation[0]
+        _validate.choice(activation, "activation", _compat.ACTIVATIONS)
+        if "loss" in names:
+            _validate.choice(parameters["loss"], "loss", _compat.LOSSES)
+        plain = self._scikit_learn_class(**copy.deepcopy(parameters))
+        left_out = {"backend_", "validation_loss_curve_", "_sklearn_output_config", "_skl_callbacks"}
+        if _stochastic.is_own_optimizer(self):
+            left_out.add("_optimizer")
+        state = {
+            name: value
+            for name, value in self.__getstate__().items()
+            if (name.endswith("_") or name.startswith("_")) and name not in left_out
+        }
+        plain.__dict__.update(copy.deepcopy(state))
+        return plain
+
+    def __setstate__(self, state: Any) -> None:
+        """Read a pickle, also of scikit-learn's class: parameters that it has not get their defaults."""
+        super().__setstate__(state)
+        self.__dict__.pop("_sklearn_version", None)
+        for name, parameter in inspect.signature(type(self)).parameters.items():
+            if name not in self.__dict__ and parameter.default is not parameter.empty:
+                setattr(self, name, parameter.default)
 
     def __getstate__(self) -> Any:
         state = super().__getstate__()
         return {name: value for name, value in state.items() if name != "_fit_arguments"}
+
+
+def _naming_columns_by_layer(transform: Any) -> Any:
+    """Return scikit-learn's wrapper of `transform`, with the names of the layer's units for its frames."""
+
+    @functools.wraps(transform)
+    def with_layer(self: Any, X: Any, layer: int = -1) -> Any:
+        token = _transformed_layer.set(layer)
+        try:
+            return transform(self, X, layer)
+        finally:
+            _transformed_layer.reset(token)
+
+    return with_layer
+
+
+# Around the wrapper which scikit-learn puts around `transform` when the class is made: it asks for the names.
+FastnetMLPMixin.transform = _naming_columns_by_layer(FastnetMLPMixin.transform)  # type: ignore[method-assign]

@@ -14,24 +14,42 @@ from __future__ import annotations
 
 import inspect
 import warnings
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 import sklearn
-from sklearn.neural_network import MLPClassifier, MLPRegressor, _base, _stochastic_optimizers
+from sklearn.neural_network import (
+    MLPClassifier,
+    MLPRegressor,
+    _base,
+    _multilayer_perceptron,
+    _stochastic_optimizers,
+)
 
+from fastnet import _validate
 from fastnet._core import engine
 from fastnet.sklearn._layout import Array
 
 __all__ = [
+    "LEFT_OUT_BETWEEN_EPOCHS",
+    "LEFT_OUT_IN_EARLY_STOPPING",
+    "LEFT_OUT_IN_PREDICTION",
+    "LEFT_OUT_IN_TRAINING",
+    "METHODS",
     "PrivateState",
+    "as_scikit_learn",
     "callback_context",
     "callback_support",
     "differences",
     "draw_permutation",
     "loss_is_a_mean",
+    "overridden",
+    "overridden_beneath",
     "parameter_names",
+    "warn",
     "warn_of_differences",
+    "warn_of_overrides",
 ]
 
 WORK = "activations deltas coef_grads intercept_grads"
@@ -47,6 +65,20 @@ METHODS = {
     "_unpack": "packed_parameters",
     "_validate_input": "X y incremental reset",
 }
+
+# The methods that fastnet does without. If a subclass overrides one, scikit-learn's own code does the work.
+LEFT_OUT_IN_TRAINING = ("_backprop", "_compute_loss_grad", "_forward_pass")
+LEFT_OUT_BETWEEN_EPOCHS = ("_update_no_improvement_count",)
+LEFT_OUT_IN_EARLY_STOPPING = ("_score", "_score_with_function")
+LEFT_OUT_IN_PREDICTION = ("_forward_pass_fast", "_predict")
+
+# What fastnet's class overrides without calling the method of the next class, if its own code does the work.
+TRAINING = ("_fit_stochastic", "_fit_lbfgs", "_loss_grad_lbfgs", "_validate_input")
+PREDICTION = ("_forward_pass_fast", "predict", "predict_proba", "score")
+
+ACTIVATIONS = ("identity", "logistic", "tanh", "relu")  # scikit-learn's hidden layers have one of these
+LOSSES = ("squared_error", "poisson")  # and its regressor one of these
+
 OPTIMIZERS = {
     "AdamOptimizer": "params learning_rate_init beta_1 beta_2 epsilon",
     "SGDOptimizer": "params learning_rate_init lr_schedule momentum nesterov power_t",
@@ -74,13 +106,78 @@ def _difference(function: Any, name: str, expected: str) -> str:
 
 
 def warn_of_differences(found: tuple[str, ...]) -> None:
-    """Warn that scikit-learn's own code runs instead of fastnet's."""
-    warnings.warn(
+    """Warn that scikit-learn's own code runs instead of fastnet's, because its version is unknown."""
+    _validate.warn(
         f"fastnet does not know scikit-learn {sklearn.__version__} and leaves the work to its code, which is "
-        f"slower: {'; '.join(found)}",
-        UserWarning,
-        stacklevel=2,
+        f"slower: {'; '.join(found)}"
     )
+
+
+def warn_of_overrides(cls: type, names: tuple[str, ...]) -> None:
+    """Warn, once for each class, that scikit-learn's own code runs because of what the class overrides."""
+    warned = vars(cls).get("_warned_of_overrides", ())
+    if names not in warned:
+        cls._warned_of_overrides = (*warned, names)  # type: ignore[attr-defined]
+        _validate.warn(
+            f"{cls.__name__} replaces {', '.join(names)} of scikit-learn, which fastnet does without: "
+            "scikit-learn's own code does the work, which is slower"
+        )
+
+
+def as_scikit_learn(function: Any, *arguments: Any) -> Any:
+    """Call a function in such a way that the warnings which it gives are attributed to scikit-learn's module.
+
+    Users filter warnings by module: ``filterwarnings("ignore", module="sklearn")``. A warning belongs to the
+    module in whose namespace the calling function lives.
+    """
+    return _CALL(_CALL, function, *arguments)
+
+
+def _call(function: Any, *arguments: Any) -> Any:
+    return function(*arguments)
+
+
+_THEIR_CODE: Any = MLPClassifier._fit_stochastic.__code__
+_CALL: Any = FunctionType(  # in scikit-learn's namespace, and shown in warnings as the method that gives them
+    _call.__code__.replace(
+        co_filename=_THEIR_CODE.co_filename,
+        co_firstlineno=_THEIR_CODE.co_firstlineno,
+        co_name="_fit_stochastic",
+    ),
+    vars(_multilayer_perceptron),
+)
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Give a warning that scikit-learn gives too, attributed to its module as there."""
+    as_scikit_learn(warnings.warn, message, category)
+
+
+def overridden(est: Any, mixin: type, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return which of these methods are neither scikit-learn's nor those of fastnet's `mixin`."""
+    cls, own, known = type(est), est.__dict__, vars(mixin)
+    plain = est._scikit_learn_class
+    return tuple(
+        name
+        for name in names
+        if name in own or getattr(cls, name, None) is not (known.get(name) or getattr(plain, name, None))
+    )
+
+
+def overridden_beneath(cls: Any, mixin: type, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return which of these methods a class between `mixin` and scikit-learn's class has.
+
+    There is one if a user's class inherits from fastnet's class and from another subclass of scikit-learn's.
+    The class itself keeps what is found.
+    """
+    known = vars(cls).get("_overridden_beneath")
+    if known is None:
+        order = cls.__mro__
+        between = order[order.index(mixin) + 1 : order.index(cls._scikit_learn_class)]
+        known = cls._overridden_beneath = {
+            name for name in TRAINING + PREDICTION if any(name in vars(base) for base in between)
+        }
+    return tuple(name for name in names if name in known)
 
 
 def loss_is_a_mean() -> bool:
@@ -148,9 +245,9 @@ class PrivateState:
     coef_spans = _private("_coef_indptr", "where each of coefs_ is in L-BFGS's vector: start, end, shape")
     intercept_spans = _private("_intercept_indptr", "where each of intercepts_ is in it: start, end")
 
-    def has_optimizer(self, kind: type) -> bool:
-        """Return whether an earlier fit left the state of this kind of optimiser."""
-        return type(getattr(self.est, "_optimizer", None)) is kind
+    def has_optimizer(self) -> bool:
+        """Return whether an earlier fit left an optimiser's state."""
+        return hasattr(self.est, "_optimizer")
 
     def loss_and_gradient(self, *arguments: Any) -> Any:
         """Call the method that L-BFGS minimises; users override it."""

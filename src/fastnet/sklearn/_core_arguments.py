@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from fastnet import _validate
-from fastnet.sklearn import _compat
+from fastnet.sklearn import _compat, _optimizer_state
 from fastnet.sklearn._compat import PrivateState
+from fastnet.sklearn._own_parameters import value
 
 __all__ = ["activations", "dropout", "loss", "multiplications", "optimizer"]
 
@@ -24,15 +25,15 @@ def activations(est: Any, n_layers: int) -> list[str]:
     ]
 
 
-def _for_each_hidden_layer(value: Any, name: str, n_hidden: int) -> list[Any]:
+def _for_each_hidden_layer(given: Any, name: str, n_hidden: int) -> list[Any]:
     """Return a list with a value for each hidden layer, from such a list or from one value for all."""
-    if not isinstance(value, (list, tuple, np.ndarray)):
-        return [value] * n_hidden
-    if len(value) != n_hidden:
+    if not isinstance(given, (list, tuple, np.ndarray)):
+        return [given] * n_hidden
+    if len(given) != n_hidden:
         raise ValueError(
-            f"{name} must be one value or a list of {n_hidden}, one for each hidden layer, got {len(value)}"
+            f"{name} must be one value or a list of {n_hidden}, one for each hidden layer, got {len(given)}"
         )
-    return list(value)
+    return list(given)
 
 
 def loss(est: Any, dtype: np.dtype[Any]) -> dict[str, Any]:
@@ -48,35 +49,36 @@ def loss(est: Any, dtype: np.dtype[Any]) -> dict[str, Any]:
     if est.loss == "squared_error" and LOSS_IS_A_MEAN:
         arguments["cost_scale"] = 1.0 / est.n_outputs_
     elif est.loss == "huber":
-        arguments["loss_parameter"] = float(est.delta)
+        arguments["loss_parameter"] = float(value(est, "delta"))
     elif est.loss == "quantile":
-        arguments["loss_parameter"] = float(est.quantile)
+        arguments["loss_parameter"] = float(value(est, "quantile"))
     return arguments
 
 
 def optimizer(est: Any, solver: str) -> dict[str, Any]:
-    """Return the arguments for the optimiser's steps."""
+    """Return the arguments for the optimiser's steps.
+
+    They come from the estimator's `_optimizer`, which lasts from one partial_fit to the next: as in
+    scikit-learn, other values given to the estimator in between have no effect on it.
+    """
+    state = PrivateState(est).optimizer
     arguments: dict[str, Any] = {"optimizer": solver, "l2": float(est.alpha)}
-    if solver == "sgd":
-        arguments |= {"momentum": float(est.momentum), "nesterov": bool(est.nesterovs_momentum)}
-    elif solver == "rmsprop":
-        arguments |= {"beta_2": float(est.rho), "epsilon": float(est.epsilon)}
-    else:
-        arguments |= {
-            "beta_1": float(est.beta_1),
-            "beta_2": float(est.beta_2),
-            "epsilon": float(est.epsilon),
-        }
-    if solver == "adamw":
-        arguments["weight_decay"] = float(est.weight_decay)
-    if est.clip_norm is not None:
-        arguments["clip_norm"] = float(est.clip_norm)
+    names: dict[str, Any] = _optimizer_state.CORE_ARGUMENTS[solver]
+    for name, attribute in names.items():
+        convert = bool if name == "nesterov" else float
+        arguments[name] = convert(getattr(state, attribute))
+    clip_norm = value(est, "clip_norm")
+    if clip_norm is not None:
+        arguments["clip_norm"] = float(clip_norm)
     return arguments
 
 
 def dropout(est: Any, n_layers: int) -> dict[str, Any]:
     """Return the arguments for dropout, with a seed drawn from the estimator's random state."""
-    given = _for_each_hidden_layer(est.dropout, "dropout", n_layers - 1)
+    given = value(est, "dropout")
+    if isinstance(given, (int, float)) and given == 0:
+        return {}
+    given = _for_each_hidden_layer(given, "dropout", n_layers - 1)
     rates = [_validate.number(rate, f"dropout[{k}]", at_least=0, below=1) for k, rate in enumerate(given)]
     if not any(rates):
         return {}

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
 from sklearn.neural_network._multilayer_perceptron import MLPClassifier as ScikitLearnClassifier
 from sklearn.neural_network._multilayer_perceptron import MLPRegressor as ScikitLearnRegressor
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
 
-from fastnet.sklearn import _fast_validation, _predict
+from fastnet.sklearn import _fast_validation, _own_parameters, _predict
 from fastnet.sklearn._base import CONSTRAINTS, DIFFERENCES, FastnetMLPMixin
 from fastnet.sklearn._layout import Array
 
@@ -51,7 +51,8 @@ class MLPClassifier(FastnetMLPMixin, ScikitLearnClassifier):  # type: ignore[mis
     validation_loss_curve_ : list of float or None
         The loss of the validation set after each epoch, without the penalty `alpha`; None without such a set.
     backend_ : str
-        "fastnet"; "scikit-learn" if this version of scikit-learn is unknown and did the work itself.
+        "fastnet"; "scikit-learn" if its own code trained the network, because its version is unknown or a
+        subclass overrides a private method that fastnet does without.
 
     Examples
     --------
@@ -70,7 +71,7 @@ class MLPClassifier(FastnetMLPMixin, ScikitLearnClassifier):  # type: ignore[mis
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ScikitLearnClassifier._parameter_constraints,
         **CONSTRAINTS,
-        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "class_weight": _own_parameters.CONSTRAINTS["class_weight"],
     }
 
     def __init__(
@@ -139,6 +140,45 @@ class MLPClassifier(FastnetMLPMixin, ScikitLearnClassifier):  # type: ignore[mis
         self.dropout = dropout
         self.dtype = dtype
         self.n_threads = n_threads
+        _own_parameters.note_received(
+            class_weight=class_weight,
+            weight_decay=weight_decay,
+            rho=rho,
+            clip_norm=clip_norm,
+            dropout=dropout,
+            dtype=dtype,
+            n_threads=n_threads,
+        )
+
+    @available_if(lambda est: est._check_solver())  # type: ignore[untyped-decorator]
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Any:
+        """Train for one epoch more.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+        y : array-like, shape (n_samples,) or (n_samples, n_classes)
+        sample_weight : array-like, shape (n_samples,), optional
+        classes : array-like, shape (n_classes,), optional
+            All classes that may come. Needed in the first call; y need not hold each of them.
+
+        Returns
+        -------
+        self
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastnet.sklearn import MLPClassifier
+        >>> clf = MLPClassifier((), random_state=0)
+        >>> clf = clf.partial_fit([[0.0], [1.0]], ["low", "low"], classes=np.array(["high", "low"]))
+        >>> clf.partial_fit([[2.0], [3.0]], ["high", "high"]).t_
+        4
+        """
+        known = self.__dict__.get("classes_")
+        if type(classes) is np.ndarray and type(known) is np.ndarray and np.array_equal(classes, known):
+            classes = None  # scikit-learn would sort them and compare
+        return super().partial_fit(X, y, sample_weight, classes)
 
     def predict(self, X: Any) -> Any:
         """Return the classes, or the label indicators, of the rows of X.
@@ -158,7 +198,7 @@ class MLPClassifier(FastnetMLPMixin, ScikitLearnClassifier):  # type: ignore[mis
         >>> clf.fit([[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]).predict([[0.5], [9.0]])
         array(['low', 'high'], dtype='<U4')
         """
-        if DIFFERENCES:
+        if DIFFERENCES or self._predicts_with_scikit_learn():
             return super().predict(X)
         return _predict.classes(self, _predict.outputs(self, X))
 
@@ -181,11 +221,12 @@ class MLPClassifier(FastnetMLPMixin, ScikitLearnClassifier):  # type: ignore[mis
         >>> clf.fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]).predict_proba([[1.5]]).round(1)
         array([[0.5, 0.5]])
         """
-        if DIFFERENCES:
+        if DIFFERENCES or self._predicts_with_scikit_learn():
             return super().predict_proba(X)  # type: ignore[no-any-return]
         A = _predict.outputs(self, X)
-        if A.shape[1] > 1:
+        if self.n_outputs_ != 1:
             return A
+        A = A.reshape(-1, 1)
         P = np.empty((len(A), 2), A.dtype)
         P[:, 1:] = A
         np.subtract(1, A, out=P[:, :1])
@@ -211,7 +252,8 @@ class MLPClassifier(FastnetMLPMixin, ScikitLearnClassifier):  # type: ignore[mis
         >>> clf.fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]).score([[0.5], [1.4]], [0, 1])
         0.5
         """
-        found = _fast_validation.accuracy(self, X, y) if sample_weight is None and not DIFFERENCES else None
+        plain = sample_weight is None and not DIFFERENCES and not self._predicts_with_scikit_learn()
+        found = _fast_validation.accuracy(self, X, y) if plain else None
         return float(super().score(X, y, sample_weight)) if found is None else found
 
 
@@ -254,7 +296,8 @@ class MLPRegressor(FastnetMLPMixin, ScikitLearnRegressor):  # type: ignore[misc]
     validation_loss_curve_ : list of float or None
         The loss of the validation set after each epoch, without the penalty `alpha`; None without such a set.
     backend_ : str
-        "fastnet"; "scikit-learn" if this version of scikit-learn is unknown and did the work itself.
+        "fastnet"; "scikit-learn" if its own code trained the network, because its version is unknown or a
+        subclass overrides a private method that fastnet does without.
 
     Examples
     --------
@@ -273,10 +316,9 @@ class MLPRegressor(FastnetMLPMixin, ScikitLearnRegressor):  # type: ignore[misc]
         **ScikitLearnRegressor._parameter_constraints,
         **CONSTRAINTS,
         "loss": [StrOptions({"squared_error", "poisson", "absolute_error", "huber", "quantile"})],
-        "delta": [Interval(Real, 0, None, closed="neither")],
-        "quantile": [Interval(Real, 0, 1, closed="neither")],
+        "delta": _own_parameters.CONSTRAINTS["delta"],
+        "quantile": _own_parameters.CONSTRAINTS["quantile"],
     }
-    class_weight: ClassVar[None] = None
 
     def __init__(
         self,
@@ -348,6 +390,16 @@ class MLPRegressor(FastnetMLPMixin, ScikitLearnRegressor):  # type: ignore[misc]
         self.dropout = dropout
         self.dtype = dtype
         self.n_threads = n_threads
+        _own_parameters.note_received(
+            delta=delta,
+            quantile=quantile,
+            weight_decay=weight_decay,
+            rho=rho,
+            clip_norm=clip_norm,
+            dropout=dropout,
+            dtype=dtype,
+            n_threads=n_threads,
+        )
 
     def predict(self, X: Any) -> Array:
         """Return the targets predicted for the rows of X.
@@ -367,7 +419,7 @@ class MLPRegressor(FastnetMLPMixin, ScikitLearnRegressor):  # type: ignore[misc]
         >>> reg.fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]).predict([[3.0]]).round(2)
         array([7.])
         """
-        if DIFFERENCES:
+        if DIFFERENCES or self._predicts_with_scikit_learn():
             return super().predict(X)  # type: ignore[no-any-return]
         A = _predict.outputs(self, X)
         return A.ravel() if A.shape[1] == 1 else A

@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.preprocessing import LabelBinarizer
 
 from fastnet._core import engine
-from fastnet.sklearn import _layout
+from fastnet.sklearn import _layout, _own_parameters
 from fastnet.sklearn._compat import PrivateState, parameter_names
 from fastnet.sklearn._layout import Array
 
@@ -60,10 +60,11 @@ def parameters_are_valid(est: Any) -> bool:
     if known is None or known[0] is not given:
         if make_constraint is None:
             return False
+        valid = _own_parameters.constraints(cls, given)
         made = [
-            (name, [make_constraint(constraint) for constraint in given[name]])
+            (name, [make_constraint(constraint) for constraint in valid[name]])
             for name in parameter_names(cls)
-            if name in given and given[name] != "no_validation"
+            if name in valid and valid[name] != "no_validation"
         ]
         known = cls._known_constraints = (given, made)
     for name, constraints in known[1]:
@@ -83,7 +84,8 @@ def _accept_features(est: Any, X: Any, reset: bool) -> bool:
     state = est.__dict__
     if "feature_names_in_" in state or (not reset and state.get("n_features_in_") != X.shape[1]):
         return False
-    if est.dtype is not None and X.dtype != est.dtype:
+    dtype = _own_parameters.value(est, "dtype")
+    if dtype is not None and X.dtype != dtype:
         return False
     if not engine.all_finite(X):
         return False
@@ -106,15 +108,14 @@ def regression_data(est: Any, X: Any, y: Any, incremental: bool, reset: bool) ->
 def classification_data(
     est: Any, X: Any, y: Any, incremental: bool, reset: bool
 ) -> tuple[Array, Array] | None:
-    """Return X and indicators of y as the classifier's `_validate_input` does; None if they are not plain.
-
-    None also where the classes are known already, and y has to be compared with them.
-    """
-    state = est.__dict__
-    if "classes_" in state and (est.warm_start or incremental):
-        return None
+    """Return X and indicators of y as the classifier's `_validate_input` does; None if they are not plain."""
     if not plain_labels(y) or type(X) is not np.ndarray or y.shape != X.shape[:1]:
         return None
+    if "classes_" in est.__dict__ and (est.warm_start or incremental):
+        indicators = _indicators_of_known_classes(est, y)
+        if indicators is None or not _accept_features(est, X, reset):
+            return None
+        return X, indicators
     classes = np.asarray(sorted(set(np.unique(y))))
     many = len(classes) > 2
     kind = _binarizer("multiclass" if many else "binary")
@@ -127,6 +128,29 @@ def classification_data(
     if many:
         return X, y[:, None] == classes
     return X, (y == classes[1])[:, None] if len(classes) == 2 else np.zeros((len(y), 1), bool)
+
+
+def _indicators_of_known_classes(est: Any, y: Array) -> Array | None:
+    """Return the indicators of labels that have to be among the estimator's classes; None if not plain.
+
+    With `warm_start`, all of the classes have to be there.
+    """
+    classes, binarizer = est.classes_, PrivateState(est).label_binarizer
+    if type(classes) is not np.ndarray or LABELS.get(classes.dtype.kind) != LABELS[y.dtype.kind]:
+        return None
+    if len(classes) < 2 or binarizer.y_type_ != ("multiclass" if len(classes) > 2 else "binary"):
+        return None
+    if binarizer.classes_ is not classes and not np.array_equal(binarizer.classes_, classes):
+        return None
+    index = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
+    if not (classes[index] == y).all():
+        return None
+    found = np.count_nonzero(np.bincount(index))
+    if 2 * found > len(y) or (est.warm_start and found < len(classes)):
+        return None
+    columns = np.arange(len(classes)) if len(classes) > 2 else 1
+    indicators: Array = index[:, None] == columns
+    return indicators
 
 
 def plain_labels(y: Any) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastnet.sklearn._callbacks import CallbackReporter
+    from fastnet.sklearn._class_weight import ClassWeights
     from fastnet.sklearn._lbfgs import LossAndGradient
 
 __all__ = ["FitArguments"]
@@ -27,3 +28,5 @@ class FitArguments:
     callbacks: CallbackReporter | None = None
     loss_and_gradient: LossAndGradient | None = None  # of a fit by L-BFGS
     incremental: bool = False
+    left_to_scikit_learn: tuple[str, ...] = ()  # why scikit-learn's own code has to train
+    class_weights: ClassWeights | None = None

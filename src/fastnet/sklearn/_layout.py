@@ -27,13 +27,33 @@ def is_sparse(X: Any) -> bool:
     return hasattr(X, "toarray")
 
 
-def dense_if_small(X: Any, dtype: np.dtype[Any]) -> Any:
+def dense_if_small(X: Any, dtype: np.dtype[Any], name: str = "X") -> Any:
     """Return X in this precision, dense if that takes little memory; else as CSR, whose rows come cheaply."""
     if not is_sparse(X):
-        return X.astype(dtype, copy=False)
-    if X.shape[0] * X.shape[1] * dtype.itemsize <= DENSE_BYTES:
-        return X.astype(dtype, copy=False).toarray()
-    return X.tocsr().astype(dtype, copy=False)
+        return X if X.dtype == dtype else converted(X, dtype, name)
+    small = X.shape[0] * X.shape[1] * dtype.itemsize <= DENSE_BYTES
+    if not small:
+        X = X.tocsr()
+    if X.dtype != dtype:
+        converted(X.data, dtype, name)
+        X = X.astype(dtype)
+    return X.toarray() if small else X
+
+
+def converted(array: Any, dtype: np.dtype[Any], name: str) -> Array:
+    """Return an array in C order and in this precision; ValueError if a number is too large for it."""
+    with np.errstate(over="ignore"):
+        result = np.ascontiguousarray(array, dtype)
+    narrower = array.dtype.kind not in "b" and not np.can_cast(array.dtype, dtype)
+    if narrower and not np.isfinite(result).all() and np.isfinite(array).all():
+        raise ValueError(f"{name} must hold numbers that {dtype} can hold, got one that is too large for it")
+    return result
+
+
+def check_numeric(y: Any, name: str) -> None:
+    """Raise TypeError if targets are text, bytes, dates or durations: NumPy would make numbers of them."""
+    if y.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, got dtype {y.dtype}")
 
 
 def rows_at_once(X: Any, dtype: np.dtype[Any], multiple: int = 1) -> int:
@@ -107,14 +127,10 @@ def in_precision(X: Any, given: Any, dtype: Any) -> Any:
         dtype = np.float32
     if X.dtype == dtype:
         return X
-    with np.errstate(over="ignore"):
-        X = X.astype(dtype)
-    values = X.data if is_sparse(X) else X
-    if not np.isfinite(values).all():
-        raise ValueError(
-            f"X must hold numbers that {np.dtype(dtype)} can hold, got one that is too large for it"
-        )
-    return X
+    if not is_sparse(X):
+        return converted(X, np.dtype(dtype), "X")
+    converted(X.data, np.dtype(dtype), "X")
+    return X.astype(dtype)
 
 
 def _is_float32_frame(given: Any) -> bool:

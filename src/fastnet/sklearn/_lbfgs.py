@@ -15,7 +15,15 @@ import scipy.optimize
 from sklearn.utils.optimize import _check_optimize_result
 
 from fastnet._core import engine
-from fastnet.sklearn import _class_weight, _core_arguments, _layout, _threads, _validation_set
+from fastnet.sklearn import (
+    _class_weight,
+    _compat,
+    _core_arguments,
+    _layout,
+    _own_parameters,
+    _threads,
+    _validation_set,
+)
 from fastnet.sklearn._callbacks import CallbackReporter
 from fastnet.sklearn._compat import PrivateState
 from fastnet.sklearn._fit_arguments import FitArguments
@@ -33,8 +41,8 @@ class LossAndGradient:
         self.given = (X, y, weights)
         self.dtype = dtype
         self.X = X = _layout.dense_if_small(X, dtype)
-        self.T = np.ascontiguousarray(np.reshape(y, (X.shape[0], -1)), dtype).T
-        self.weights = None if weights is None else np.ascontiguousarray(weights, dtype)
+        self.T = _layout.converted(np.reshape(y, (X.shape[0], -1)), dtype, "y").T
+        self.weights = None if weights is None else _layout.converted(weights, dtype, "sample_weight")
         self.weight_sum = float(X.shape[0] if self.weights is None else self.weights.sum())
         self.rows_at_once = X.shape[0] if not _layout.is_sparse(X) else _layout.rows_at_once(X, dtype)
         count = len(est.coefs_)
@@ -52,7 +60,9 @@ class LossAndGradient:
         if size in self.trainers:
             self.trainers[size].load_weights(W, b)
         else:
-            n_threads = _threads.threads_for(self.est.n_threads, self.flops * min(size, 1024))
+            n_threads = _threads.threads_for(
+                _own_parameters.value(self.est, "n_threads"), self.flops * min(size, 1024)
+            )
             self.trainers[size] = engine.TrainerCore(W, b, self.activations, size, n_threads, **self.loss)
         return self.trainers[size]
 
@@ -83,10 +93,7 @@ def fit(
     LossAndGradient of this fit as `arguments.loss_and_gradient`.
     """
     state = PrivateState(est)
-    if est.class_weight is not None:
-        sample_weight = _class_weight.example_weights(
-            est.class_weight, state.label_binarizer, y, sample_weight
-        )
+    sample_weight = _class_weight.for_fit(est, arguments, y)(y, sample_weight)
     sizes = list(pairwise(layer_units))
     ends = list(accumulate([m * n for m, n in sizes] + [n for _, n in sizes], initial=0))
     spans = list(pairwise(ends))
@@ -109,7 +116,7 @@ def fit(
             **_printing(est.verbose),
         },
     )
-    est.n_iter_ = _check_optimize_result("lbfgs", result, est.max_iter)
+    est.n_iter_ = _compat.as_scikit_learn(_check_optimize_result, "lbfgs", result, est.max_iter)
     est.loss_ = np.float64(result.fun)
     state.unpack(result.x)
     if arguments.callbacks is not None:

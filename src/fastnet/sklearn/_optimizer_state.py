@@ -7,23 +7,41 @@ from typing import Any
 import numpy as np
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, BaseOptimizer, SGDOptimizer
 
-__all__ = ["CLASSES", "AdamWOptimizer", "RMSPropOptimizer", "new"]
+from fastnet.sklearn._own_parameters import value
+
+__all__ = ["CLASSES", "CORE_ARGUMENTS", "AdamWOptimizer", "RMSPropOptimizer", "new", "solver_of"]
 
 
 class AdamWOptimizer(AdamOptimizer):  # type: ignore[misc]
-    """State of solver="adamw", which is that of Adam."""
+    """State of solver="adamw": that of Adam, and the weight decay."""
+
+    def __init__(self, params: list[Any], *args: Any, weight_decay: float) -> None:
+        super().__init__(params, *args)
+        self.weight_decay = weight_decay
 
 
 class RMSPropOptimizer(BaseOptimizer):  # type: ignore[misc]
     """State of solver="rmsprop": the mean squares `vs` of the gradients of coefs_, then of intercepts_."""
 
-    def __init__(self, params: list[Any], learning_rate_init: float) -> None:
+    def __init__(self, params: list[Any], learning_rate_init: float, rho: float, epsilon: float) -> None:
         super().__init__(learning_rate_init)
+        self.rho = rho
+        self.epsilon = epsilon
         self.ms = [np.zeros_like(param) for param in params]
         self.vs = [np.zeros_like(param) for param in params]
 
 
 CLASSES = {"sgd": SGDOptimizer, "adam": AdamOptimizer, "adamw": AdamWOptimizer, "rmsprop": RMSPropOptimizer}
+
+_ADAM = {"beta_1": "beta_1", "beta_2": "beta_2", "epsilon": "epsilon"}
+
+# The core's arguments of each solver, and the attributes of the state that hold them.
+CORE_ARGUMENTS = {
+    "sgd": {"momentum": "momentum", "nesterov": "nesterov"},
+    "adam": _ADAM,
+    "adamw": _ADAM | {"weight_decay": "weight_decay"},
+    "rmsprop": {"beta_2": "rho", "epsilon": "epsilon"},
+}
 
 
 def new(est: Any, solver: str) -> Any:
@@ -39,5 +57,16 @@ def new(est: Any, solver: str) -> Any:
             est.power_t,
         )
     if solver == "rmsprop":
-        return RMSPropOptimizer(params, est.learning_rate_init)
-    return CLASSES[solver](params, est.learning_rate_init, est.beta_1, est.beta_2, est.epsilon)
+        return RMSPropOptimizer(params, est.learning_rate_init, value(est, "rho"), est.epsilon)
+    adam = (params, est.learning_rate_init, est.beta_1, est.beta_2, est.epsilon)
+    if solver == "adamw":
+        return AdamWOptimizer(*adam, weight_decay=value(est, "weight_decay"))
+    return AdamOptimizer(*adam)
+
+
+def solver_of(state: Any) -> str | None:
+    """Return the solver whose state this is; None if it is of a class that the core does not know."""
+    for solver, kind in CLASSES.items():
+        if type(state) is kind:
+            return solver
+    return None

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastnet._core import engine
-from fastnet.sklearn import _core_arguments, _layout, _threads
+from fastnet.sklearn import _core_arguments, _layout, _own_parameters, _threads
 from fastnet.sklearn._compat import PrivateState
 from fastnet.sklearn._layout import Array
 
@@ -30,7 +30,8 @@ def _needs_no_conversion(est: Any, X: Any) -> bool:
     """Return whether only a number that is not finite could be wrong with X."""
     if type(X) is not np.ndarray or X.ndim != 2 or X.dtype not in _layout.FLOATS:
         return False
-    if est.dtype is not None and X.dtype != est.dtype:
+    dtype = _own_parameters.value(est, "dtype")
+    if dtype is not None and X.dtype != dtype:
         return False
     state = est.__dict__
     rows, features = X.shape
@@ -41,7 +42,7 @@ def _validated(est: Any, X: Any) -> Any:
     """Return X validated by scikit-learn, in the precision that it came in."""
     given = X
     X = validate_data(est, X, accept_sparse=["csr", "csc"], reset=False)
-    return _layout.in_precision(X, given, est.dtype)
+    return _layout.in_precision(X, given, _own_parameters.value(est, "dtype"))
 
 
 def outputs(est: Any, X: Any, layers: int | None = None) -> Array:
@@ -56,16 +57,28 @@ def outputs(est: Any, X: Any, layers: int | None = None) -> Array:
 
 
 class ForwardPass:
-    """The layers of an estimator as the core takes them, for data of X's precision."""
+    """The layers of an estimator as the core takes them, for data of X's precision.
+
+    Without `layers`, the output activation follows the last of the `n_layers_`; with it, these are the first
+    hidden layers.
+    """
 
     def __init__(self, est: Any, X: Any, layers: int | None = None) -> None:
-        coefs, intercepts = est.coefs_, est.intercepts_
-        self.names = _core_arguments.activations(est, len(coefs))
-        if layers is not None:
-            coefs, intercepts, self.names = coefs[:layers], intercepts[:layers], self.names[:layers]
+        count = len(est.coefs_)
+        self.names = _core_arguments.activations(est, count)
+        if layers is None:
+            used = getattr(est, "n_layers_", count + 1) - 1  # scikit-learn reads it, and users set it
+            if not 1 <= used <= count:
+                raise ValueError(
+                    f"n_layers_ must be at least 2 and at most {count + 1}, got {est.n_layers_!r}"
+                )
+            self.names = [*self.names[: used - 1], self.names[-1]]
+        else:
+            used = layers
+        coefs, intercepts, self.names = est.coefs_[:used], est.intercepts_[:used], self.names[:used]
         self.dtype = _layout.precision(X, [*coefs, *intercepts])
         self.W, self.b = _layout.layers(coefs, intercepts, self.dtype)
-        self.n_threads = est.n_threads
+        self.n_threads = _own_parameters.value(est, "n_threads")
 
     def _threads_for(self, n: int) -> int:
         """Return how many threads to use for n examples."""
@@ -101,10 +114,13 @@ class ForwardPass:
 
 def classes(est: Any, P: Array) -> Any:
     """Return the classes, or the label indicators, for the outputs P (n, n_outputs)."""
-    binarizer, width = PrivateState(est).label_binarizer, P.shape[1]
+    binarizer = PrivateState(est).label_binarizer
+    if est.n_outputs_ == 1:
+        P = P.reshape(-1, 1)
+    width = P.shape[1]
     kind, known = getattr(binarizer, "y_type_", None), getattr(binarizer, "classes_", ())
     if kind == "multiclass" and width == len(known) > 2:
         return known[P.argmax(axis=1)]
     if kind == "binary" and width == 1 and len(known) == 2:
         return known[(P[:, 0] > 0.5).astype(np.intp)]
-    return binarizer.inverse_transform(P[:, 0] if width == 1 else P)
+    return binarizer.inverse_transform(P[:, 0] if est.n_outputs_ == 1 else P)

@@ -28,7 +28,7 @@ class ScheduledRates:
 
         self.est = est
         self.schedule = schedules.resolve(est.learning_rate) or schedules.Constant()
-        optimizer = PrivateState(est).optimizer
+        self.optimizer = optimizer = PrivateState(est).optimizer
         if not hasattr(optimizer, "schedule_memory"):
             optimizer.schedule_memory = {}
         done = len(est.loss_curve_)
@@ -38,7 +38,7 @@ class ScheduledRates:
     def rates(self) -> Any:
         """Return the learning rate of the next epoch, or that of each of its batches."""
         self.position.epoch, self.position.examples_seen = len(self.est.loss_curve_), self.est.t_
-        return self.schedule.rates(self.est.learning_rate_init, self.position)
+        return self.schedule.rates(self.optimizer.learning_rate_init, self.position)
 
     def ends_fit(self) -> bool:
         """Return whether the schedule ends the fit after the last epoch."""

@@ -7,7 +7,6 @@ weights up to rounding.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastnet.sklearn import (
     _class_weight,
+    _compat,
     _layout,
     _optimizer_state,
     _schedule,
@@ -25,27 +25,27 @@ from fastnet.sklearn import (
 from fastnet.sklearn._compat import PrivateState, draw_permutation
 from fastnet.sklearn._fit_arguments import FitArguments
 from fastnet.sklearn._layout import Array
+from fastnet.sklearn._own_parameters import value
 from fastnet.sklearn._validation_set import ValidationSet
 
-__all__ = ["EpochLoop", "batch_size", "fit"]
+__all__ = ["EpochLoop", "batch_size", "fit", "is_own_optimizer", "knows_optimizer"]
 
 
 def fit(est: Any, arguments: FitArguments, X: Any, y: Any, sample_weight: Any) -> None:
     """Train an estimator whose weights are initialised. y is (n, n_outputs)."""
     incremental, state = arguments.incremental, PrivateState(est)
-    if not incremental or not state.has_optimizer(_optimizer_state.CLASSES[arguments.solver]):
+    if not incremental or not state.has_optimizer():
         state.optimizer = _optimizer_state.new(est, arguments.solver)
     if est.early_stopping and incremental:
         raise ValueError("partial_fit does not support early_stopping=True")
-    if est.class_weight is not None:
-        if incremental and est.class_weight == "balanced":
-            raise ValueError(
-                "class_weight must be a dict or None in partial_fit, which sees a part of the data, "
-                "got 'balanced'"
-            )
-        sample_weight = _class_weight.example_weights(
-            est.class_weight, state.label_binarizer, y, sample_weight
+    class_weight = value(est, "class_weight")
+    if incremental and isinstance(class_weight, str):
+        raise ValueError(
+            "class_weight must be a dict or None in partial_fit, which sees a part of the data, "
+            f"got {class_weight!r}"
         )
+    sample_weight = _class_weight.for_fit(est, arguments, y)(y, sample_weight)
+    _continue_with_early_stopping(est)
     dtype = _layout.precision(X, [*est.coefs_, *est.intercepts_])
     validation_set = _validation_set.from_arguments(est, arguments, dtype)
     rows = None
@@ -57,14 +57,38 @@ def fit(est: Any, arguments: FitArguments, X: Any, y: Any, sample_weight: Any) -
     EpochLoop(est, arguments, X, y, sample_weight, validation_set, dtype, rows).run()
 
 
+def knows_optimizer(est: Any) -> bool:
+    """Return whether the core can go on from the estimator's optimiser, if there is one."""
+    state = PrivateState(est)
+    return not state.has_optimizer() or _optimizer_state.solver_of(state.optimizer) is not None
+
+
+def is_own_optimizer(est: Any) -> bool:
+    """Return whether the estimator's optimiser is one that scikit-learn does not have."""
+    state = PrivateState(est)
+    return state.has_optimizer() and type(state.optimizer).__module__ == _optimizer_state.__name__
+
+
+def _continue_with_early_stopping(est: Any) -> None:
+    """Set what is missing where early stopping was switched on, or off, since the last fit."""
+    state = PrivateState(est)
+    if est.early_stopping and est.validation_scores_ is None:
+        est.validation_scores_, est.best_validation_score_, est.best_loss_ = [], -np.inf, None
+        state.best_coefs = [coef.copy() for coef in est.coefs_]
+        state.best_intercepts = [intercept.copy() for intercept in est.intercepts_]
+    elif not est.early_stopping and est.best_loss_ is None:
+        est.validation_scores_, est.best_validation_score_, est.best_loss_ = None, None, np.inf
+    else:
+        return
+    state.epochs_without_improvement = 0
+
+
 def batch_size(est: Any, n: int) -> int:
     """Return how many of n examples make a batch."""
     if est.batch_size == "auto":
         return min(200, n)
     if est.batch_size > n:
-        warnings.warn(
-            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=2
-        )
+        _compat.warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped")
     return int(np.clip(est.batch_size, 1, n))
 
 
@@ -89,12 +113,13 @@ class EpochLoop:
         self.n = X.shape[0] if rows is None else len(rows)
         self.batch = batch_size(est, self.n)
         self.X = _layout.dense_if_small(X, dtype)
-        self.T = np.ascontiguousarray(y, dtype).T
-        self.weights = None if weights is None else np.ascontiguousarray(weights, dtype)
+        self.T = _layout.converted(y, dtype, "y").T
+        self.weights = None if weights is None else _layout.converted(weights, dtype, "sample_weight")
         self.validation_set = validation_set
         self.dtype = dtype
         self.order = np.arange(self.n, dtype=np.intp)
-        self.trainer = _trainer.EstimatorTrainer(est, arguments.solver, dtype, self.batch)
+        self.solver = _optimizer_state.solver_of(self.state.optimizer) or arguments.solver
+        self.trainer = _trainer.EstimatorTrainer(est, self.solver, dtype, self.batch)
         self.best: tuple[Any, Any] | None = None
         self.schedule = _schedule.for_estimator(est, arguments, self.n, self.batch)
 
@@ -106,7 +131,7 @@ class EpochLoop:
         try:
             self._run_epochs()
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=2)
+            _compat.warn("Training interrupted by user.")
         finally:
             self.trainer.store_in_estimator()
             if self.best is not None:
@@ -141,11 +166,10 @@ class EpochLoop:
             if self.arguments.incremental or stop:
                 break
             if est.n_iter_ == est.max_iter:
-                warnings.warn(
+                _compat.warn(
                     f"Stochastic Optimizer: Maximum iterations ({est.max_iter}) reached and the optimization "
                     "hasn't converged yet.",
                     ConvergenceWarning,
-                    stacklevel=2,
                 )
 
     def train_epoch(self) -> float:
@@ -154,8 +178,7 @@ class EpochLoop:
             rate = self.schedule.rates()
         else:
             optimizer = self.state.optimizer
-            sgd = self.arguments.solver == "sgd"
-            rate = optimizer.learning_rate if sgd else optimizer.learning_rate_init
+            rate = optimizer.learning_rate if self.solver == "sgd" else optimizer.learning_rate_init
         if not _layout.is_sparse(self.X):
             order = self.order if self.rows is None else self.rows[self.order]
             return float(self.trainer.core.epoch(self.X.T, self.T, order, rate, self.weights))

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer
 
 from fastnet._core import engine
-from fastnet.sklearn import _core_arguments, _layout, _threads
+from fastnet.sklearn import _core_arguments, _layout, _own_parameters, _threads
 from fastnet.sklearn._compat import PrivateState
 from fastnet.sklearn._layout import Array
 
@@ -38,7 +38,7 @@ class EstimatorTrainer:
             b,
             _core_arguments.activations(est, len(W)),
             batch_size,
-            _threads.threads_for(est.n_threads, flops),
+            _threads.threads_for(_own_parameters.value(est, "n_threads"), flops),
             **arguments,
         )
 
@@ -59,7 +59,7 @@ class EstimatorTrainer:
     def _moment_names(self) -> list[tuple[str, str]]:
         """Return the core's and the optimiser's name of each moment that the solver has."""
         if self.solver == "sgd":
-            return [("first", "velocities")] if self.est.momentum else []
+            return [("first", "velocities")] if PrivateState(self.est).optimizer.momentum else []
         return [("first", "ms"), ("second", "vs")]
 
     def weights(self) -> tuple[list[Array], list[Array]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from fastnet.sklearn import _class_weight, _layout
+from fastnet.sklearn import _layout
 from fastnet.sklearn._compat import PrivateState
 from fastnet.sklearn._fit_arguments import FitArguments
 from fastnet.sklearn._layout import Array
@@ -26,13 +27,14 @@ class ValidationSet:
     y: Any  # (n, n_outputs): numbers, or 0 and 1 for labels
     weights: Any
     dtype: np.dtype[Any]
+    names: tuple[str, str, str] = ("X", "y", "sample_weight")  # in errors
     T: Any = field(init=False)
 
     def __post_init__(self) -> None:
-        self.X = _layout.dense_if_small(self.X, self.dtype)
-        self.T = np.ascontiguousarray(self.y, self.dtype).T
+        self.X = _layout.dense_if_small(self.X, self.dtype, self.names[0])
+        self.T = _layout.converted(self.y, self.dtype, self.names[1]).T
         if self.weights is not None:
-            self.weights = np.ascontiguousarray(self.weights, self.dtype)
+            self.weights = _layout.converted(self.weights, self.dtype, self.names[2])
 
     def outputs(self, trainer: Any) -> Array:
         """Return the outputs of the network, (n_outputs, n)."""
@@ -79,11 +81,14 @@ def from_arguments(est: Any, arguments: FitArguments, dtype: np.dtype[Any]) -> V
         if y.ndim == 1 and len(unseen):
             raise ValueError(f"y_val must hold classes of y, {est.classes_}, got {unseen} too")
         y = binarizer.transform(y)
+    else:
+        _layout.check_numeric(y, "y_val")
     y = y.reshape(X.shape[0], -1)
     if y.shape[1] != est.n_outputs_:
         raise ValueError(f"y_val must have {est.n_outputs_} outputs, as y has, got {y.shape[1]}")
-    weights = _class_weight.example_weights(est.class_weight, binarizer, y, weights)
-    return ValidationSet(X, y, weights, dtype)
+    if arguments.class_weights is not None:
+        weights = arguments.class_weights(y, weights)
+    return ValidationSet(X, y, weights, dtype, names=("X_val", "y_val", "sample_weight_val"))
 
 
 def split_off(
@@ -91,12 +96,19 @@ def split_off(
 ) -> tuple[Array, ValidationSet]:
     """Return the rows to train on and the validation set, split as scikit-learn splits them."""
     one_label = isinstance(est, ClassifierMixin) and est.n_outputs_ == 1
-    rows, out = train_test_split(
+    split = partial(
+        train_test_split,
         np.arange(X.shape[0]),
         random_state=PrivateState(est).random_state,
         test_size=est.validation_fraction,
-        stratify=y if one_label else None,  # scikit-learn stratifies by no more than one label
     )
+    if one_label:  # scikit-learn stratifies by no more than one
+        try:
+            rows, out = split(stratify=y[:, 0])
+        except ValueError:  # again as scikit-learn does it, for its message: it makes text of labels (n, 1)
+            rows, out = split(stratify=y)
+    else:
+        rows, out = split()
     if len(out) < 2:
         raise ValueError(
             "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."

@@ -244,7 +244,7 @@ cdef class TrainerCore:
             if self.options.l2 > 0:
                 cost += 0.5*self.options.l2*number_at(self.batch_squares, batch)
             if weight != n:
-                cost = cost*(n/weight) if weight > 0 else 0.0
+                cost = cost*(n/weight) if weight != 0 else 0.0
             total += cost
             batch += 1
             examples -= n

@@ -32,7 +32,7 @@ cdef void plan_step(const trainer* t, double rate, real weight, bint weighted, d
                     step_plan* s) noexcept nogil:
     """The constants of a batch whose examples' weights sum to `weight`; powers: of the betas, this one in."""
     cdef const fit_options* options = &t.options
-    s.nothing = weighted and not weight > 0
+    s.nothing = weighted and not (weight > 0 or weight < 0)  # a sum below 0: as scikit-learn trains
     s.inverse = ONE/weight if not s.nothing else 0
     s.scale = -<real>rate*s.inverse
     s.l2 = <real>options.l2
