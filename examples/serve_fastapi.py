@@ -1,6 +1,6 @@
 """A model file behind HTTP, with FastAPI and uvicorn: a starting point to copy, not a server of our own.
 
-    pip install "fastnet[serve]"
+    pip install "fastnet-mlp[serve]"
     python examples/serve_fastapi.py model.safetensors --port 8000
 
 GET /health answers 200 as long as the process lives, GET /ready once the model is loaded (503 before), GET

@@ -5,15 +5,41 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-__all__ = ["need"]
+__all__ = ["DISTRIBUTION", "advice", "need"]
+
+DISTRIBUTION = "fastnet-mlp"  # on the package index `fastnet` is a project of other people
 
 
-def need(module: str, extra: str, purpose: str) -> Any:
-    """Return a module; if its package is missing, raise ImportError that says how to install it."""
+def advice(extra: str) -> str:
+    """Return the command that installs what an extra of this package needs.
+
+    Examples
+    --------
+    >>> from fastnet._optional import advice
+    >>> advice("plot")
+    'pip install "fastnet-mlp[plot]"'
+    """
+    return f'pip install "{DISTRIBUTION}[{extra}]"'
+
+
+def need(module: str, purpose: str, *, extra: str = "", requirement: str = "") -> Any:
+    """Return a module; if its package is missing, raise ImportError that says how to install it.
+
+    Parameters
+    ----------
+    module : str
+    purpose : str
+        What needs it: the subject of the message.
+    extra : str
+        The extra of this package that brings it.
+    requirement : str
+        What to install where there is no such extra.
+    """
     package = module.partition(".")[0]
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.partition(".")[0] != package:
             raise  # the package is installed, but misses a package of its own
-        raise ImportError(f'{purpose} needs {package}: pip install "{extra}"') from error
+        command = advice(extra) if extra else f'pip install "{requirement}"'
+        raise ImportError(f"{purpose} needs {package}: {command}") from error

@@ -241,7 +241,7 @@ class LBFGS:
     """L-BFGS through SciPy: for small data, all of it in each step; no learning rate, no batches.
 
     An iteration counts as an epoch in the history and for callbacks, but `max_iter` says how many there may
-    be, not `epochs`. Where SciPy is missing, ``pip install "fastnet[lbfgs]"`` brings it.
+    be, not `epochs`. Where SciPy is missing, ``pip install "fastnet-mlp[lbfgs]"`` brings it.
 
     Parameters
     ----------

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["new_figure", "plot_history"]
 
-_EXTRA, _PURPOSE = "fastnet[plot]", "drawing"
-
 
 def new_figure() -> Figure:
     """Return an empty matplotlib figure that opens no window, for saving to a file.
@@ -25,7 +23,7 @@ def new_figure() -> Figure:
     ImportError
         If matplotlib is missing.
     """
-    figure: Figure = need("matplotlib.figure", _EXTRA, _PURPOSE).Figure(layout="constrained")
+    figure: Figure = need("matplotlib.figure", "drawing", extra="plot").Figure(layout="constrained")
     return figure
 
 
@@ -46,7 +44,7 @@ def plot_history(history: History, ax: Axes | None = None) -> Axes:
     Raises
     ------
     ImportError
-        If matplotlib is missing; ``pip install "fastnet[plot]"`` brings it.
+        If matplotlib is missing; ``pip install "fastnet-mlp[plot]"`` brings it.
 
     Examples
     --------
@@ -54,7 +52,7 @@ def plot_history(history: History, ax: Axes | None = None) -> Axes:
     >>> ax = plot_history(net.fit(X, T))  # doctest: +SKIP
     """
     if ax is None:
-        pyplot = need("matplotlib.pyplot", _EXTRA, _PURPOSE)
+        pyplot = need("matplotlib.pyplot", "drawing", extra="plot")
         ax = cast("Axes", pyplot.figure(layout="constrained").subplots())
     ax.plot(range(1, len(history.loss) + 1), history.loss)
     ax.set_yscale("log")

@@ -58,7 +58,9 @@ def register() -> None:
     global _registered
     if _registered:
         return
-    threadpoolctl = _optional.need("threadpoolctl", "threadpoolctl>=3.2", "fastnet.threads.register")
+    threadpoolctl = _optional.need(
+        "threadpoolctl", "fastnet.threads.register", requirement="threadpoolctl>=3.2"
+    )
     if not hasattr(threadpoolctl, "register"):
         raise ImportError(
             f"fastnet.threads.register needs threadpoolctl 3.2 or later, got {threadpoolctl.__version__}"

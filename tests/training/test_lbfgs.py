@@ -165,7 +165,7 @@ def test_scipy_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     net = network((3, 4, 1))
     monkeypatch.setitem(sys.modules, "scipy", None)
     monkeypatch.setitem(sys.modules, "scipy.optimize", None)
-    with pytest.raises(ImportError, match=r'needs scipy: pip install "fastnet\[lbfgs\]"'):
+    with pytest.raises(ImportError, match=r'needs scipy: pip install "fastnet-mlp\[lbfgs\]"'):
         net.fit(X, T, optimizer="lbfgs")
 
 

@@ -65,7 +65,7 @@ def minimize(
     ImportError
         If SciPy is missing.
     """
-    optimize = need("scipy.optimize", "fastnet[lbfgs]", "the optimizer LBFGS")
+    optimize = need("scipy.optimize", "the optimizer LBFGS", extra="lbfgs")
     weights, gradient = Flat(*core.weights()), Flat(*core.weights())
     reached = weights.vector.copy()
     count = data.total_weight()

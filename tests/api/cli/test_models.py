@@ -129,5 +129,5 @@ def test_without_onnx(
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
     assert cli.main(["export", str(model), "-o", "net.onnx"]) == 1
-    assert 'needs onnx: pip install "fastnet[onnx]"' in capsys.readouterr().err
+    assert 'needs onnx: pip install "fastnet-mlp[onnx]"' in capsys.readouterr().err
     assert not Path("net.onnx").exists()
