@@ -16,7 +16,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastnet import isa, threads
+try:
+    from fastnet import isa, threads
+except ImportError as error:  # FASTNET_ISA names a build that is not here
+    from fastnet._command import exit_if_command
+
+    exit_if_command(error)
+    raise
 from fastnet._version import __version__
 from fastnet.layer import Layer
 from fastnet.metadata import Standardize

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -53,7 +54,7 @@ def test_a_failure_exits_with_1(capsys: pytest.CaptureFixture[str], monkeypatch:
     assert cli.main(["demo", "--plot", "loss.png"]) == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert 'pip install "fastnet[plot]"' in err
+    assert 'pip install "fastnet-mlp[plot]"' in err
 
 
 def test_python_m_fastnet_is_the_command() -> None:
@@ -71,3 +72,23 @@ def test_python_m_fastnet_is_the_command() -> None:
     assert (
         subprocess.run([*command, "demo", "--epochs", "0"], capture_output=True, check=False).returncode == 2
     )
+
+
+@pytest.mark.parametrize("name", ["v9", "", "V3"])
+def test_a_wrong_build_is_told_in_one_line(name: str, tmp_path: Path) -> None:
+    script = tmp_path / "fastnet"  # what pip makes of the entry point
+    script.write_text("import sys\nfrom fastnet.cli import main\nsys.exit(main())\n")
+    environment = {**os.environ, "FASTNET_ISA": name}
+    for command in (["-m", "fastnet", "isa"], [str(script), "isa"]):
+        ran = subprocess.run([sys.executable, *command], env=environment, capture_output=True, text=True)
+        if not name:  # as if it were not set
+            assert (ran.returncode, ran.stderr) == (0, "")
+            continue
+        assert ran.returncode == 1
+        assert ran.stdout == ""
+        assert ran.stderr.startswith("fastnet: error: FASTNET_ISA: ")
+        assert repr(name) in ran.stderr
+        assert len(ran.stderr.splitlines()) == 1
+    command = [sys.executable, "-c", "import fastnet"]
+    ran = subprocess.run(command, env={**environment, "FASTNET_ISA": "v9"}, capture_output=True, text=True)
+    assert "ImportError" in ran.stderr
