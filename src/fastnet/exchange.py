@@ -7,11 +7,13 @@ is shared afterwards.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from fastnet import _validate
 from fastnet._optional import need
 from fastnet._validate import Array
 from fastnet.layer import Layer
@@ -71,15 +73,18 @@ def from_sklearn(estimator: Any) -> Network:
     if not hasattr(estimator, "coefs_"):
         kind = "fitted" if hasattr(estimator, "hidden_layer_sizes") else "an MLPClassifier or MLPRegressor"
         raise ValueError(f"estimator must be {kind}, got {name}")
-    hidden = len(estimator.coefs_) - 1
-    given = estimator.activation
-    names = [*([given] * hidden if isinstance(given, str) else given), estimator.out_activation_]
+    if (replaced := _own_forward(estimator)) is not None:
+        raise ValueError(f"estimator must compute what an MLP does, got {name} with {replaced} of its own")
+    count = estimator.n_layers_ - 1  # scikit-learn predicts with so many, though there may be more
+    coefs, intercepts, given = estimator.coefs_[:count], estimator.intercepts_[:count], estimator.activation
+    hidden = [given] * (count - 1) if isinstance(given, str) else list(given)[: count - 1]
+    names = [*hidden, estimator.out_activation_]
     if not type(estimator).__module__.startswith("fastnet."):  # ours computes with "logistic"
         names[:-1] = ["sigmoid" if name == "logistic" else name for name in names[:-1]]
     names[-1] = "sigmoid" if names[-1] == "logistic" else names[-1]
-    dtype = np.result_type(*estimator.coefs_, *estimator.intercepts_)
+    dtype = np.result_type(*coefs, *intercepts)
     layers = []
-    for coef, intercept, activation in zip(estimator.coefs_, estimator.intercepts_, names, strict=True):
+    for coef, intercept, activation in zip(coefs, intercepts, names, strict=True):
         n_in, n_out = coef.shape
         W, b = np.array(coef.T, dtype, order="C"), np.array(intercept, dtype).reshape(-1, 1)
         layers.append(Layer(n_in, n_out, activation, W=W, b=b))
@@ -95,19 +100,35 @@ def from_sklearn(estimator: Any) -> Network:
     return network
 
 
+def _own_forward(estimator: Any) -> str | None:
+    """Return the name of a method of the forward pass that a subclass has replaced, or None."""
+    for cls in type(estimator).__mro__:
+        if cls.__module__.partition(".")[0] in ("sklearn", "fastnet"):
+            return None
+        for name in ("_forward_pass", "_forward_pass_fast"):
+            if name in vars(cls):
+                return name
+    return None
+
+
 def _steps(estimator: Any) -> tuple[Any, Any]:
     """Return the scaler (or None) and the estimator of a pipeline of these two, or of a bare estimator."""
     if not hasattr(estimator, "steps"):
         return None, estimator
     steps = [step for _, step in estimator.steps if step not in (None, "passthrough")]
     scalers, last = steps[:-1], steps[-1]
-    if len(scalers) > 1 or any(type(step).__name__ != "StandardScaler" for step in scalers):
+    if len(scalers) > 1 or not all(map(_is_standard_scaler, scalers)):
         names = ", ".join(type(step).__name__ for step in steps)
         raise ValueError(f"a pipeline must be StandardScaler and an MLP, got {names}")
     for scaler in scalers:
         if not hasattr(scaler, "scale_"):
             raise ValueError("estimator must be fitted, got a StandardScaler that is not")
     return (scalers[0] if scalers else None), last
+
+
+def _is_standard_scaler(step: Any) -> bool:
+    """Tell whether a step is scikit-learn's StandardScaler, not a subclass or another class of that name."""
+    return type(step).__name__ == "StandardScaler" and type(step).__module__.startswith("sklearn.")
 
 
 def to_sklearn(network: Network, *, estimator: type[Any] | None = None) -> Any:
@@ -117,7 +138,8 @@ def to_sklearn(network: Network, *, estimator: type[Any] | None = None) -> Any:
     ----------
     network : Network
         Its hidden layers have one activation that scikit-learn has (identity, sigmoid, tanh or relu); the
-        last is sigmoid or softmax for a classifier, identity or exp for a regressor.
+        last is sigmoid or softmax for a classifier, identity or exp for a regressor. Its dropout, which
+        predictions do not use, is left out.
     estimator : type, optional
         The class to make, by default that of scikit-learn; another takes the same parameters.
 
@@ -149,34 +171,35 @@ def to_sklearn(network: Network, *, estimator: type[Any] | None = None) -> Any:
             raise ValueError(f"scikit-learn has {has}, got {activation!r} in layers[{k}]")
     if last not in ("sigmoid", "logistic", "softmax", "identity", "exp"):
         raise ValueError(f"scikit-learn has sigmoid, softmax, identity or exp at the output, got {last!r}")
-    neural = need("sklearn.neural_network", "scikit-learn", "to_sklearn")
+    if last == "softmax" and network.sizes[-1] < 2:
+        raise ValueError("scikit-learn has softmax for at least two classes, got one output")
+    neural = need("sklearn.neural_network", "to_sklearn", extra="sklearn")
     regression = network.output == "regression"
     settings: dict[str, Any] = {"hidden_layer_sizes": network.sizes[1:-1]}
     settings["activation"] = _SKLEARN[inner[0]] if inner else "identity"
     if regression:
         settings["loss"] = "poisson" if last == "exp" else "squared_error"
     made = (estimator or (neural.MLPRegressor if regression else neural.MLPClassifier))(**settings)
+    all_W, all_b = network.weights()
+    W, b = [np.array(w) for w in all_W], [np.array(v) for v in all_b]
+    if last == "softmax" and len(W[-1]) == 2:  # a_2 = e^z2 / (e^z1 + e^z2) = sigmoid(z2 - z1)
+        W[-1], b[-1], last = W[-1][1:] - W[-1][:1], b[-1][1:] - b[-1][:1], "sigmoid"
     made.out_activation_ = {"sigmoid": "logistic"}.get(last, last)
-    made.coefs_ = [np.array(layer.W.T, order="C") for layer in network.layers]
-    made.intercepts_ = [layer.b.reshape(-1).copy() for layer in network.layers]
-    if last == "softmax" and network.sizes[-1] == 2:
-        # scikit-learn has one output for two classes: softmax(z)_1 = sigmoid(z_1 - z_0)
-        made.out_activation_ = "logistic"
-        made.coefs_[-1] = np.array(made.coefs_[-1][:, 1:] - made.coefs_[-1][:, :1], order="C")
-        made.intercepts_[-1] = made.intercepts_[-1][1:] - made.intercepts_[-1][:1]
-    made.n_features_in_, made.n_outputs_ = network.sizes[0], made.coefs_[-1].shape[1]
+    made.coefs_ = [np.array(w.T, order="C") for w in W]
+    made.intercepts_ = [v.reshape(-1) for v in b]
+    made.n_features_in_, made.n_outputs_ = network.sizes[0], len(W[-1])
     made.n_layers_ = len(network.sizes)
     made.n_iter_ = made.t_ = made._no_improvement_count = 0
     made.loss_curve_, made.best_loss_ = [], np.inf
     if not regression:
-        binarizer = need("sklearn.preprocessing", "scikit-learn", "to_sklearn").LabelBinarizer()
+        binarizer = need("sklearn.preprocessing", "to_sklearn", extra="sklearn").LabelBinarizer()
         made._label_binarizer = binarizer.fit(_labels(network))
         made.classes_ = binarizer.classes_
     names = network.feature_names
     if network.preprocessing is None:
         _name_features(made, names)
         return made
-    pipeline = need("sklearn.pipeline", "scikit-learn", "to_sklearn").make_pipeline
+    pipeline = need("sklearn.pipeline", "to_sklearn", extra="sklearn").make_pipeline
     return pipeline(_scaler(network.preprocessing, names), made)
 
 
@@ -195,9 +218,10 @@ def _labels(network: Network) -> Array:
 
 
 def _scaler(how: Standardize, names: tuple[str, ...] | None) -> Any:
-    scaler = need("sklearn.preprocessing", "scikit-learn", "to_sklearn").StandardScaler()
+    scaler = need("sklearn.preprocessing", "to_sklearn", extra="sklearn").StandardScaler()
     scaler.mean_, scaler.scale_ = how.mean.reshape(-1).copy(), how.scale.reshape(-1).copy()
-    scaler.var_ = scaler.scale_**2
+    with np.errstate(over="ignore", under="ignore"):  # only partial_fit reads it
+        scaler.var_ = scaler.scale_**2
     scaler.n_features_in_ = len(how.mean)
     scaler.n_samples_seen_ = 1  # unknown; it weighs the features seen so far in a partial_fit
     _name_features(scaler, names)
@@ -216,7 +240,8 @@ def from_torch(module: Any) -> Network:
     ----------
     module : torch.nn.Sequential
         Also nested; Linear, each followed by at most one activation and one Dropout, which becomes the
-        layer's. Softplus may have torch's default threshold, though ours has none: they differ by 2e-9 there.
+        layer's. A module that occurs several times counts each time; each layer gets its own copy of the
+        weights. Softplus may have torch's default threshold, though ours has none: they differ by 2e-9 there.
 
     Returns
     -------
@@ -226,7 +251,10 @@ def from_torch(module: Any) -> Network:
     Raises
     ------
     ValueError
-        If it holds anything else, or an activation with settings that fastnet has not.
+        If it holds anything else (a subclass too, or a module of the same name from elsewhere), an activation
+        with settings that fastnet does not have, or a module whose forward pass was replaced or has hooks.
+    TypeError
+        If the weights are not all float32, or all float64.
 
     Examples
     --------
@@ -235,13 +263,13 @@ def from_torch(module: Any) -> Network:
     >>> fn.from_torch(nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1)))  # doctest: +SKIP
     """
     found: list[dict[str, Any]] = []
-    bare = False  # whether the last part was a Linear
+    bare = False  # whether the last module was a Linear
     for path, part in _parts(module, "module"):
-        kind = type(part).__name__
+        kind = _torch_class(part)
         if kind == "Linear":
-            W = _to_numpy(part.weight)
-            b = np.zeros((len(W), 1), W.dtype) if part.bias is None else _to_numpy(part.bias).reshape(-1, 1)
-            found.append({"W": W, "b": b, "activation": "identity"})
+            W = _to_numpy(part.weight, f"{path}.weight")
+            b = None if part.bias is None else _to_numpy(part.bias, f"{path}.bias").reshape(-1, 1)
+            found.append({"W": W, "b": np.zeros((len(W), 1), W.dtype) if b is None else b, "path": path})
             bare = True
         elif kind in _TORCH and bare:
             found[-1]["activation"] = _activation(part, path)
@@ -250,24 +278,41 @@ def from_torch(module: Any) -> Network:
             found[-1]["dropout"] = float(part.p)
             bare = False
         else:
-            raise ValueError(f"{path} must be Linear, or follow one as its activation or Dropout, got {kind}")
+            name = kind or f"{type(part).__name__} of {type(part).__module__}"
+            raise ValueError(f"{path} must be Linear, or follow one as its activation or Dropout, got {name}")
     if not found:
         raise ValueError(f"module must hold at least one Linear, got {type(module).__name__}")
     dtype = found[0]["W"].dtype
     layers = []
     for row in found:
+        path = row.pop("path")
+        if not row["W"].dtype == row["b"].dtype == dtype:
+            first = found[0]["W"].dtype
+            raise TypeError(f"{path} must have dtype {first}, as the first Linear has, got {row['W'].dtype}")
         n_out, n_in = row["W"].shape
-        layers.append(Layer(n_in, n_out, **row))
+        layers.append(Layer(n_in, n_out, **{"activation": "identity", **row}))
     return Network(layers, dtype=dtype)
 
 
 def _parts(module: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Yield the modules of nested Sequentials in order, each with its place."""
-    if type(module).__name__ != "Sequential":
+    """Yield the modules of nested Sequentials in order, each with its place; ValueError if one has hooks."""
+    # torch has no public name for the hooks of a module. Backward hooks do not change what it computes.
+    hooks = [name for name in ("_forward_hooks", "_forward_pre_hooks") if getattr(module, name, None)]
+    if hooks or "forward" in getattr(module, "__dict__", ()):
+        what = "a forward hook" if hooks else "a forward method of its own"
+        raise ValueError(f"{path} must compute what its class does, got {type(module).__name__} with {what}")
+    if _torch_class(module) != "Sequential":
         yield path, module
         return
-    for name, child in module.named_children():
-        yield from _parts(child, f"{path}[{name}]")
+    for k, child in enumerate(module):  # named_children() would leave out an object that it has given before
+        yield from _parts(child, f"{path}[{k}]")
+
+
+def _torch_class(part: Any) -> str | None:
+    """Return the name of a module's class if that is one of torch.nn itself, or None."""
+    nn = getattr(sys.modules.get("torch"), "nn", None)
+    name = type(part).__name__
+    return name if nn is not None and getattr(nn, name, None) is type(part) else None
 
 
 def _activation(part: Any, path: str) -> str:
@@ -279,8 +324,17 @@ def _activation(part: Any, path: str) -> str:
     return name
 
 
-def _to_numpy(tensor: Any) -> Array:
-    return np.array(tensor.detach().cpu().numpy(), order="C")
+def _to_numpy(tensor: Any, path: str) -> Array:
+    """Return a parameter of torch as an array that is a copy."""
+    if str(tensor.dtype) not in ("torch.float32", "torch.float64"):
+        raise TypeError(
+            f"{path} must have dtype float32 or float64, got {tensor.dtype}: use module.float() before"
+        )
+    try:
+        array = np.array(tensor.detach().cpu().numpy(), order="C")
+    except (RuntimeError, TypeError, NotImplementedError) as error:  # on the meta device, sparse
+        raise ValueError(f"{path} must be a dense tensor with values: {error}") from None
+    return _validate.finite(array if array.ndim == 2 else array.reshape(1, -1), path).reshape(array.shape)
 
 
 def to_torch(network: Network) -> Any:
@@ -320,7 +374,7 @@ def to_torch(network: Network) -> Any:
     for k, layer in enumerate(network.layers):
         if layer.activation not in names:
             raise ValueError(f"torch has no module for {layer.activation!r}, the activation of layers[{k}]")
-    torch = need("torch", "torch", "to_torch")
+    torch = need("torch", "to_torch", requirement="torch")
     parts = []
     for layer in network.layers:
         linear = torch.nn.utils.skip_init(

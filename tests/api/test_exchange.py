@@ -6,6 +6,7 @@ import copy
 import io
 import itertools
 import pickle
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -58,9 +59,13 @@ def test_to_scikit_learn_and_back(hidden: str, output: str, n_out: int, dtype: n
     net = made(hidden, output, n_out, str(dtype))
     estimator = fn.to_sklearn(net)
     again = fn.from_sklearn(estimator)
-    assert bits(again) == bits(net)
-    assert [layer.activation for layer in again.layers] == [layer.activation for layer in net.layers]
     R = rows(40, str(dtype))
+    if (output, n_out) == ("softmax", 2):  # scikit-learn has one output for two classes
+        assert again.sizes == (*net.sizes[:-1], 1)
+        agree(again.predict_proba(R.T), net.predict_proba(R.T)[1:], net, R)
+    else:
+        assert bits(again) == bits(net)
+        assert [layer.activation for layer in again.layers] == [layer.activation for layer in net.layers]
     P = net.predict_proba(R.T)
     if net.output == "regression":
         agree(P, estimator.predict(R).reshape(40, n_out).T, net, R)
@@ -153,6 +158,53 @@ def test_what_scikit_learn_has_fitted(kind: str, dtype: np.dtype[Any]) -> None:
     assert bits(fn.from_sklearn(estimator)) == bits(net)
 
 
+@pytest.mark.parametrize("ours", [False, True])
+@pytest.mark.parametrize(("output", "n_out"), OUTPUTS)
+def test_partial_fit_goes_on_with_every_output(output: str, n_out: int, ours: bool) -> None:
+    pytest.importorskip("sklearn")
+    from fastnet import sklearn
+
+    net, R, rng = made("relu", output, n_out), rows(50), np.random.default_rng(2)
+    classifier = output in ("sigmoid", "softmax")
+    if output == "sigmoid":
+        y: Any = rng.integers(0, 2, (50, n_out) if n_out > 1 else 50)
+    else:
+        y = rng.integers(0, n_out, 50) if classifier else rng.random((50, n_out) if n_out > 1 else 50)
+    cls = (sklearn.MLPClassifier if classifier else sklearn.MLPRegressor) if ours else None
+    estimator = fn.to_sklearn(net, estimator=cls)
+    before = estimator.predict_proba(R) if classifier else estimator.predict(R)
+    estimator.partial_fit(R, y)
+    after = estimator.predict_proba(R) if classifier else estimator.predict(R)
+    assert before.shape == after.shape
+    assert not np.array_equal(before, after)
+
+
+def test_what_scikit_learn_predicts_with_is_what_is_read() -> None:
+    """It uses as many layers as `n_layers_` says, and a subclass may replace its forward pass."""
+    neural = pytest.importorskip("sklearn.neural_network")
+    estimator = fn.to_sklearn(made("tanh", "identity", 3))
+    estimator.n_layers_ = 3
+    estimator.coefs_[1], estimator.intercepts_[1] = estimator.coefs_[1][:, :1], estimator.intercepts_[1][:1]
+    R = rows(20)
+    assert np.allclose(fn.from_sklearn(estimator).predict_proba(R.T)[0], estimator.predict(R), rtol=1e-13)
+
+    class Doubled(neural.MLPRegressor):
+        def _forward_pass_fast(self, X: Any, **how: Any) -> Any:
+            return 2 * super()._forward_pass_fast(X, **how)
+
+    class Renamed(neural.MLPRegressor):
+        pass
+
+    with pytest.raises(ValueError, match="got Doubled with _forward_pass_fast of its own"):
+        fn.from_sklearn(fn.to_sklearn(made("relu", "identity", 1), estimator=Doubled))
+    assert fn.from_sklearn(fn.to_sklearn(made("relu", "identity", 1), estimator=Renamed)).sizes == (
+        4,
+        6,
+        5,
+        1,
+    )
+
+
 def test_training_goes_on_in_scikit_learn() -> None:
     pytest.importorskip("sklearn")
     net = made("relu", "sigmoid", 1)
@@ -207,6 +259,8 @@ def test_what_scikit_learn_cannot_have() -> None:
         fn.to_sklearn(mixed)
     with pytest.raises(ValueError, match="sigmoid, softmax, identity or exp at the output, got 'tanh'"):
         fn.to_sklearn(made("relu", "tanh", 1))
+    with pytest.raises(ValueError, match="softmax for at least two classes, got one output"):
+        fn.to_sklearn(made("relu", "softmax", 1))
     net = made("relu", "sigmoid", 1)
     net.classes = ["yes", "no"]
     with pytest.raises(ValueError, match=r"classes in ascending order, got \('yes', 'no'\)"):
@@ -224,6 +278,9 @@ def test_what_scikit_learn_cannot_have() -> None:
         ValueError, match="a pipeline must be StandardScaler and an MLP, got MinMaxScaler, MLPClassifier"
     ):
         fn.from_sklearn(make_pipeline(MinMaxScaler(), fitted))
+    foreign = type("StandardScaler", (MinMaxScaler,), {})().fit(rows(9))
+    with pytest.raises(ValueError, match="a pipeline must be StandardScaler and an MLP, got StandardScaler"):
+        fn.from_sklearn(make_pipeline(foreign, fitted))
     with pytest.raises(ValueError, match="must be fitted, got a StandardScaler that is not"):
         fn.from_sklearn(make_pipeline(StandardScaler(), fitted))
 
@@ -308,6 +365,77 @@ def test_what_torch_has_and_we_have_not() -> None:
     net.preprocessing = fn.Standardize([0.0] * 4, [1.0] * 4)
     with pytest.raises(ValueError, match="torch has no module that standardises"):
         fn.to_torch(net)
+
+
+@pytest.fixture
+def nn(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return `torch.nn`, or a stand-in where torch is not installed."""
+    try:
+        import torch
+    except ImportError:
+        import stand_in_torch
+
+        for name in ("torch", "torch.nn"):
+            monkeypatch.setitem(sys.modules, name, None)  # put back afterwards
+        return stand_in_torch.install()
+    return torch.nn
+
+
+def test_a_module_that_occurs_twice_counts_twice(nn: Any) -> None:
+    relu, line = nn.ReLU(), nn.Linear(3, 3)
+    net = fn.from_torch(nn.Sequential(nn.Linear(4, 3), relu, line, relu, nn.Sequential(line, relu)))
+    assert [layer.activation for layer in net.layers] == ["relu", "relu", "relu"]
+    assert net.layers[1].W.tobytes() == net.layers[2].W.tobytes()
+    assert not np.shares_memory(net.layers[1].W, net.layers[2].W)
+
+
+def test_what_only_looks_like_a_module_of_torch(nn: Any) -> None:
+    line = nn.Linear(2, 2)
+    for cls, base in (("Linear", nn.Linear), ("Tanh", nn.Tanh)):
+        foreign = type(cls, (base,), {"__module__": "elsewhere"})
+        parts = [foreign(2, 2)] if cls == "Linear" else [line, foreign()]
+        with pytest.raises(ValueError, match=rf"must be Linear, or follow .*, got {cls} of elsewhere"):
+            fn.from_torch(nn.Sequential(*parts))
+    subclass = type("Sequential", (nn.Sequential,), {"__module__": "elsewhere"})
+    with pytest.raises(ValueError, match="got Sequential of elsewhere"):
+        fn.from_torch(nn.Sequential(subclass(line)))
+    for nothing in (None, 3, np.ones(2), fn.Layer(1, 1)):
+        with pytest.raises(ValueError, match="module must be Linear, or follow one as its activation"):
+            fn.from_torch(nothing)
+
+
+@pytest.mark.parametrize("register", ["register_forward_hook", "register_forward_pre_hook"])
+def test_hooks_and_replaced_methods_are_refused(nn: Any, register: str) -> None:
+    for k in range(3):
+        parts = [nn.Linear(2, 2), nn.Tanh()]
+        module = nn.Sequential(*parts)
+        getattr([module, *parts][k], register)(lambda *_: None)
+        with pytest.raises(ValueError, match=r"module(\[\d\])? must compute what its class does, .* hook"):
+            fn.from_torch(module)
+    line = nn.Linear(2, 2)
+    line.forward = lambda x: x
+    with pytest.raises(ValueError, match=r"module\[0\] .*, got Linear with a forward method of its own"):
+        fn.from_torch(nn.Sequential(line))
+
+
+def test_precisions_that_we_have_not(nn: Any) -> None:
+    with pytest.raises(TypeError, match=r"module\[0\].weight must have dtype .*, got torch.float16"):
+        fn.from_torch(nn.Sequential(nn.Linear(2, 2)).half())
+
+
+def test_weights_of_torch_that_cannot_be_read() -> None:
+    nn = pytest.importorskip("torch.nn")
+    with pytest.raises(ValueError, match=r"module\[0\].weight must be a dense tensor with values"):
+        fn.from_torch(nn.Sequential(nn.Linear(2, 2, device="meta")))
+    with pytest.raises(TypeError, match=r"module\[1\] must have dtype float32, as the first Linear has"):
+        fn.from_torch(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2).double()))
+    broken = nn.Linear(2, 2)
+    broken.weight.data[1, 0] = float("nan")
+    with pytest.raises(ValueError, match=r"module.weight must be finite, got nan at \[1, 0\]"):
+        fn.from_torch(broken)
+    for part in (nn.LazyLinear(2), nn.utils.parametrizations.weight_norm(nn.Linear(2, 2))):
+        with pytest.raises(ValueError, match=r"module\[0\] must"):
+            fn.from_torch(nn.Sequential(part))
 
 
 # ---- pickle, joblib, copy
