@@ -36,7 +36,7 @@ def real_dtype(value: DTypeLike, name: str = "dtype") -> np.dtype[Any]:
         found = np.dtype(value)
     except TypeError:
         found = None
-    if found not in DTYPES or value is None:
+    if found is None or value is None or found not in DTYPES:  # None == float64 in NumPy
         raise TypeError(f"{name} must be float32 or float64, got {value!r}")
     return found
 

@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike
 
 from fastnet import _validate
 from fastnet._optional import need
+from fastnet._validate import Array
 from fastnet._version import __version__
 from fastnet.files import atomic
 from fastnet.network import Network
@@ -50,8 +51,10 @@ def export(network: Network, path: str | os.PathLike[str], *, dtype: DTypeLike =
 
     Raises
     ------
+    ValueError
+        If the weights are not finite, or too large for ``dtype``, or a scale too small for it.
     ImportError
-        If onnx is missing; ``pip install "fastnet[onnx]"`` brings it.
+        If onnx is missing; ``pip install "fastnet-mlp[onnx]"`` brings it.
     OSError
         If the file cannot be written.
 
@@ -83,6 +86,8 @@ def model(network: Network, *, dtype: DTypeLike = "float32") -> Any:
 
     Raises
     ------
+    ValueError
+        If the weights are not finite, or too large for ``dtype``, or a scale too small for it.
     ImportError
         If onnx is missing.
 
@@ -99,13 +104,17 @@ def model(network: Network, *, dtype: DTypeLike = "float32") -> Any:
     graph = _Graph(_validate.real_dtype(dtype))
     A = "X"
     if network.preprocessing is not None:
-        mean, scale = (
-            array.reshape(1, -1) for array in (network.preprocessing.mean, network.preprocessing.scale)
+        mean, scale = network.preprocessing.mean, network.preprocessing.scale
+        shift = graph.weights("mean", mean.reshape(1, -1), "preprocessing.mean")
+        A = graph.add("Sub", A, shift)
+        A = graph.add(
+            "Div", A, graph.weights("scale", scale.reshape(1, -1), "preprocessing.scale", above_0=True)
         )
-        A = graph.add("Div", graph.add("Sub", A, graph.number("mean", mean)), graph.number("scale", scale))
     for k, (W, b) in enumerate(zip(*network.weights(), strict=True)):
-        _validate.finite(W, f"layers[{k}].W")
-        names = graph.number(f"layers.{k}.weight", W), graph.number(f"layers.{k}.bias", b.reshape(-1))
+        names = (
+            graph.weights(f"layers.{k}.weight", W, f"layers[{k}].W"),
+            graph.weights(f"layers.{k}.bias", b.reshape(1, -1), f"layers[{k}].b", flat=True),
+        )
         A = _activated(graph, network.layers[k].activation, graph.add("Gemm", A, *names, transB=1))
     _outputs(graph, network, A)
     return graph.finished(network)
@@ -158,8 +167,8 @@ class _Graph:
     """An ONNX graph that is being built: nodes, constants and outputs."""
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
-        self._onnx = need("onnx", "fastnet[onnx]", "the export to ONNX")
-        self._helper, self._numpy_helper = need("onnx.helper", "", ""), need("onnx.numpy_helper", "", "")
+        self._onnx = need("onnx", "the export to ONNX", extra="onnx")
+        self._helper, self._numpy_helper = need("onnx.helper", ""), need("onnx.numpy_helper", "")
         self._dtype = dtype
         self._nodes: list[Any] = []
         self._constants: dict[str, Any] = {}
@@ -171,7 +180,23 @@ class _Graph:
         """Add a constant in the graph's dtype."""
         return self.constant(name, np.array(value, self._dtype))
 
+    def weights(
+        self, name: str, array: Array, argument: str, *, flat: bool = False, above_0: bool = False
+    ) -> str:
+        """Add a matrix of the network as a constant; ValueError if the graph's dtype cannot hold it."""
+        _validate.finite(array, argument)
+        with np.errstate(over="ignore", under="ignore"):
+            found = array.astype(self._dtype)
+        wrong = ~np.isfinite(found) | ((found <= 0) if above_0 else False)
+        if wrong.any():
+            value, *place = array[wrong][0], *map(int, np.argwhere(wrong)[0])
+            raise ValueError(
+                f"{argument} must fit {self._dtype}, got {value} at {place}: export with dtype='float64'"
+            )
+        return self.number(name, found.reshape(-1) if flat else found)
+
     def constant(self, name: str, array: Any) -> str:
+        """Add a constant array, unless there is one of this name, and return the name."""
         if name not in self._constants:
             if array.dtype.kind == "U":
                 array = array.astype(object)
@@ -204,5 +229,5 @@ class _Graph:
         about = {"feature_names": network.feature_names, "classes": network.classes}
         texts = {name: json.dumps(value) for name, value in about.items() if value is not None}
         self._helper.set_model_props(made, texts)
-        need("onnx.checker", "", "").check_model(made, full_check=True)
+        need("onnx.checker", "").check_model(made, full_check=True)
         return made

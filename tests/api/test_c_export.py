@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import shutil
 import subprocess
 from itertools import pairwise
@@ -152,6 +153,46 @@ def test_names_cannot_leave_the_comment(tmp_path: Path) -> None:
     net.classes = ["*/", "//"]
     library(tmp_path, {"predict": net})
     assert "#error" in (tmp_path / "predict.c").read_text(encoding="ascii")
+
+
+@pytest.mark.parametrize(
+    "name", ["int", "dense", "W1", "b1", "exp", "main", "real", "FMA", "memcpy", "sinf", "NAN"]
+)
+def test_names_that_are_taken(name: str) -> None:
+    net = fn.Network([fn.Layer(2, 3), fn.Layer(3, 1)])
+    with pytest.raises(ValueError, match=f"name must not be .*, got '{name}'"):
+        c_export.source(net, name=name)
+
+
+def names_of_headers() -> set[str]:
+    """Return all identifiers that the compiler sees in headers of the standard library, and its macros."""
+    headers = ["math.h", "stdint.h", "string.h", "stdlib.h", "stdio.h", "ctype.h", "time.h", "wchar.h"]
+    found: set[str] = set()
+    for flags, count in ((["-E"], None), (["-E", "-dM"], 3)):  # macros of what the file includes
+        included = "".join(f"#include <{header}>\n" for header in headers[:count])
+        command = [str(CC), "-std=gnu17", *flags, "-"]
+        text = subprocess.run(command, input=included, capture_output=True, text=True, check=True).stdout
+        found |= set(re.findall(r"\b[A-Za-z]\w*", re.sub(r'"[^"]*"|^# .*', "", text, flags=re.MULTILINE)))
+    return found
+
+
+def test_every_name_of_the_headers_is_refused_or_compiles(tmp_path: Path) -> None:
+    net = fn.Network([fn.Layer(3, 2, "gelu"), fn.Layer(2, 2, "softmax")], dtype="float32")
+    net.preprocessing = fn.Standardize([0.0] * 3, [1.0] * 3)
+    code = c_export.source(net)
+    found = names_of_headers() | set(re.findall(r"\b[A-Za-z]\w*", code[code.index("#include") :]))
+    files = []
+    for name in sorted(found - {"predict"}):
+        try:
+            code = c_export.source(net, name=name)
+        except ValueError:
+            continue
+        files.append(tmp_path / f"{name}.c")
+        files[-1].write_text(code)
+    assert 10 < len(files) < len(found) / 2
+    command = [str(CC), "-std=gnu17", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", *map(str, files)]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr[:3000]
 
 
 def test_arguments() -> None:

@@ -140,7 +140,41 @@ def test_what_the_file_says(tmp_path: Path) -> None:
     assert [side.dim_param or side.dim_value for side in X.type.tensor_type.shape.dim] == ["n", 30]
 
 
+@pytest.mark.parametrize("value", [1e39, -1e300])
+def test_numbers_that_float32_cannot_hold(value: float) -> None:
+    for part, place in (("W", [1, 2]), ("b", [0, 1])):
+        net = fn.Network([fn.Layer(3, 2, "identity")])
+        getattr(net.layers[0], part).reshape(2, -1)[1, -1] = value
+        with pytest.raises(
+            ValueError, match=r"layers\[0\]." + part + " must fit float32, got .*export with dtype="
+        ) as error:
+            exporter.model(net)
+        assert f"got {value} at {place}" in str(error.value)
+        exporter.model(net, dtype="float64")
+    for part in ("mean", "scale"):
+        net = fn.Network([fn.Layer(3, 2, "identity")])
+        settings = {"mean": [0.0] * 3, "scale": [1.0] * 3} | {part: [1.0, abs(value), 1.0]}
+        net.preprocessing = fn.Standardize(**settings)
+        with pytest.raises(ValueError, match=rf"preprocessing.{part} must fit float32, got .* at \[0, 1\]"):
+            exporter.model(net)
+    net.preprocessing = fn.Standardize(
+        [0.0] * 3, [1.0, 1.0, 1e-60]
+    )  # 0 in float32: everything would be divided by 0
+    with pytest.raises(ValueError, match=r"preprocessing.scale must fit float32, got 1e-60 at \[0, 2\]"):
+        exporter.model(net)
+
+
+def test_a_bias_that_is_not_finite() -> None:
+    net = network("relu", "sigmoid", 1)
+    net.layers[0].b[3, 0] = np.nan
+    with pytest.raises(ValueError, match=r"layers\[0\].b must be finite, got nan"):
+        exporter.model(net)
+
+
 def test_arguments() -> None:
+    for dtype in ("flot32", None, int, bool):
+        with pytest.raises(TypeError, match="dtype must be float32 or float64"):
+            exporter.model(network("relu", "sigmoid", 1), dtype=dtype)
     with pytest.raises(TypeError, match="network must be a Network, got str"):
         exporter.model("net")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="dtype must be float32 or float64"):

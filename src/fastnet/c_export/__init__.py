@@ -19,6 +19,7 @@ from fastnet import _validate
 from fastnet._validate import Array
 from fastnet._version import __version__
 from fastnet.c_export import _templates
+from fastnet.c_export._reserved import reserved
 from fastnet.files import atomic
 from fastnet.network import Network
 
@@ -40,7 +41,8 @@ def export(network: Network, path: str | os.PathLike[str], *, name: str = "predi
     Raises
     ------
     ValueError, TypeError
-        If the name is not one of C, or the weights are not finite.
+        If the name is not one of C, or is taken (by C, its standard library or the file itself), or the
+        weights are not finite.
     OSError
         If the file cannot be written.
 
@@ -75,7 +77,8 @@ def source(network: Network, *, name: str = "predict") -> str:
     Raises
     ------
     ValueError, TypeError
-        If the name is not one of C, or the weights are not finite.
+        If the name is not one of C, or is taken (by C, its standard library or the file itself), or the
+        weights are not finite.
 
     Examples
     --------
@@ -89,6 +92,8 @@ def source(network: Network, *, name: str = "predict") -> str:
         raise TypeError(f"network must be a Network, got {type(network).__name__}")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(f"name must be a name of C, got {name!r}")
+    if reserved(name):
+        raise ValueError(f"name must not be a keyword or a name of C's standard library, got {name!r}")
     arrays = list(zip(*network.weights(), strict=True))
     real = "float" if network.dtype == np.float32 else "double"
     parts = [_comment(network, name, real), "#include <math.h>\n#include <stdint.h>\n#include <string.h>\n"]
@@ -103,6 +108,9 @@ def source(network: Network, *, name: str = "predict") -> str:
         _validate.finite(W, f"layers[{k - 1}].W")
         _validate.finite(b, f"layers[{k - 1}].b")
         parts.append(_table(f"W{k}", W) + _table(f"b{k}", b))
+    used = set(re.findall(r"[A-Za-z_]\w*", "\n".join([*parts[1:], _predict(network, "", real)])))
+    if name in used:
+        raise ValueError(f"name must not be a name that the file uses itself, got {name!r}")
     parts.append(_predict(network, name, real))
     return "\n".join(parts)
 
