@@ -679,10 +679,12 @@ def _checked_layers(layers: Any) -> tuple[Layer, ...]:
     checked = tuple(layers)
     if not checked:
         raise ValueError("layers must hold at least one Layer, got none")
+    seen: set[int] = set()
     for k, layer in enumerate(checked):
         if not isinstance(layer, Layer):
             raise TypeError(f"layers[{k}] must be a Layer, got {type(layer).__name__}")
-        if any(layer is earlier for earlier in checked[:k]):
+        seen.add(id(layer))
+        if len(seen) <= k:
             raise ValueError(
                 f"layers[{k}] is a layer that appears before in the list: each needs weights of its own"
             )

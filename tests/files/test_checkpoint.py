@@ -253,3 +253,28 @@ def test_a_state_cannot_make_the_reader_work_for_hours() -> None:
         bad.seek(0)
         with pytest.raises(fn.FormatError, match="<BytesIO>: "):
             fn.load_checkpoint(bad)
+
+
+class Watching(fn.schedules.Schedule):
+    """A schedule of one's own that keeps what JSON cannot hold."""
+
+    def __init__(self) -> None:
+        self.best, self.worst, self.name = float("inf"), float("nan"), "\ud800"
+        self.limits = {"low": float("-inf"), 3: [float("nan"), (1.5, None)]}
+
+    def rates(self, learning_rate: float, at: Any) -> float:
+        return learning_rate
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "npz"])
+def test_settings_that_json_cannot_hold_are_read_back(kind: str) -> None:
+    first = trainer(schedule=Watching())
+    second = through_a_file(first, kind, trainer=trainer(schedule=Watching()))
+    assert same_state(first, second)
+
+
+def test_settings_too_large_to_be_read_are_not_written() -> None:
+    schedule = Watching()
+    schedule.limits = {str(k): [k] for k in range(100_000)}
+    with pytest.raises(ValueError, match="a schedule of your own has a setting that a file cannot hold"):
+        fn.save(trainer(schedule=schedule), io.BytesIO(), checkpoint=True)

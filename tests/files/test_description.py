@@ -95,7 +95,7 @@ def test_plain_files() -> None:
         loaded(plain(**{"0.weight": W}), activations=["sigmoid", "sigmoid"])
     with pytest.raises(TypeError, match="activations must be a list of str, got 'sigmoid'"):
         loaded(plain(**{"0.weight": W}), activations="sigmoid")
-    with pytest.raises(ValueError, match=r"activation must be one of .*'sigmoids'"):
+    with pytest.raises(ValueError, match=r"activations\[0\] must be one of .*'sigmoids'"):
         loaded(plain(**{"0.weight": W}), activations=["sigmoids"])
     with pytest.raises(ValueError, match="activations must not be given: <BytesIO> has a description"):
         loaded(saved(described()), activations=["sigmoid", "sigmoid"])

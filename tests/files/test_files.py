@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from model_files import assert_same, described, loaded, saved
 from networks import bits, network
 
 import fastnet as fn
-from fastnet import files
+from fastnet import c_export, files, onnx
 from fastnet.files import container
 
 V1 = Path(__file__).parents[1] / "data" / "model_v1.safetensors"
@@ -193,3 +196,65 @@ def test_what_the_loader_cannot_read_is_not_written() -> None:
     net = network((60_000, 1), "float32")
     net.feature_names = [f"feature {k}" for k in range(60_000)]
     assert loaded(saved(net)).feature_names == net.feature_names
+
+
+# ---- what is no file, or no path
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    program = f"import fastnet as fn\ntry: fn.load({str(path)!r})\nexcept OSError as error: print(error)"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert "can only read a regular file" in ran.stdout
+    with pytest.raises(IsADirectoryError):
+        fn.load(tmp_path)
+    with pytest.raises(OSError, match="can only read a regular file"):
+        fn.load("/dev/null")
+
+
+def test_a_path_of_bytes_keeps_its_name(tmp_path: Path) -> None:
+    class InBytes:
+        def __fspath__(self) -> bytes:
+            return os.fsencode(tmp_path / "model.npz")
+
+    fn.save(described(), InBytes())
+    assert os.listdir(tmp_path) == ["model.npz"]
+    assert_same(fn.load(InBytes()), described())
+    with open(os.fsencode(tmp_path / "model.npz"), "rb") as file:
+        assert files.info(file)["file"] == str(tmp_path / "model.npz")
+    for export in (onnx.export, c_export.export, fn.save):
+        for bad in (b"x", 3, None):
+            with pytest.raises(TypeError, match=r"path must be a str.*, got (bytes|int|NoneType)"):
+                export(described(), bad)  # type: ignore[operator]
+
+
+def test_text_files_are_refused(tmp_path: Path) -> None:
+    fn.save(described(), tmp_path / "model")
+    with open(tmp_path / "model", encoding="latin1") as file, pytest.raises(TypeError, match="a text file"):
+        fn.load(file)  # type: ignore[arg-type]
+    with open(tmp_path / "new", "w") as file, pytest.raises(TypeError, match="a text file"):
+        fn.save(described(), file)  # type: ignore[arg-type]
+
+
+def test_a_header_whose_length_begins_like_a_zip_file() -> None:
+    """19280 is "PK" as the first two bytes of a length."""
+    net = network((1, 1))
+    for size in range(18_000, 19_280):
+        net.feature_names = ["x" * size]
+        file = saved(net)
+        if file[:2] == b"PK":
+            break
+    assert file[:8] == b"PK" + bytes(6)
+    assert_same(net, loaded(file))
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "npz"])
+def test_names_that_no_file_can_hold_are_not_written(kind: str, tmp_path: Path) -> None:
+    for name, values in (("feature_names", ["a", "b\ud800", "c"]), ("classes", ["a", "\udc00"])):
+        net = described()
+        setattr(net, name, values)
+        with pytest.raises(ValueError, match=rf"{name}\[1\] must be Unicode text, got "):
+            fn.save(net, tmp_path / "model", kind=kind)
+        assert os.listdir(tmp_path) == []

@@ -8,8 +8,11 @@ allocates little more than the size of the file, and raises `FormatError` for wh
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
+import stat
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -17,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from fastnet import _validate
 from fastnet._validate import Array
-from fastnet.files import atomic, container, description, npz
+from fastnet.files import atomic, container, description, npz, stored_zip
 from fastnet.files import checkpoint as training
 from fastnet.files.container import FormatError
 from fastnet.network import Network
@@ -29,7 +32,6 @@ __all__ = ["FormatError", "info", "load", "load_checkpoint", "save"]
 
 Source: TypeAlias = str | os.PathLike[str] | BinaryIO
 ABOUT, BYTES, HEADER = "fastnet", "sha256", "sha256_header"
-_ZIP = b"PK"
 
 
 def save(
@@ -156,7 +158,7 @@ def load(path: Source, *, activations: Sequence[str] | None = None, allow_nonfin
         raise FormatError(
             f"{content.where}: a file without a description by fastnet: give activations=, one for each layer"
         )
-    if isinstance(activations, str):
+    if isinstance(activations, str) or not hasattr(activations, "__len__"):
         raise TypeError(f"activations must be a list of str, got {activations!r}")
     return description.rebuild_plain(
         content.tensors, activations, content.where, allow_nonfinite=allow_nonfinite
@@ -270,13 +272,15 @@ class _Content:
 def _read(path: Source) -> _Content:
     """Read a file of either format, and check everything but the description of the network."""
     where, stream = _opened(path)
-    with open(where, "rb") if stream is None else nullcontext(stream) as stream:
+    with open(where, "rb", opener=_open_regular) if stream is None else nullcontext(stream) as stream:
         start = stream.tell()
         size = stream.seek(0, os.SEEK_END) - start
         stream.seek(start)
-        kind = stream.read(len(_ZIP))
+        head = stream.read(8)
+        if not isinstance(head, bytes):
+            raise TypeError(f"path must be a binary file, got {type(stream).__name__}, a text file")
         stream.seek(start)
-        if kind == _ZIP:
+        if stored_zip.is_zip(head):
             tensors, about = npz.read(stream, size, where)
             checked = True  # every entry of a zip file has a checksum
         else:
@@ -302,9 +306,20 @@ def _read_safetensors(stream: BinaryIO, size: int, where: str) -> tuple[dict[str
 
 
 def _opened(path: Any) -> tuple[str, BinaryIO | None]:
-    """Return the name of a path or of an open file, and the latter."""
-    if isinstance(path, (str, os.PathLike)):
-        return str(os.fspath(path)), None
+    """Return the name of a path or of an open file, and the open file or None."""
     if hasattr(path, "read") or hasattr(path, "write"):
-        return str(getattr(path, "name", f"<{type(path).__name__}>")), path
-    raise TypeError(f"path must be a str, path-like or a binary file, got {type(path).__name__}")
+        if isinstance(path, io.TextIOBase):
+            raise TypeError(f"path must be a binary file, got {type(path).__name__}, a text file")
+        name = getattr(path, "name", f"<{type(path).__name__}>")
+        return os.fsdecode(name) if isinstance(name, bytes) else str(name), path
+    return atomic.path_name(path, "a str, path-like or a binary file"), None
+
+
+def _open_regular(path: str, flags: int) -> int:
+    """Open a file as `open` does; OSError for a pipe or a device, without waiting for a pipe's writer."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):  # `open` refuses a folder by itself
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "can only read a regular file", path)

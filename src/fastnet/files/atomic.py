@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import BinaryIO
 
-__all__ = ["replace", "write_all"]
+__all__ = ["path_name", "replace", "write_all"]
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
@@ -26,8 +26,10 @@ def replace(path: str | os.PathLike[str], write: Callable[[BinaryIO], None]) -> 
     ------
     OSError
         If the folder or the disk refuse; if `path` is something other than a file.
+    TypeError
+        If `path` is no path.
     """
-    target = os.path.realpath(os.fspath(path))
+    target = os.path.realpath(path_name(path))
     folder = os.path.dirname(target)
     try:
         mode = os.stat(target).st_mode
@@ -50,6 +52,13 @@ def replace(path: str | os.PathLike[str], write: Callable[[BinaryIO], None]) -> 
             os.unlink(temporary)
         raise
     _flush_folder(folder)
+
+
+def path_name(path: object, expected: str = "a str or path-like") -> str:
+    """Return a path as a str; TypeError for anything else, bytes too (but a path-like may hold bytes)."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"path must be {expected}, got {type(path).__name__}")
+    return os.fsdecode(path)
 
 
 def write_all(stream: BinaryIO, content: bytes) -> None:

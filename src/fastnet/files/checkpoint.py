@@ -28,6 +28,7 @@ PREFIX = "trainer."
 def tensors(trainer: Trainer) -> tuple[dict[str, Array], dict[str, Any]]:
     """Return the arrays of a trainer's state as tensors of a file, and what the description says of it."""
     state = trainer.state_dict()
+    _check_writable(state["config"])
     found: dict[str, Array] = {}
     for ours, in_state in _shared(state, len(trainer.network.layers)):
         array = state.pop(in_state)
@@ -55,6 +56,14 @@ def resume(
         return Trainer.from_state_dict(network, state)
     except (ValueError, TypeError) as error:
         raise FormatError(f"{where}: {error}") from None
+
+
+def _check_writable(config: Array) -> None:
+    """ValueError if the settings of a trainer would be refused when the file is read."""
+    try:
+        _check_config(config, 0, "trainer")
+    except FormatError as error:
+        raise ValueError(f"{error}: a schedule of your own has a setting that a file cannot hold") from None
 
 
 def _check_config(config: Array | None, size: int, what: str) -> None:

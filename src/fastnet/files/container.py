@@ -182,8 +182,8 @@ def parse_json(text: bytes | str, what: str) -> Any:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for k, name in enumerate(names) if name in names[:k])
+        left = dict.fromkeys(content)
+        twice = next(name for name, _ in pairs if left.pop(name, name) is not None)
         raise ValueError(f"the key {_shown(twice)} appears twice")
     return content
 

@@ -45,6 +45,8 @@ def arrays(network: Network) -> dict[str, Array]:
 
 def describe(network: Network) -> dict[str, Any]:
     """Return the description: all that the arrays of a network do not say."""
+    _check_text(network.feature_names or (), "feature_names")
+    _check_text(network.classes or (), "classes")
     rows = []
     for layer in network.layers:
         row: dict[str, Any] = {"n_in": layer.n_in, "n_out": layer.n_out, "activation": layer.activation}
@@ -58,6 +60,15 @@ def describe(network: Network) -> dict[str, Any]:
     if network.preprocessing is not None:
         about["preprocessing"] = "standardize"
     return about
+
+
+def _check_text(values: Sequence[Any], name: str) -> None:
+    """ValueError for a text with half a surrogate pair, which no file of UTF-8 can hold."""
+    for k, value in enumerate(values):
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"{name}[{k}] must be Unicode text, got {value!r}") from None
 
 
 def check_version(about: Any, where: str) -> None:
@@ -136,7 +147,7 @@ def rebuild_plain(
         W = layer.get("weight", np.empty(0))
         if W.ndim != 2:
             raise FormatError(f"{where}: the weight of layer {number} must have shape (n_out, n_in)")
-        activation = _validate.activation(activations[k])
+        activation = _validate.activation(activations[k], f"activations[{k}]")
         rows.append({"n_in": W.shape[1], "n_out": W.shape[0], "activation": activation})
         renamed[f"layers.{k}.weight"] = W
         renamed[f"layers.{k}.bias"] = layer.get("bias", np.zeros(len(W), W.dtype))

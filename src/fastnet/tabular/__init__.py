@@ -27,7 +27,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from fastnet._optional import need
 
-    need("sklearn", "fastnet[sklearn,tables]", f"fastnet.tabular.{name}")
+    need("sklearn", f"fastnet.tabular.{name}", extra="sklearn,tables")
     from fastnet.tabular import estimators
 
     return getattr(estimators, name)

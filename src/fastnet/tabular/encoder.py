@@ -132,7 +132,7 @@ class TableEncoder:
         Parameters
         ----------
         X : data frame, sparse matrix or array_like, shape (n, columns)
-            With at least one row, a row per example. Data frames need narwhals (``fastnet[tables]``).
+            With at least one row, a row per example. Data frames need narwhals (``fastnet-mlp[tables]``).
         y : object
             Not looked at; for pipelines.
 

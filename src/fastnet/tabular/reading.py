@@ -181,7 +181,7 @@ def _object_source(values: list[Any], name: str) -> Source:
 
 
 def _from_frame(X: Any, name: str) -> tuple[list[Source], list[str]]:
-    nw = need("narwhals", "fastnet[tables]", f"{name}, a data frame,")
+    nw = need("narwhals", f"{name}, a data frame,", extra="tables")
     try:
         frame = nw.from_native(X, eager_only=True)
     except TypeError:

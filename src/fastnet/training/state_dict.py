@@ -55,7 +55,19 @@ def _described(thing: Any) -> dict[str, Any]:
         return {"name": "Constant"}
     settings = asdict(thing) if is_dataclass(thing) and not isinstance(thing, type) else vars(thing)
     settings = {name: value for name, value in settings.items() if name != "scale_rate" or value}
-    return {"name": type(thing).__name__, **settings}  # no scales: as states were before there were any
+    # no scale_rate: as states were before there was one
+    return {"name": type(thing).__name__} | {str(name): _plain(value) for name, value in settings.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Return a setting as strict JSON can hold it: infinities, NaN and half surrogate pairs become text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {str(_plain(name)): _plain(inner) for name, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def to_arrays(config: Mapping[str, Any], state: TrainingState, weights: Weights) -> dict[str, Array]:

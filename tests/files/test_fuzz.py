@@ -1,0 +1,37 @@
+"""Damaged files from tools/fuzz_files.py, checksums made right again: refused, or loaded as what they say."""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "tools" / "fuzz_files.py"
+FILES = 1000  # of each kind; the script itself does as many as are asked for
+MEASURED = 10  # one in so many is measured in memory, which takes longer
+
+
+@pytest.fixture(scope="module")
+def fuzz() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("fuzz_files", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["fuzz_files"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "npz", "checkpoint"])
+def test_damaged_files(fuzz: ModuleType, kind: str) -> None:
+    rng, files = random.Random(5), fuzz.seeds(kind)
+    assert all(fuzz.check(kind, file) for file in files)
+    loaded = 0
+    for number in range(FILES):
+        file = fuzz.mutated(kind, rng.choice(files), rng)
+        loaded += fuzz.check(kind, file, measure=number % MEASURED == 0)
+    assert 0 < loaded < FILES / 2
