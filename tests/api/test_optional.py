@@ -52,8 +52,8 @@ def test_the_name_is_that_of_the_distribution_and_every_extra_is_one() -> None:
     assert project["name"] == _optional.DISTRIBUTION == "fastnet-mlp"
     package = Path(_optional.__file__).parent  # installed, perhaps
     source = "".join(path.read_text(encoding="utf-8") for path in package.rglob("*.py"))
-    named = set(re.findall(r"""extra="(\w+)"|advice\(['"](\w+)['"]\)""", source))
-    extras = {a or b for a, b in named}
+    named = set(re.findall(r"""extra="([\w,]+)"|advice\(['"](\w+)['"]\)""", source))
+    extras = {extra for pair in named for extra in ",".join(pair).split(",") if extra}
     assert {"plot", "onnx", "lbfgs", "sklearn"} <= extras <= set(project["optional-dependencies"])
 
 
