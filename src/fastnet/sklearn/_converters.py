@@ -38,9 +38,11 @@ def register_converters() -> None:
     >>> fastnet.sklearn.register_converters()  # doctest: +SKIP
     >>> skl2onnx.to_onnx(classifier, X[:1])  # doctest: +SKIP
     """
-    skl2onnx = need("skl2onnx", "skl2onnx", "register_converters")
-    shapes = need("skl2onnx.common.shape_calculator", "skl2onnx", "register_converters")
-    converters = need("skl2onnx.operator_converters.multilayer_perceptron", "skl2onnx", "register_converters")
+    skl2onnx = need("skl2onnx", "register_converters", requirement="skl2onnx")
+    shapes = need("skl2onnx.common.shape_calculator", "register_converters", requirement="skl2onnx")
+    converters = need(
+        "skl2onnx.operator_converters.multilayer_perceptron", "register_converters", requirement="skl2onnx"
+    )
     skl2onnx.update_registered_converter(
         MLPClassifier,
         "FastnetMLPClassifier",
