@@ -157,6 +157,8 @@ class Emulated:
         """Run the ARM Python with these folders on its path, and return its exit status."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("FASTNET_")}
         environment |= {"PYTHONPATH": os.pathsep.join(map(str, folders)), "PYTHONDONTWRITEBYTECODE": "1"}
+        # The compiler and objdump of this machine are for another one: tests that look for them shall skip.
+        environment["PATH"] = str(self.python.parent)
         command = [str(self.python), *map(str, arguments)]
         return subprocess.run(command, cwd=cwd, env=environment | variables).returncode
 
