@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 NOT_TRIED = 77
+OURS = re.compile(r"__pyx_|kernels|engine\.|fastnet")  # in a report of valgrind
 FLAGS = {
     # Alignment is left on: the kernels use unaligned loads by name. float-cast-overflow is not in
     # "undefined".
@@ -148,7 +150,7 @@ def main() -> int:
     found = "".join(path.read_text() for path in sorted(folder.glob("report*")))
     if kind == "valgrind":
         # What the interpreter itself does at its start is not ours: only reports that name fastnet count.
-        found = "\n".join(part for part in found.split(" \n") if "_core" in part or "kernels" in part)
+        found = "\n".join(part for part in found.split(" \n") if OURS.search(part))
     print(found, file=sys.stderr)
     status = status or bool(found)
     result = "something was found" if status else "nothing found"
