@@ -14,6 +14,8 @@ NumPy, `fastnet.isa` tells which build of the core runs.
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 try:
@@ -150,4 +152,19 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
+def _load_before_fork() -> None:
+    """Load what waits for its first use, if other threads run: one of them may be loading it.
+
+    A child would inherit the lock of that import, with nobody to release it.
+    """
+    if len(sys._current_frames()) > 1:
+        from importlib import import_module
+
+        waiting = {module or name for name, module in _LATER.items()}
+        for name in sorted(waiting | {"c_export", "onnx", "training.lbfgs", "training.progress"}):
+            import_module(f"fastnet.{name}")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_load_before_fork)
 threads.register_if_loaded()
