@@ -237,7 +237,7 @@ def _class_weights(class_weight: Any, T: Array, loss: str) -> NDArray[np.float64
             table[k] = _validate.number(weight, f"class_weight[{k}]", at_least=0)
     elif not isinstance(class_weight, str) or class_weight != "balanced":
         kind = ValueError if isinstance(class_weight, str) else TypeError
-        raise kind(f"class_weight must be a dict, 'balanced' or None, got {class_weight!r}")
+        raise kind(f"class_weight must be a dict, 'balanced' or None, got {_validate.shown(class_weight)}")
     if not (loss == "cross_entropy" or (loss == "bce" and len(T) == 1)):
         raise ValueError(
             "class_weight needs classes: the loss 'cross_entropy', or 'bce' with one output; "

@@ -1,4 +1,4 @@
-"""What may enter: one check, and one wording, for each kind of bad input.
+"""Input validation: one check, and one wording, for each kind of bad input.
 
 Every public function sends its arguments through here once; everything below (`fastnet._core.engine`) trusts
 what it gets. An array that already has the right dtype passes through untouched, whatever its strides:
@@ -32,13 +32,28 @@ _BLOCK = 1 << 16  # elements looked at together while the first bad value is sea
 
 def real_dtype(value: DTypeLike, name: str = "dtype") -> np.dtype[Any]:
     """Return float32 or float64 as a dtype; TypeError for anything else."""
-    try:
-        found = np.dtype(value)
-    except TypeError:
-        found = None
-    if found is None or value is None or found not in DTYPES:  # None == float64 in NumPy
-        raise TypeError(f"{name} must be float32 or float64, got {value!r}")
+    found = None
+    if value is not None and not isinstance(value, bytes):  # NumPy takes None for float64
+        try:
+            found = np.dtype(value)
+        except Exception:  # for odd texts and objects NumPy raises TypeError, ValueError, SyntaxError ...
+            found = None
+    # no `found in DTYPES`: compared with None, float64 is equal
+    if found is None or found not in DTYPES:
+        raise TypeError(f"{name} must be float32 or float64, got {shown(value)}")
     return found
+
+
+def shown(value: Any) -> str:
+    """Return a value as an error message shows it: in short, and arrays by their shape.
+
+    >>> shown("adm"), shown(np.zeros((2, 3)))
+    ("'adm'", 'an array of shape (2, 3)')
+    """
+    if isinstance(value, np.ndarray) and value.ndim:
+        return f"an array of shape {value.shape}"
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def real_array(
@@ -200,11 +215,11 @@ def examples(X: Any, n_in: int, dtype: np.dtype[Any], *, at_least: int = 0) -> A
 def integer(value: Any, name: str, minimum: int = 1, below: int | None = None) -> int:
     """Return a whole number; TypeError for booleans and floats, ValueError outside its range."""
     if isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be an int, got {value!r}")
+        raise TypeError(f"{name} must be an int, got {shown(value)}")
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name} must be an int, got {value!r}") from None
+        raise TypeError(f"{name} must be an int, got {shown(value)}") from None
     if number < minimum or (below is not None and number >= below):
         bounds = f"at least {minimum}" + ("" if below is None else f" and below {below}")
         raise ValueError(f"{name} must be {bounds}, got {number}")
@@ -226,7 +241,7 @@ def number(
 ) -> float:
     """Return a finite number as a float; TypeError for what is no number, ValueError outside its range."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be a number, got {value!r}")
+        raise TypeError(f"{name} must be a number, got {shown(value)}")
     try:
         number = float(value)
     except OverflowError:  # an int of more digits than a float can have
@@ -262,7 +277,7 @@ def warn(message: str) -> None:
 def flag(value: Any, name: str) -> bool:
     """Return True or False; TypeError for anything else."""
     if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be True or False, got {value!r}")
+        raise TypeError(f"{name} must be True or False, got {shown(value)}")
     return bool(value)
 
 
@@ -271,7 +286,7 @@ def choice(value: Any, name: str, names: Iterable[str]) -> str:
     names = tuple(names)
     if not isinstance(value, str) or value not in names:
         kind = ValueError if isinstance(value, str) else TypeError
-        raise kind(f"{name} must be one of {', '.join(map(repr, names))}, got {value!r}")
+        raise kind(f"{name} must be one of {', '.join(map(repr, names))}, got {shown(value)}")
     return value
 
 
@@ -288,6 +303,14 @@ def chain(sizes: Sequence[tuple[int, int]]) -> tuple[int, ...]:
                 f"layers must chain: layers[{k}].n_in must be {n_out}, layers[{k - 1}].n_out, got {n_in}"
             )
     return (sizes[0][0], *(n_out for _, n_out in sizes))
+
+
+def items(value: Any, name: str, what: str) -> list[Any]:
+    """Return what a list or its like holds; TypeError for texts, single numbers and what is no list."""
+    scalar = isinstance(value, np.ndarray) and value.ndim == 0
+    if isinstance(value, (str, bytes)) or scalar or not hasattr(value, "__iter__"):
+        raise TypeError(f"{name} must be a list of {what}, got {shown(value)}")
+    return value.tolist() if isinstance(value, np.ndarray) else list(value)
 
 
 def contiguous(array: Array) -> Array:

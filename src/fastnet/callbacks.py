@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from fastnet import _validate
 
 if TYPE_CHECKING:
     from fastnet.training.trainer import Trainer
@@ -89,14 +91,14 @@ def resolve(callbacks: Any) -> list[Callback]:
     >>> [isinstance(callback, Callback) for callback in resolve([Callback(), print])]
     [True, True]
     """
-    if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
-        raise TypeError(f"callbacks must be a list of Callback or functions, got {callbacks!r}")
     found = []
-    for k, callback in enumerate(callbacks):
+    for k, callback in enumerate(_validate.items(callbacks, "callbacks", "Callback or functions")):
         if isinstance(callback, Callback):
             found.append(callback)
         elif callable(callback) and not isinstance(callback, type):
             found.append(_Function(callback))
         else:
-            raise TypeError(f"callbacks[{k}] must be a Callback or a function, got {callback!r}")
+            raise TypeError(
+                f"callbacks[{k}] must be a Callback or a function, got {_validate.shown(callback)}"
+            )
     return found

@@ -310,12 +310,16 @@ def one_hot(labels: ArrayLike, n_classes: int | None = None, *, dtype: DTypeLike
            [0., 0., 1.],
            [0., 1., 0.]])
     """
-    array = np.asarray(labels)
+    array = _validate.to_array(labels, "labels")
     if array.ndim != 1:
         raise ValueError(f"labels must have shape (n,), got {array.shape}")
     if array.dtype.kind not in "iub" and array.size:
         raise TypeError(f"labels must be ints, got dtype {array.dtype}")
-    count = 1 + int(array.max(initial=0)) if n_classes is None else _validate.integer(n_classes, "n_classes")
+    count = (
+        1 + int(array.max(initial=0))
+        if n_classes is None
+        else _validate.integer(n_classes, "n_classes", 1, 2**31)
+    )
     return _examples.one_hot(array.astype(np.intp), count, _validate.real_dtype(dtype), "labels")
 
 

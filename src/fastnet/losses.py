@@ -125,7 +125,7 @@ def resolve(loss: Any, activation: str) -> Loss:
         found = Loss(name, Quantile().quantile if name == "quantile" else 1.0)
     else:
         names = ", ".join(map(repr, engine.LOSSES))
-        raise TypeError(f"loss must be one of {names}, Huber, Quantile or None, got {loss!r}")
+        raise TypeError(f"loss must be one of {names}, Huber, Quantile or None, got {_validate.shown(loss)}")
     needed = NEEDS.get(found.name)
     if needed is not None and activation != needed:
         raise ValueError(

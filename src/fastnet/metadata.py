@@ -127,15 +127,9 @@ def output_kind(activation: str, n_out: int) -> str:
     return "multiclass" if activation == "softmax" else "regression"
 
 
-def _items(value: Any, name: str, what: str) -> list[Any]:
-    if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
-        raise TypeError(f"{name} must be a list of {what}, got {value!r}")
-    return value.tolist() if isinstance(value, np.ndarray) else list(value)
-
-
 def checked_names(value: Any, n_in: int) -> tuple[str, ...]:
     """Return the names of the inputs: as many as there are, each a str."""
-    names = _items(value, "feature_names", "str")
+    names = _validate.items(value, "feature_names", "str")
     for k, name in enumerate(names):
         if not isinstance(name, str):
             raise TypeError(f"feature_names[{k}] must be a str, got {name!r}")
@@ -147,7 +141,8 @@ def checked_names(value: Any, n_in: int) -> tuple[str, ...]:
 def checked_classes(value: Any, kind: str, n_out: int) -> tuple[Class, ...]:
     """Return the classes as Python values of one type, as many as the outputs of this kind stand for."""
     classes = [
-        item.item() if isinstance(item, np.generic) else item for item in _items(value, "classes", "str")
+        item.item() if isinstance(item, np.generic) else item
+        for item in _validate.items(value, "classes", "str")
     ]
     if kind == "regression":
         raise ValueError(f"classes must be None: the last activation makes a regression, got {len(classes)}")

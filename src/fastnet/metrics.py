@@ -1,4 +1,4 @@
-"""What a person wants to know of predictions: accuracies and errors of A against T, both (n_out, n).
+"""Metrics: accuracies and errors of outputs A against targets T, both (n_out, n).
 
 A fit takes these by name, and functions of your own: ``metrics=["accuracy", my_function]``. They are worked
 out in NumPy, once per epoch, on the predictions for all the data; weights of the examples play no part.
@@ -7,13 +7,14 @@ out in NumPy, once per epoch, on the predictions for all the data; weights of th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnet import _validate
+from fastnet._validate import Array
 
 __all__ = [
     "accuracy",
@@ -37,7 +38,7 @@ def accuracy(T: ArrayLike, A: ArrayLike) -> float:
     >>> accuracy([[1, 0], [0, 1]], [[0.7, 0.6], [0.3, 0.4]])
     0.5
     """
-    T, A = np.asarray(T), np.asarray(A)
+    T, A = _of_one_shape(T, A)
     if len(A) == 1:
         return binary_accuracy(T, A)
     return float(np.mean(T.argmax(axis=0) == A.argmax(axis=0)))
@@ -49,7 +50,8 @@ def binary_accuracy(T: ArrayLike, A: ArrayLike) -> float:
     >>> binary_accuracy([[1, 0], [1, 1]], [[0.7, 0.6], [0.8, 0.9]])
     0.75
     """
-    return float(np.mean((np.asarray(T) > 0.5) == (np.asarray(A) > 0.5)))
+    T, A = _of_one_shape(T, A)
+    return float(np.mean((T > 0.5) == (A > 0.5)))
 
 
 def r2(T: ArrayLike, A: ArrayLike) -> float:
@@ -60,7 +62,7 @@ def r2(T: ArrayLike, A: ArrayLike) -> float:
     >>> r2([[1.0, 2.0, 3.0]], [[1.0, 2.0, 4.0]])
     0.5
     """
-    T, A = np.asarray(T, dtype=np.float64), np.asarray(A, dtype=np.float64)
+    T, A = (array.astype(np.float64, copy=False) for array in _of_one_shape(T, A))
     left = ((A - T) ** 2).sum(axis=1)
     spread = ((T - T.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
     flat = spread == 0
@@ -73,6 +75,7 @@ def mean_squared_error(T: ArrayLike, A: ArrayLike) -> float:
     >>> mean_squared_error([[0.0, 1.0]], [[0.0, 3.0]])
     2.0
     """
+    T, A = _of_one_shape(T, A)
     return float(np.mean(np.square(np.subtract(A, T, dtype=np.float64))))
 
 
@@ -91,7 +94,18 @@ def mean_absolute_error(T: ArrayLike, A: ArrayLike) -> float:
     >>> mean_absolute_error([[0.0, 1.0]], [[0.0, 3.0]])
     1.0
     """
+    T, A = _of_one_shape(T, A)
     return float(np.mean(np.abs(np.subtract(A, T, dtype=np.float64))))
+
+
+def _of_one_shape(T: ArrayLike, A: ArrayLike) -> tuple[Array, Array]:
+    """Return targets and outputs as matrices of one shape that is not empty."""
+    outputs, targets = _validate.real_array(A, "A"), _validate.real_array(T, "T")
+    if outputs.ndim != 2 or not outputs.size:
+        raise ValueError(f"A must have shape (n_out, n), not empty, got {outputs.shape}")
+    if targets.shape != outputs.shape:
+        raise ValueError(f"T must have shape {outputs.shape}, as A has, got {targets.shape}")
+    return targets, outputs
 
 
 BY_NAME: dict[str, Metric] = {name: globals()[name] for name in __all__}
@@ -103,10 +117,8 @@ def resolve(metrics: Any) -> dict[str, Metric]:
     >>> sorted(resolve(["r2", max]))
     ['max', 'r2']
     """
-    if isinstance(metrics, str) or not isinstance(metrics, Iterable):
-        raise TypeError(f"metrics must be a list of names or functions, got {metrics!r}")
     found: dict[str, Metric] = {}
-    for k, metric in enumerate(metrics):
+    for k, metric in enumerate(_validate.items(metrics, "metrics", "names or functions")):
         if callable(metric):
             name = getattr(metric, "__name__", type(metric).__name__)
         else:
@@ -124,6 +136,8 @@ def _giving_a_float(name: str, metric: Metric) -> Metric:
         try:
             return float(result)
         except (TypeError, ValueError):
-            raise TypeError(f"the metric {name!r} must return a number, got {result!r}") from None
+            raise TypeError(
+                f"the metric {name!r} must return a number, got {_validate.shown(result)}"
+            ) from None
 
     return value

@@ -187,7 +187,8 @@ class Network:
         A = _validate.examples(X, self._sizes[0], self._dtype)
         scaling = self._preprocessing
         if scaling is not None:
-            A = (A - scaling.mean) / scaling.scale
+            with np.errstate(all="ignore"):  # an overflow is reported as in predict_proba, by what comes out
+                A = (A - scaling.mean) / scaling.scale
         for k, (layer, W, b) in enumerate(zip(self._layers, *self.weights(), strict=True)):
             A = layer.forward_with(W, b, A, f"layers[{k}].")
         return A
@@ -674,15 +675,21 @@ def _multiplications(sizes: tuple[int, ...]) -> int:
 
 def _checked_layers(layers: Any) -> tuple[Layer, ...]:
     """Return the layers as a tuple: at least one, each a Layer, none twice."""
-    if isinstance(layers, Layer) or not hasattr(layers, "__iter__"):
+    if isinstance(layers, Layer):
         raise TypeError(f"layers must be a list of Layer, got {type(layers).__name__}")
-    checked = tuple(layers)
+    checked = tuple(_validate.items(layers, "layers", "Layer"))
     if not checked:
         raise ValueError("layers must hold at least one Layer, got none")
     seen: set[int] = set()
     for k, layer in enumerate(checked):
         if not isinstance(layer, Layer):
             raise TypeError(f"layers[{k}] must be a Layer, got {type(layer).__name__}")
+        for method in ("forward", "backward"):
+            if getattr(type(layer), method) is not getattr(Layer, method):
+                raise TypeError(
+                    f"layers[{k}] must be a Layer that keeps Layer.{method}, got {type(layer).__name__} with "
+                    "one of its own: fit, predict_proba and files would not know of it"
+                )
         seen.add(id(layer))
         if len(seen) <= k:
             raise ValueError(

@@ -310,7 +310,9 @@ def resolve(optimizer: Any, learning_rate: Any = None) -> Optimizer:
         optimizer = BY_NAME[_validate.choice(optimizer, "optimizer", BY_NAME)]()
     elif not isinstance(optimizer, (SGD, Adam, RMSProp, LBFGS)):
         names = ", ".join(map(repr, BY_NAME))
-        raise TypeError(f"optimizer must be one of {names} or an object such as SGD(), got {optimizer!r}")
+        raise TypeError(
+            f"optimizer must be one of {names} or an object such as SGD(), got {_validate.shown(optimizer)}"
+        )
     found: Optimizer = optimizer
     if learning_rate is None:
         return found

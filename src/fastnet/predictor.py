@@ -62,6 +62,8 @@ class Predictor:
     """
 
     def __init__(self, network: Network) -> None:
+        if not hasattr(network, "core_arguments"):  # Network itself would be an import in a circle
+            raise TypeError(f"network must be a Network, got {type(network).__name__}")
         W, b, activations, standardize = network.core_arguments()
         network.check_weights(W, b)
         self.output: str = network.output

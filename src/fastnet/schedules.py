@@ -97,6 +97,10 @@ class Schedule:
         """Return the rate of all batches of the next epoch, or an array with one for each."""
         return learning_rate
 
+    def memory_error(self, memory: Mapping[str, float]) -> str:
+        """Return what is wrong with a memory that was read from a file, or ""; the base class takes any."""
+        return ""
+
     def after_epoch(self, loss: float, memory: dict[str, float]) -> str:
         """Take in the loss of an epoch, that of the validation data if there are any.
 
@@ -189,6 +193,14 @@ class Adaptive(Schedule):
             learning_rate /= self.factor
         at.memory["rate"] = learning_rate
         return learning_rate
+
+    def memory_error(self, memory: Mapping[str, float]) -> str:
+        """Return what is wrong with a memory that was read from a file, or "": counts must be counts."""
+        for name in ("cuts", "waited"):
+            value = memory.get(name, 0.0)
+            if not (0 <= value <= 2**31 and value == int(value)):
+                return f"schedule.{name}: must be a whole number from 0 to 2**31, got {value}"
+        return ""
 
     def after_epoch(self, loss: float, memory: dict[str, float]) -> str:
         """Take in the loss of an epoch; end the fit when the rate cannot become smaller."""
@@ -356,7 +368,9 @@ def resolve(schedule: Any) -> Schedule | None:
         schedule = BY_NAME[_validate.choice(schedule, "schedule", BY_NAME)]()
     if not isinstance(schedule, Schedule):
         names = ", ".join(map(repr, BY_NAME))
-        raise TypeError(f"schedule must be one of {names} or a Schedule such as Step(10), got {schedule!r}")
+        raise TypeError(
+            f"schedule must be one of {names} or a Schedule such as Step(10), got {_validate.shown(schedule)}"
+        )
     return None if type(schedule) is Constant else schedule
 
 

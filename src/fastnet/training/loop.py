@@ -138,6 +138,8 @@ class FitLoop:
             planned, batches = None if self._options.one_by_one else end, -(-n // self._batch)
             position = Position(end=planned, batches=batches, memory=state.schedule_memory)
         observed = self._is_observed()
+        # Reading the moments copies them, so it is done after epochs 1, 2, 4, 8 ... and the last.
+        check_at = state.epochs_done + 1 if "second" in settings.optimizer.moments else -1
         update_at = math.inf if display is None else display.due
         clock, isfinite, deadline = time.perf_counter, math.isfinite, self._deadline
         for epoch in range(state.epochs_done, end):
@@ -156,6 +158,9 @@ class FitLoop:
             history.learning_rate.append(last_rate)
             state.epochs_done = epoch + 1
             state.examples_seen += n
+            if epoch + 1 == check_at or (epoch + 1 == end and check_at > 0):
+                self._check_moments(last_rate)
+                check_at = epoch + 1 + (epoch + 1 - self._first_epoch)
             if observed and (reason := self._after_epoch(loss)):
                 return reason
             if now >= update_at and display is not None:
@@ -208,6 +213,11 @@ class FitLoop:
         reason = ""
         if self._held_out is not None:
             loss = self.core.loss(*self._held_out) / self._held_out.total_weight()
+            if not math.isfinite(loss):
+                raise DivergenceError(
+                    f"validation must have a finite loss, got {loss} in epoch {len(self.history.loss)}: its "
+                    f"numbers overflow in {self._dtype}. The network keeps its weights of before this fit"
+                )
             self.history.validation_loss.append(loss)
         if self._options.metrics:
             A = self.core.predict(self._data.X)
@@ -277,6 +287,18 @@ class FitLoop:
             "cost are no longer finite. The network keeps its weights of before this fit; try a smaller "
             "learning_rate or inputs scaled to a similar range"
         )
+
+    def _check_moments(self, learning_rate: float) -> None:
+        """DivergenceError if a mean square of gradients has overflowed: its weight would never change again."""
+        for name, array in self.core.moments().items():
+            if not np.isfinite(array).all():
+                epoch = len(self.history.loss)
+                raise DivergenceError(
+                    f"fit diverged by epoch {epoch} of {self._options.epochs} with "
+                    f"learning_rate={learning_rate:g}: squares of gradients overflow in {self._dtype}, and "
+                    f"what {name} belongs to would never change again. The network keeps its weights of "
+                    "before this fit; try clip_norm, dtype='float64' or data of a smaller range"
+                )
 
     def _out_of_time(self) -> str:
         return f"max_seconds={self._options.max_seconds:g} are over"

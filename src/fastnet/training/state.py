@@ -7,9 +7,15 @@ import numpy as np
 from fastnet._plateau import Plateau
 from fastnet._validate import Array
 
-__all__ = ["EarlyStopping", "TrainingState", "Weights"]
+__all__ = ["EarlyStopping", "TrainingState", "Weights", "same_weights"]
 
 Weights = tuple[list[Array], list[Array]]  # W and b of all layers
+
+
+def same_weights(ours: Weights, theirs: Weights) -> bool:
+    """Return whether all arrays are equal."""
+    pairs = zip((*ours[0], *ours[1]), (*theirs[0], *theirs[1]), strict=True)
+    return all(np.array_equal(a, b) for a, b in pairs)
 
 
 class EarlyStopping:
@@ -46,10 +52,7 @@ class EarlyStopping:
 
     def best_are(self, weights: Weights) -> bool:
         """Return whether these are the best epoch's weights."""
-        if self.best_weights is None:
-            return False
-        ours, theirs = (*self.best_weights[0], *self.best_weights[1]), (*weights[0], *weights[1])
-        return all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+        return self.best_weights is not None and same_weights(self.best_weights, weights)
 
 
 class TrainingState:

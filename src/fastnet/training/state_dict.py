@@ -17,6 +17,7 @@ import numpy as np
 from fastnet import losses, optimizers
 from fastnet._plateau import Plateau
 from fastnet._validate import Array
+from fastnet.schedules import Schedule
 from fastnet.training.settings import Settings
 from fastnet.training.state import EarlyStopping, TrainingState, Weights
 
@@ -30,6 +31,7 @@ COUNTERS = (
     *("epochs_done", "examples_seen", "restored", "step"),
     *("stopping.best_epoch", "stopping.waited", "stopping.watched"),
 )
+LARGEST = {"restored": 1, "stopping.watched": 2}  # of the counters; others count epochs, batches or examples
 
 
 def config(structure: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
@@ -95,12 +97,15 @@ def to_arrays(config: Mapping[str, Any], state: TrainingState, weights: Weights)
 
 
 def from_arrays(
-    arrays: Mapping[str, Any], config: Mapping[str, Any], strict: bool
+    arrays: Mapping[str, Any], config: Mapping[str, Any], strict: bool, schedule: Schedule | None = None
 ) -> tuple[TrainingState, Weights]:
     """Return what a state_dict holds; ValueError, with all that does not fit, unless it fits the config."""
     wrong = differences(_config(arrays), config, strict, "in the state", "in the trainer")
     if wrong := wrong or _wrong_arrays(arrays, config):
         raise ValueError("state must fit the trainer:\n  " + "\n  ".join(wrong))
+    memory = _starting("schedule.", arrays, float)
+    if schedule is not None and (error := schedule.memory_error(memory)):
+        raise ValueError(f"state must fit the trainer:\n  {error}")
     layers = len(config["sizes"]) - 1
     weights = _lists("weights", arrays, layers)
     number = {name: int(arrays[name]) for name in COUNTERS}
@@ -110,7 +115,7 @@ def from_arrays(
     state.epochs_done, state.examples_seen = number["epochs_done"], number["examples_seen"]
     state.step = number["step"]
     state.moments = _starting("moments.", arrays, np.array)
-    state.schedule_memory = _starting("schedule.", arrays, float)
+    state.schedule_memory = memory
     state.early_stopping = EarlyStopping(
         plateau, number["stopping.watched"], best, number["stopping.best_epoch"]
     )
@@ -126,6 +131,11 @@ def _starting(prefix: str, arrays: Mapping[str, Any], read: Callable[[Any], Any]
 
 def _config(state: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings in a state; ValueError if there are none to be read."""
+    if not isinstance(state, Mapping):
+        got = type(state).__name__
+        raise TypeError(f"state must be a mapping of str to arrays, as Trainer.state_dict gives, got {got}")
+    if odd := [name for name in state if not isinstance(name, str)]:
+        raise TypeError(f"state must have names that are str, got {odd[0]!r}")
     try:
         config = json.loads(np.asarray(state["config"], np.uint8).tobytes())
         if not isinstance(config, dict):
@@ -198,8 +208,8 @@ def _wrong_arrays(state: Mapping[str, Any], config: Mapping[str, Any]) -> list[s
         array = np.asarray(state[name])
         if array.shape != shape or array.dtype != kind:
             wrong.append(f"{name}: {array.dtype} {array.shape} in the state, {kind} {shape} in the trainer")
-        elif name in COUNTERS and array < 0:
-            wrong.append(f"{name}: {array} is below 0")
+        elif name in COUNTERS and not 0 <= array <= LARGEST.get(name, 2**53):
+            wrong.append(f"{name}: must be from 0 to {LARGEST.get(name, 2**53)}, got {array}")
         elif kind == dtype and shape and not np.isfinite(array).all():
             wrong.append(f"{name}: not finite")
         elif not shape and math.isnan(array):

@@ -21,7 +21,7 @@ from fastnet.network import Network
 from fastnet.training import state_dict as _state_dict
 from fastnet.training.loop import FitLoop
 from fastnet.training.settings import FitOptions, Settings
-from fastnet.training.state import TrainingState, Weights
+from fastnet.training.state import TrainingState, Weights, same_weights
 
 if TYPE_CHECKING:
     from fastnet._examples import Examples
@@ -289,8 +289,9 @@ class Trainer:
         >>> fn.Trainer.from_state_dict(net, state).state_dict().keys() == state.keys()
         True
         """
+        arguments = _state_dict.trainer_arguments(state)
         try:
-            trainer = cls(network, **_state_dict.trainer_arguments(state))
+            trainer = cls(network, **arguments)
         except (TypeError, ValueError) as error:
             raise ValueError(f"state must say how its trainer was made: {error}") from None
         trainer.load_state_dict(state)
@@ -326,7 +327,9 @@ class Trainer:
         claim = self.network.fits.enter()
         try:
             self._check_claim(claim)
-            now, weights = _state_dict.from_arrays(state, self._config(), _validate.flag(strict, "strict"))
+            now, weights = _state_dict.from_arrays(
+                state, self._config(), _validate.flag(strict, "strict"), self.settings.schedule
+            )
             best = None if now.last_weights is None else now.early_stopping.copied_best()
             self.network.publish(*(weights if best is None else best))
             self._session = _Session(now)
@@ -354,6 +357,20 @@ class Trainer:
         if wrong := _state_dict.differences(other._config(), self._config(), False, "before", "now"):
             raise ValueError("training can go on only as it was:\n  " + "\n  ".join(wrong))
         self._session = _Session(other._current_state())
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return network, settings, history, and where the training stands as a state_dict."""
+        kept = {name: getattr(self, name) for name in ("network", "history", "settings", "keeps_core")}
+        return kept | {"state": self.state_dict()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        arrays = state.pop("state")
+        self.__dict__.update(state)
+        self._loop, self._stop_reason = None, ""
+        now, weights = _state_dict.from_arrays(arrays, self._config(), True)
+        if now.last_weights is None and not same_weights(weights, self.network.weights()):
+            self.network.publish(*weights)  # the copy was made in the middle of a fit
+        self._session = _Session(now)
 
     def _config(self) -> dict[str, Any]:
         """Return what the bits of the training depend on, as a state_dict holds it."""

@@ -39,7 +39,9 @@ cdef str of_layer(str name, int layer):
 
 
 cdef int same_kind(cnp.ndarray a, const kernel_table* table, str name, int layer=-1) except -1:
-    if table_for(a) is not table:
+    cdef const kernel_table* active = table_for(a)
+    # another build may have become the active one since `table` was chosen: arrays look the same to both
+    if active is not table and active.itemsize != table.itemsize:
         raise TypeError(f"{of_layer(name, layer)} must be an array of {table.itemsize}-byte floats, "
                         f"got {a.dtype}")
     return 0
@@ -205,7 +207,7 @@ cdef class Layers:
         cdef int k
         if other.count != self.count:
             raise ValueError(f"W must have {self.count} layers, got {other.count}")
-        if other.table is not self.table:
+        if other.table.itemsize != self.table.itemsize:
             raise TypeError(f"W must be arrays of {self.table.itemsize}-byte floats, got {W[0].dtype}")
         for k in range(self.count):
             shape_is(W[k], self.arrays[k].n_out, self.arrays[k].n_in, f"W of layer {k}")
