@@ -289,7 +289,7 @@ class FitLoop:
         )
 
     def _check_moments(self, learning_rate: float) -> None:
-        """DivergenceError if a mean square of gradients has overflowed: its weight would never change again."""
+        """DivergenceError if a mean square of gradients has overflowed: its weight is frozen."""
         for name, array in self.core.moments().items():
             if not np.isfinite(array).all():
                 epoch = len(self.history.loss)
