@@ -208,7 +208,9 @@ def _wrong_arrays(state: Mapping[str, Any], config: Mapping[str, Any]) -> list[s
         array = np.asarray(state[name])
         if array.shape != shape or array.dtype != kind:
             wrong.append(f"{name}: {array.dtype} {array.shape} in the state, {kind} {shape} in the trainer")
-        elif name in COUNTERS and not 0 <= array <= LARGEST.get(name, 2**53):
+        elif name in COUNTERS and array < 0:
+            wrong.append(f"{name}: {array} is below 0")
+        elif name in COUNTERS and array > LARGEST.get(name, 2**53):
             wrong.append(f"{name}: must be from 0 to {LARGEST.get(name, 2**53)}, got {array}")
         elif kind == dtype and shape and not np.isfinite(array).all():
             wrong.append(f"{name}: not finite")

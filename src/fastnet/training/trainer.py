@@ -289,9 +289,8 @@ class Trainer:
         >>> fn.Trainer.from_state_dict(net, state).state_dict().keys() == state.keys()
         True
         """
-        arguments = _state_dict.trainer_arguments(state)
         try:
-            trainer = cls(network, **arguments)
+            trainer = cls(network, **_state_dict.trainer_arguments(state))
         except (TypeError, ValueError) as error:
             raise ValueError(f"state must say how its trainer was made: {error}") from None
         trainer.load_state_dict(state)
