@@ -49,10 +49,10 @@ if TYPE_CHECKING:
         sigmoid,
     )
     from fastnet.history import DivergenceError, History
-    from fastnet.many import train_many
     from fastnet.optimizers import LBFGS, SGD, Adam, AdamW, RMSProp
     from fastnet.predictor import Predictor
     from fastnet.training import Trainer
+    from fastnet.training.many import train_many
 
 _LATER = {  # what a program may never need is loaded when first asked for: a module, or a name in one
     "Adam": "optimizers",
@@ -90,7 +90,7 @@ _LATER = {  # what a program may never need is loaded when first asked for: a mo
     "sigmoid": "functions",
     "to_sklearn": "exchange",
     "to_torch": "exchange",
-    "train_many": "many",
+    "train_many": "training.many",
 }
 
 __all__ = [

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnet._core import engine
-from fastnet._float_mode import in_default_mode
+from fastnet._core.float_mode import in_default_mode
 from fastnet._validate import Array
 
 __all__ = ["NAMES", "draw"]

@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from fastnet import _examples, _validate, losses
 from fastnet._core import engine
+from fastnet._core.float_mode import in_default_mode
 from fastnet._examples import Examples
-from fastnet._float_mode import in_default_mode
 from fastnet._validate import Array
 
 __all__ = [

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnet import _validate
-from fastnet._float_mode import in_default_mode
+from fastnet._core.float_mode import in_default_mode
 from fastnet._validate import Array
 
 __all__ = ["Class", "Standardize", "checked_classes", "checked_names", "output_kind"]

@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from fastnet import _validate, metadata, threads
 from fastnet._core import engine
+from fastnet._core.float_mode import in_default_mode
 from fastnet._exclusive import OneAtATime
-from fastnet._float_mode import in_default_mode
 from fastnet._validate import Array
 from fastnet.layer import Layer, Publication
 from fastnet.metadata import Class, Standardize

@@ -17,7 +17,7 @@ from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, Trans
 from sklearn.utils._param_validation import HasMethods, StrOptions, validate_parameter_constraints
 
 from fastnet import _validate
-from fastnet._float_mode import in_default_mode
+from fastnet._core.float_mode import in_default_mode
 from fastnet.sklearn import (
     _compat,
     _fast_validation,

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnet.history import History
-from fastnet.many import train_many
 from fastnet.network import Network
 from fastnet.tabular.recipe import Recipe, input_factor, member, with_all_inputs
+from fastnet.training.many import train_many
 
 __all__ = ["Job", "Member", "train"]
 

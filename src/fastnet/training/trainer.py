@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from fastnet import _examples, _validate, threads
 from fastnet._core import engine
-from fastnet._float_mode import in_default_mode
+from fastnet._core.float_mode import in_default_mode
 from fastnet._validate import Array
 from fastnet.history import DivergenceError, History
 from fastnet.network import Network
