@@ -15,7 +15,7 @@ class Claim:
     __slots__ = ("frame", "thread")
 
     def __init__(self, frame: FrameType) -> None:
-        self.frame = frame
+        self.frame: FrameType | None = frame  # None once it is over: a frame and its claim hold each other
         self.thread = get_ident()
 
     def is_running(self) -> bool:
@@ -60,6 +60,7 @@ class OneAtATime:
     def leave(self, claim: Claim | None) -> None:
         """Give a claim back, if there is one."""
         if claim is not None:
+            claim.frame = None  # else each fit would leave a circle for the garbage collector
             try:  # noqa: SIM105  # suppress takes longer than all the rest
                 self._claims.remove(claim)
             except ValueError:  # another thread has found it to be over
