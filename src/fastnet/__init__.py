@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 try:
     from fastnet import isa, threads
 except ImportError as error:  # FASTNET_ISA names a build that is not here
-    from fastnet._command import exit_if_command
+    from fastnet._core.import_error import exit_if_command
 
     exit_if_command(error)
     raise
