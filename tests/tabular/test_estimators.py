@@ -23,6 +23,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fastnet as fn
 from fastnet.tabular import TableEncoder, TabularClassifier, TabularRegressor
+from fastnet.training import many
 
 NOT_KEPT = {
     "check_sample_weight_equivalence_on_dense_data": "folds, batches and bins go by rows: a row of weight 2 "
@@ -198,7 +199,7 @@ def test_large_offsets_of_the_target_are_kept():
 def test_an_interrupt_keeps_the_members_that_are_done(monkeypatch):
     table, y, _ = mixed()
     seen = []
-    after = fn.many._Crowd._after_epoch
+    after = many._Crowd._after_epoch
 
     def counted(self, trainer, display):
         seen.append(trainer)
@@ -207,7 +208,7 @@ def test_an_interrupt_keeps_the_members_that_are_done(monkeypatch):
             threading.Event().wait(0.6)
         after(self, trainer, display)
 
-    monkeypatch.setattr(fn.many._Crowd, "_after_epoch", counted)
+    monkeypatch.setattr(many._Crowd, "_after_epoch", counted)
     model = TabularClassifier(3, epochs=10, random_state=0, n_threads=1, piecewise=True)
     with pytest.warns(UserWarning, match="training interrupted: 1 of 3 networks are done"):
         model.fit(table, y)
