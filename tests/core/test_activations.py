@@ -12,8 +12,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracle import ELEMENTWISE, HIDDEN, awkward_sizes, every_binade, random_weights, ulps, wide
+from oracle import (
+    ELEMENTWISE,
+    HIDDEN,
+    awkward_sizes,
+    every_binade,
+    random_weights,
+    ulps,
+    wide,
+)
 
+import fastnet as fn
 from fastnet import reference
 from fastnet._core import engine
 from fastnet.reference.normal import density, distribution
@@ -23,8 +32,6 @@ ULP = {
     "identity": 0.0, "sigmoid": 2.0, "logistic": 2.5, "tanh": 4.0, "relu": 0.0, "leaky_relu": 1.0, "elu": 2.0,
     "selu": 4.0, "silu": 3.0, "gelu": 6.0, "softplus": 3.0, "mish": 6.0, "exp": 1.1,
 }  # fmt: skip
-
-
 SLOPES: dict[str, Callable[[Any, Any, Any], Any]] = {
     # What a slope may be off by, in eps, from z, a and the slope: what the bound of a makes of it, and the
     # roundings of the last operations.
@@ -184,3 +191,20 @@ def test_the_way_back_through_a_layer(isa: str, dtype: Any, rng: Any, name: str,
         assert np.all(abs(db[0] - right_b[0]) <= terms.sum(axis=1, keepdims=True))
         assert np.all(abs(dW[0] - right_W[0]) <= terms @ abs(Xw[0]).T * 1.01)
         assert np.all(abs(dW[1] - right_W[1]) <= (n + 60) * eps * (1 + abs(Z)).sum(axis=1))
+
+
+@pytest.mark.parametrize("group", [("v3", "v4", "neon"), ("portable", "v2")], ids=["fused", "separate"])
+@pytest.mark.parametrize("name", engine.ACTIVATIONS)
+def test_builds_agree_on_activations(dtype: Any, rng: Any, group: tuple[str, ...], name: str) -> None:
+    here = [build for build in fn.isa.supported() if build in group]
+    if len(here) < 2:
+        pytest.skip(f"only {here} here")
+    Z = np.concatenate([rng.uniform(-30, 30, 3000), 10.0 ** rng.uniform(-44, 30, 2000), [0.0, -0.0]])
+    Z = np.stack([Z, -Z]).astype(dtype)
+    dA = rng.normal(size=Z.shape).astype(dtype)
+    results = []
+    for build in here:
+        with fn.isa.using(build):
+            A, dZ = engine.activate(Z, name), engine.activation_backward(Z, dA, name)
+            results.append((A.tobytes(), dZ.tobytes()))
+    assert all(result == results[0] for result in results)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kernel_sizes import sizes, sum_bound
 from oracle import (
     HIDDEN,
     LOSSES,
@@ -20,6 +21,7 @@ from oracle import (
     wide,
 )
 
+import fastnet as fn
 from fastnet import reference
 from fastnet._core import engine
 from fastnet.reference.losses import cost_and_dZ
@@ -223,14 +225,37 @@ def test_gradients_of_networks_against_central_differences(
             assert abs((sides[0] - sides[1]) / (2 * h) - gradient[i]) <= 1e-7 * largest
 
 
-def test_losses_and_outputs_must_fit(dtype: Any) -> None:
-    Z = np.zeros((2, 3), dtype)
-    for loss, activation in [
-        ("bce", "tanh"),
-        ("cross_entropy", "sigmoid"),
-        ("huber", "softmax"),
-        ("poisson", "identity"),
-    ]:
-        with pytest.raises(ValueError, match=f"{loss}|{activation}"):
-            engine.loss(loss, 1.0, activation, Z, Z)
-    assert set(LOSSES) == set(reference.losses.LOSSES)
+def test_bce_at_every_size(isa: str, dtype: Any, rng: Any) -> None:
+    block = engine.geometry(dtype)[2]
+    for n in [*sizes(dtype), block - 1, block, block + 1, 3 * block + 1]:
+        Z = rng.uniform(-12, 12, size=(2, n)).astype(dtype)
+        T = rng.random((2, n)).astype(dtype)
+        Zw, Tw = wide(Z, T)
+        # each cost: |z| t and log1p within 2 ULP, added; then a sum of 2 n of them
+        terms = (abs(Zw) * (1 + Tw) + 1).sum()
+        exact = reference.bce_loss(Zw, Tw)
+        assert abs(fn.bce_loss(Z, T) - exact) <= sum_bound(2 * n + 4, terms, dtype) / n
+        dZ = fn.bce_backward(Z, T)
+        assert np.all(abs(dZ - reference.bce_backward(Zw, Tw)) <= 3 * np.finfo(dtype).eps)
+        A = fn.sigmoid(Z)
+        np.testing.assert_array_equal(fn.bce_backward(A, T, from_logits=False), A - T)
+        (Aw,) = wide(A)
+        terms = (-np.log(Aw) - np.log1p(-Aw)).sum()
+        from_A = fn.bce_loss(A, T, from_logits=False)
+        assert (
+            abs(from_A - reference.bce_loss(Aw, Tw, from_logits=False))
+            <= sum_bound(2 * n + 4, terms, dtype) / n
+        )
+
+
+def test_bce_of_saturated_logits_is_exact(isa: str, dtype: Any) -> None:
+    Z = np.array([[1e4, -1e4, 1e4, -1e4]], dtype)
+    T = np.array([[1, 0, 0, 1]], dtype)
+    assert fn.bce_loss(Z, T) == 1e4 / 2
+    np.testing.assert_array_equal(fn.bce_backward(Z, T), [[0, 0, 1, -1]])
+
+
+def test_bce_of_probabilities_at_the_ends(isa: str, dtype: Any) -> None:
+    A = np.array([[0.0, 1.0]], dtype)
+    assert fn.bce_loss(A, A, from_logits=False) == 0
+    assert fn.bce_loss(A, 1 - A, from_logits=False) == np.inf

@@ -8,9 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-pytest.importorskip("sklearn")
-
 from sklearn import neural_network
 from sklearn_data import assert_alike, both, data, small, words
 
@@ -163,20 +160,6 @@ def test_parameters_changed_between_calls_of_partial_fit(solver: str, changed: d
         est.partial_fit(X, y).partial_fit(X, y)
         est.set_params(**changed).partial_fit(X, y).partial_fit(X, y)
     assert_alike(*pair, 1e-12)
-
-
-@pytest.mark.parametrize("solver", ["adamw", "rmsprop"])
-def test_our_optimizers_last_too(solver: str) -> None:
-    _, X, y, _ = data("diabetes")
-    plain, changed = (
-        fastnet.sklearn.MLPRegressor(hidden_layer_sizes=7, solver=solver, random_state=0) for _ in range(2)
-    )
-    for est in (plain, changed):
-        est.partial_fit(X, y)
-    changed.set_params(weight_decay=0.9, rho=0.1, epsilon=0.1, learning_rate_init=1.0)
-    for est in (plain, changed):
-        est.partial_fit(X, y)
-    np.testing.assert_array_equal(plain.coefs_[0], changed.coefs_[0])
 
 
 @pytest.mark.parametrize("first", [False, True])

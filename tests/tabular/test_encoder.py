@@ -1,4 +1,4 @@
-"""TableEncoder: against the twin in plain Python, its own promises, and bit for bit across packages."""
+"""TableEncoder: its own promises, and bit for bit across packages."""
 
 from __future__ import annotations
 
@@ -9,59 +9,9 @@ import math
 import numpy as np
 import pandas as pd
 import polars as pl
-import pyarrow as pa
 import pytest
-import scipy.sparse
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from fastnet.reference import tables as twin
 from fastnet.tabular import TableEncoder
-
-NUMBERS = st.one_of(
-    st.floats(-1e9, 1e9),
-    st.sampled_from([0.0, -0.0, 1.0, 2.0, 2.0**-1070, 1e300, -1e300, math.nan]),
-)
-
-
-@settings(deadline=None)
-@given(
-    learned=st.lists(NUMBERS, min_size=1, max_size=60),
-    others=st.lists(NUMBERS, min_size=1, max_size=10),
-    bins=st.integers(0, 9),
-    distinct_bins=st.integers(0, 5),
-)
-def test_numbers_have_the_bits_of_the_twin(learned, others, bins, distinct_bins):
-    encoder = TableEncoder(bins=bins, distinct_bins=distinct_bins).fit(np.array(learned)[:, None])
-    expected = twin.learn_number(learned, bins, distinct_bins)
-    stored = encoder.to_dict()["columns"][0]["encoding"]
-    assert stored == expected
-    if expected is None:
-        assert encoder.columns_[0].width == 0
-        return
-    rows = np.array([twin.encode_number(expected, x) for x in others])
-    got = encoder.transform(np.array(others)[:, None], dtype="float64")
-    np.testing.assert_array_equal(got, rows)
-    np.testing.assert_array_equal(encoder.transform(np.array(others)[:, None]), rows.astype(np.float32))
-
-
-@settings(deadline=None)
-@given(
-    learned=st.lists(st.sampled_from([*"abcdefgh", "", None]), min_size=1, max_size=60),
-    others=st.lists(st.sampled_from([*"abcdefghxyz", "", None]), min_size=1, max_size=10),
-    max_levels=st.integers(1, 5),
-    min_count=st.integers(1, 4),
-)
-def test_categories_have_the_bits_of_the_twin(learned, others, max_levels, min_count):
-    encoder = TableEncoder(max_levels=max_levels, min_count=min_count, kinds={0: "category"})
-    encoder.fit(np.array(learned, dtype=object)[:, None])
-    expected = twin.learn_category(learned, max_levels, min_count)
-    assert encoder.to_dict()["columns"][0]["encoding"] == expected
-    if expected is None:
-        assert "left out" in encoder.columns_[0].note
-        return
-    rows = np.array([twin.encode_category(expected, value) for value in others], np.float32)
-    np.testing.assert_array_equal(encoder.transform(np.array(others, dtype=object)[:, None]), rows)
 
 
 def frames():
@@ -139,28 +89,6 @@ def test_kinds_are_found():
     assert "text = " in " ".join(encoder.get_feature_names_out())
 
 
-def test_dates_have_the_parts_of_the_calendar():
-    moments = [datetime.datetime(1969, 12, 31, 23, 45), datetime.datetime(2024, 2, 29, 12, 30)]
-    moments += [datetime.datetime(2000, 1, 1), datetime.datetime(2099, 11, 8, 1)]
-    from fastnet.tabular.columns import time_parts
-    from fastnet.tabular.reading import numbers_of
-
-    parts = time_parts(numbers_of(moments, "column"))
-    utc = [moment.replace(tzinfo=datetime.UTC) for moment in moments]
-    assert parts[""].tolist() == [moment.timestamp() for moment in utc]
-    assert parts["month"].tolist() == [moment.month for moment in moments]
-    assert parts["weekday"].tolist() == [moment.weekday() for moment in moments]
-    assert parts["hour"].tolist() == [moment.hour + moment.minute / 60 for moment in moments]
-
-
-def test_times_with_a_zone_are_taken_in_utc():
-    zone = pd.DataFrame({"t": pd.date_range("2024-01-01", periods=9, freq="7h", tz="US/Eastern")})
-    utc = pd.DataFrame({"t": zone["t"].dt.tz_convert("UTC")})
-    encoder = TableEncoder().fit(zone)
-    assert encoder.to_dict() == TableEncoder().fit(utc).to_dict()
-    np.testing.assert_array_equal(encoder.transform(zone), encoder.transform(utc))
-
-
 def test_what_was_not_there_in_fit():
     table = pd.DataFrame(
         {"n": [1.0, 2.0, 3.0, 4.0], "c": ["a", "b", "c", "a"], "b": [True, False, True, False]}
@@ -227,14 +155,6 @@ def test_text_of_many_levels_keeps_the_most_frequent():
     assert levels == [f"level {k:04}" for k in range(2, 300, 3)][:100]
 
 
-def test_sparse_and_dense_matrices_give_the_same_bits():
-    dense = np.random.default_rng(0).normal(size=(50, 6)).round(1)
-    dense[dense < 0.5] = 0
-    expected = TableEncoder().fit_transform(dense)
-    for kind in (scipy.sparse.csr_matrix, scipy.sparse.csc_array, scipy.sparse.coo_array):
-        np.testing.assert_array_equal(TableEncoder().fit_transform(kind(dense)), expected)
-
-
 def test_blocks_of_rows_change_nothing():
     rng = np.random.default_rng(1)
     X = np.column_stack([rng.normal(size=40_000), rng.integers(0, 5, 40_000)])
@@ -284,23 +204,6 @@ def test_a_stored_encoder_is_not_trusted(path, value, message):
         TableEncoder.from_dict(state)
 
 
-@pytest.mark.parametrize(
-    ("X", "error", "message"),
-    [
-        (np.zeros(3), ValueError, "Reshape your data"),
-        (np.zeros((0, 2)), ValueError, "at least one row"),
-        (np.zeros((2, 0)), ValueError, "at least one column"),
-        (np.zeros((2, 2), complex), ValueError, "Complex data not supported"),
-        (pd.DataFrame(np.zeros((2, 2)), columns=["a", "a"]), ValueError, r"different names:[\s\S]*'a'"),
-        (pd.DataFrame(np.zeros((2, 2)), columns=["1", 1]), ValueError, "different names, got '1' twice"),
-        (pl.LazyFrame({"a": [1]}), TypeError, "a data frame in memory"),
-    ],
-)
-def test_what_is_no_table_is_refused(X, error, message):
-    with pytest.raises(error, match=message):
-        TableEncoder().fit(X)
-
-
 def test_parameters_are_checked():
     for name, value in (("bins", -1), ("distinct_bins", -1), ("max_levels", 0), ("min_count", 0)):
         with pytest.raises(ValueError, match=f"{name} must be at least"):
@@ -330,13 +233,3 @@ def test_it_shows_its_columns():
     assert "&lt;b&gt;" in page
     assert "<b>" not in page
     assert "number" in page
-
-
-def test_mixed_objects_and_lists():
-    rows = [["a", 1, True], ["b", None, False], [None, 2.5, None], ["a", 3, True]]
-    encoder = TableEncoder().fit(rows)
-    assert [column.kind for column in encoder.columns_] == ["category", "number", "boolean"]
-    frame = pl.DataFrame(rows, schema=["0", "1", "2"], orient="row", strict=False)
-    np.testing.assert_array_equal(encoder.transform(rows), TableEncoder().fit_transform(frame))
-    arrow = pa.table({"x": pa.array([1, 2, None], pa.decimal128(5, 1))})
-    assert TableEncoder().fit(arrow).to_dict()["columns"][0]["encoding"]["centre"] == 1.5

@@ -7,9 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-pytest.importorskip("sklearn")
-
 from sklearn.neural_network import MLPClassifier as TheirClassifier
 from sklearn.neural_network import MLPRegressor as TheirRegressor
 from sklearn_data import assert_same_weights, data, words
@@ -20,7 +17,6 @@ pytestmark = [
     pytest.mark.usefixtures("few_epochs", "one_blas_thread"),
     pytest.mark.filterwarnings("ignore:.* replaces .* of scikit-learn"),
 ]
-
 PARAMS = {"hidden_layer_sizes": (5, 4), "max_iter": 4, "random_state": 0}
 
 
@@ -167,26 +163,6 @@ def test_what_scikit_learn_has_not_is_refused_then() -> None:
     assert Mine(**PARAMS, n_threads=2).fit(X, y).n_threads == 2
 
 
-def test_a_foreign_optimizer_takes_its_own_steps() -> None:
-    X, y = words()
-
-    class Halving:
-        learning_rate = 0.1
-
-        def update_params(self, params: Any, grads: Any) -> None:
-            for param in params:
-                param *= 0.5
-
-        def iteration_ends(self, time_step: int) -> None: ...
-
-    est = MLPClassifier(**PARAMS).fit(X, y)
-    est._optimizer = Halving()
-    before = est.coefs_[0].copy()
-    with pytest.warns(UserWarning, match="MLPClassifier replaces _optimizer"):
-        est.partial_fit(X, y)
-    np.testing.assert_array_equal(est.coefs_[0], before / 4)
-
-
 # ---- attributes that are set after fit
 
 
@@ -228,67 +204,3 @@ def test_transform_and_its_names_follow_the_number_of_layers() -> None:
     est.n_layers_ = 3
     np.testing.assert_array_equal(est.transform(X), H)
     assert len(est.get_feature_names_out()) == 5
-
-
-# ---- parameters of a subclass's own
-
-
-def test_a_parameter_of_the_same_name_in_a_subclass_is_its_own() -> None:
-    X, y = words()
-
-    class Mine(MLPClassifier):
-        def __init__(self, hidden_layer_sizes: Any = 5, dtype: Any = "text", dropout: Any = None) -> None:
-            super().__init__(hidden_layer_sizes, max_iter=3, random_state=0)
-            self.dtype = dtype
-            self.dropout = dropout
-
-    expected = MLPClassifier(5, max_iter=3, random_state=0).fit(X, y)
-    for given in ({}, {"dtype": "float32"}, {"dropout": 0.9}, {"dtype": np.float32, "dropout": "often"}):
-        est = Mine(**given)
-        assert_same_weights(est.fit(X, y), expected)
-        assert_same_weights(est.set_params(**given).fit(X, y), expected)
-        np.testing.assert_array_equal(est.predict_proba(X), expected.predict_proba(X))
-
-
-def test_a_parameter_that_a_subclass_passes_on_is_fastnets() -> None:
-    X, y = words()
-
-    class Mine(MLPClassifier):
-        def __init__(self, dtype: Any = None, dropout: float = 0.1, max_iter: int = 3) -> None:
-            super().__init__(5, max_iter=max_iter, random_state=0, dtype=dtype, dropout=dropout, n_threads=2)
-
-    class Later(Mine):
-        def __init__(self, dtype: Any = "float32", dropout: Any = 0.1) -> None:
-            MLPClassifier.__init__(self, 5, max_iter=3, random_state=0, dtype=dtype, dropout=float(dropout))
-
-    for cls in (Mine, Later):
-        est = cls(dtype="float32").fit(X, y)
-        expected = MLPClassifier(5, max_iter=3, random_state=0, dtype="float32", dropout=0.1).fit(X, y)
-        assert_same_weights(est, expected)
-        with pytest.raises(ValueError, match="'dtype' parameter of"):
-            est.set_params(dtype=int).fit(X, y)
-
-
-def test_a_subclass_whose_constructor_sets_everything_itself() -> None:
-    X, y = words()
-
-    class Mine(MLPClassifier):
-        def __init__(self, alpha: float = 1e-4) -> None:
-            plain = TheirClassifier(5, max_iter=3, random_state=0, alpha=alpha)
-            self.__dict__.update(vars(plain))
-
-    expected = MLPClassifier(5, max_iter=3, random_state=0).fit(X, y)
-    assert_same_weights(Mine().fit(X, y), expected)
-
-
-def test_the_defaults_are_those_of_the_signatures() -> None:
-    import inspect
-
-    from fastnet.sklearn import _own_parameters
-
-    found = {}
-    for cls, plain in ((MLPClassifier, TheirClassifier), (MLPRegressor, TheirRegressor)):
-        known = inspect.signature(plain).parameters
-        found |= {n: p.default for n, p in inspect.signature(cls).parameters.items() if n not in known}
-    assert found == _own_parameters.DEFAULTS
-    assert found.keys() == _own_parameters.CONSTRAINTS.keys()

@@ -1,4 +1,4 @@
-"""The stated bounds of exp and sigmoid in ULP, on every build."""
+"""exp and sigmoid on every build: their stated bounds in ULP, and where they end."""
 
 from __future__ import annotations
 
@@ -84,3 +84,11 @@ def test_exp_and_sigmoid_float64_on_samples(isa: str, rng: Any) -> None:
 def test_exp_is_monotone(isa: str) -> None:
     x = np.sort(np.concatenate([every_binade(), np.linspace(-104, 89, 500_001).astype(np.float32)]))
     assert np.all(np.diff(fn.exp(x)[fn.exp(x) < np.inf]) >= 0)
+
+
+def test_nan_and_infinity_pass_through(isa: str, dtype: Any) -> None:
+    z = np.array([np.nan, np.inf, -np.inf, 0.0] * 9, dtype)
+    np.testing.assert_array_equal(fn.sigmoid(z), np.array([np.nan, 1, 0, 0.5] * 9, dtype))
+    np.testing.assert_array_equal(fn.exp(z), np.array([np.nan, np.inf, 0, 1] * 9, dtype))
+    W, b = np.ones((2, 1), dtype), np.zeros((2, 1), dtype)
+    np.testing.assert_array_equal(fn.dense_forward(W, b, z[None, :4])[1], z[:4])

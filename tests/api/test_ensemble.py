@@ -1,0 +1,44 @@
+"""Ensemble: the mean of its networks, and what is refused."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from tables import same
+
+import fastnet as fn
+
+
+def test_an_ensemble_is_the_mean():
+    X = np.random.default_rng(0).normal(size=(3, 40)).astype(np.float32)
+    networks = [
+        fn.Network([fn.Layer(3, 5), fn.Layer(5, 2, "softmax")], seed=k, dtype="float32") for k in range(3)
+    ]
+    ensemble = fn.Ensemble(networks)
+    each = np.stack([network.predict_proba(X) for network in networks])
+    same(ensemble.predict_members(X), each)
+    same(ensemble.predict_proba(X), (each[0] + each[1] + each[2]) / np.float32(3))
+    same(ensemble.predict_proba(X), ensemble.compile()(X))
+    same(ensemble.predict_proba(X)[:, 0], ensemble.compile()(X[:, 0]))
+    np.testing.assert_allclose(ensemble.spread(X), each.std(axis=0), atol=1e-6)
+    networks[0].classes = ["a", "b"]
+    file = io.BytesIO()
+    ensemble.save(file)
+    file.seek(0)
+    again = fn.Ensemble.load(file)
+    assert again.classes == ("a", "b")
+    same(again.predict_proba(X), ensemble.predict_proba(X))
+
+
+def test_what_is_no_ensemble():
+    one = fn.Network([fn.Layer(2, 1)])
+    with pytest.raises(ValueError, match="at least one Network"):
+        fn.Ensemble([])
+    with pytest.raises(TypeError, match=r"networks\[1\] must be a Network, got int"):
+        fn.Ensemble([one, 1])
+    with pytest.raises(ValueError, match=r"networks\[1\] must be like networks\[0\], 2 inputs, 1 outputs"):
+        fn.Ensemble([one, fn.Network([fn.Layer(3, 1)])])
+    with pytest.raises(ValueError, match="has no encoder"):
+        fn.Ensemble([one]).encode([[1.0, 2.0]])

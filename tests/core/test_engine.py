@@ -1,0 +1,56 @@
+"""What the engine checks before a kernel runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from kernel_sizes import memory_orders
+from oracle import (
+    LOSSES,
+)
+from steps import bits, names, start
+
+from fastnet import reference
+from fastnet._core import engine
+
+
+def test_all_finite_sees_one_bad_number_anywhere(isa: str, dtype: Any) -> None:
+    width, panel, _ = engine.geometry(dtype)
+    for bad in (np.nan, np.inf, -np.inf):
+        for rows, columns in [(1, 1), (1, 4 * width + 3), (3, panel + 1)]:
+            A = np.full((rows, columns), np.finfo(dtype).max, dtype)
+            for order in [A, *memory_orders(A)]:
+                assert engine.all_finite(order)
+                for row, column in [(0, 0), (rows - 1, columns - 1), (rows // 2, columns // 2)]:
+                    before = order[row, column]
+                    order[row, column] = bad
+                    assert not engine.all_finite(order)
+                    order[row, column] = before
+
+
+def test_an_order_that_names_no_column_is_refused(dtype: Any, rng: Any) -> None:
+    W, b, X, T, _ = start(rng, (3, 5, 1), dtype, 40)
+    trainer = engine.TrainerCore(W, b, names((3, 5, 1)), 10)
+    before = bits(trainer)
+    for wrong in (-1, 40, 2**40, np.iinfo(np.intp).min, np.iinfo(np.intp).max):
+        for place in (0, 17, 39):
+            order = np.arange(40)
+            order[place] = wrong
+            with pytest.raises(ValueError, match=f"order must be columns 0 to 39, got {wrong}$"):
+                trainer.epoch(X, T, order, 0.1)
+    assert bits(trainer) == before
+
+
+def test_losses_and_outputs_must_fit(dtype: Any) -> None:
+    Z = np.zeros((2, 3), dtype)
+    for loss, activation in [
+        ("bce", "tanh"),
+        ("cross_entropy", "sigmoid"),
+        ("huber", "softmax"),
+        ("poisson", "identity"),
+    ]:
+        with pytest.raises(ValueError, match=f"{loss}|{activation}"):
+            engine.loss(loss, 1.0, activation, Z, Z)
+    assert set(LOSSES) == set(reference.losses.LOSSES)

@@ -1,0 +1,45 @@
+"""Dropout inside the compiled epoch: masks bit by bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from networks import rounding
+from steps import start
+
+from fastnet import reference
+from fastnet._core import engine
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 2.0**-17, 1 - 2.0**-18])
+def test_masks_are_those_of_the_reference(isa: str, dtype: Any, p: float) -> None:
+    """Seen in the step of the layer above, whose weights are 0 and whose unit k only example k asks for.
+
+    dW_kr = Σ_n dZ_kn a_rn = a_rk, and a_rk = 1 · mask; at the rate n it is subtracted as it is.
+    """
+    for rows, n, batch_size in [(1, 1, 1), (5, 7, 7), (3, 66, 70), (17, 130, 130), (2, 1100, 1100)]:
+        W = [np.zeros((rows, 1), dtype), np.zeros((n, rows), dtype)]
+        b = [np.ones((rows, 1), dtype), np.zeros((n, 1), dtype)]
+        for seed, step in [(0, 0), (2**64 - 1, 70_000)]:
+            options: dict[str, Any] = {"loss": "absolute_error", "dropout": [p, 0.0], "seed": seed}
+            trainer = engine.TrainerCore(W, b, ["identity", "identity"], batch_size, 2, **options)
+            trainer.step = step
+            trainer.epoch(np.ones((1, n), dtype), -np.eye(n, dtype=dtype), None, float(n))
+            mask = reference.dropout_mask(rows, n, p, batch_size=batch_size, seed=seed, layer=0, step=step)
+            np.testing.assert_array_equal(-trainer.weights()[0][1].T, mask.astype(dtype))
+
+
+def test_each_layer_and_batch_has_a_mask_of_its_own(isa: str, dtype: Any, rng: Any) -> None:
+    W, b, X, T, _ = start(rng, (4, 12, 11, 1), dtype, 50)
+    twins = [
+        trainer(W, b, ["tanh", "relu", "sigmoid"], 16, loss="bce", dropout=[0.5, 0.25, 0.0], seed=3)
+        for trainer in (engine.TrainerCore, reference.Trainer)
+    ]
+    costs = [[twin.epoch(X, T, None, 0.1) for _ in range(3)] for twin in twins]
+    bound = rounding(dtype.name, (4, 12, 11, 1), 16, X, steps=12)
+    np.testing.assert_allclose(costs[0], costs[1], rtol=bound)
+    assert abs(twins[0].weights()[0][0] - twins[1].weights()[0][0]).max() <= bound
+    without = engine.TrainerCore(W, b, ["tanh", "relu", "sigmoid"], 16)
+    assert abs(without.epoch(X, T, None, 0.1) - costs[0][0]) > 0.01 * costs[0][0]

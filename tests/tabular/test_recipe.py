@@ -1,0 +1,48 @@
+"""The recipe for tables: folds, and one member by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+from tables import mixed, same
+
+from fastnet.tabular import TableEncoder, TabularClassifier
+
+
+def test_folds_hold_each_row_out_once():
+    from fastnet.tabular.recipe import folds
+
+    labels = np.repeat([0, 1, 2, 3], [50, 31, 7, 1])
+    fold = folds(len(labels), 5, 3, labels)
+    for label in range(3):
+        sizes = np.bincount(fold[labels == label], minlength=5)
+        assert sizes.max() - sizes.min() <= 1
+    assert fold[labels == 3].tolist() == [-1]  # the only one of its class is always trained on
+    assert sorted(np.bincount(folds(11, 3, 0, None)).tolist()) == [3, 4, 4]
+
+
+def test_the_training_is_the_recipe():
+    """One member by hand, from public parts: the same bits as the estimator's."""
+    from fastnet.tabular.recipe import CLASSES, folds, member
+
+    table, y, _ = mixed()
+    model = TabularClassifier(2, epochs=5, piecewise=False, random_state=7, width=16).fit(table, y)
+    seed = int(np.random.RandomState(7).randint(2**31))
+    encoder = TableEncoder().fit(table)
+    E = encoder.transform(table)[:, ~encoder.piecewise_inputs()]
+    labels = np.unique(y, return_inverse=True)[1]
+    fold = folds(len(y), 2, seed, labels)
+    c = np.float32(np.sqrt(16 / E.shape[1]))
+    network = member(CLASSES, (E.shape[1], 16, 16, 16, 2), "softmax", seed + 1)
+    T = (labels == np.array([[0], [1]])).astype(np.float32)
+    inside, outside = fold != 1, fold == 1
+    options = CLASSES.options(16, int(inside.sum()), 5)
+    X = (E * c).T
+    network.fit(
+        X[:, inside], T[:, inside], validation=(X[:, outside], T[:, outside]), seed=seed + 1, **options
+    )
+    kept = model.ensemble_.networks[1]
+    same(kept.layers[0].W[:, ~encoder.piecewise_inputs()], network.layers[0].W * c)
+    assert not kept.layers[0].W[:, encoder.piecewise_inputs()].any()
+    for k in (1, 2, 3):
+        same(kept.layers[k].W, network.layers[k].W)
+        same(kept.layers[k].b, network.layers[k].b)

@@ -1,0 +1,56 @@
+"""The training of the members for a table: the choice of bins, interrupts, the time limit."""
+
+from __future__ import annotations
+
+import _thread
+import threading
+import time
+
+import numpy as np
+import pytest
+from tables import mixed
+
+from fastnet.tabular import TableEncoder, TabularClassifier, TabularRegressor
+from fastnet.training import many
+
+
+def test_bins_are_chosen_by_the_first_fold():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-3, 3, (800, 2))
+    steps = np.floor(2 * X[:, 0]) % 2  # hard without bins
+    found = TabularRegressor(3, epochs=20, random_state=0, encoder=TableEncoder(bins=24)).fit(X, steps)
+    assert found.piecewise_ == [True, True, True]
+    plain = TabularRegressor(3, epochs=20, random_state=0, piecewise=False).fit(X, steps)
+    assert plain.piecewise_ == [False, False, False]
+    assert found.score(X, steps) > plain.score(X, steps)
+
+
+def test_an_interrupt_keeps_the_members_that_are_done(monkeypatch):
+    table, y, _ = mixed()
+    seen = []
+    after = many._Crowd._after_epoch
+
+    def counted(self, trainer, display):
+        seen.append(trainer)
+        if len(seen) == 14:  # the second member of 10 epochs
+            _thread.interrupt_main()
+            threading.Event().wait(0.6)
+        after(self, trainer, display)
+
+    monkeypatch.setattr(many._Crowd, "_after_epoch", counted)
+    model = TabularClassifier(3, epochs=10, random_state=0, n_threads=1, piecewise=True)
+    with pytest.warns(UserWarning, match="training interrupted: 1 of 3 networks are done"):
+        model.fit(table, y)
+    assert len(model.ensemble_) == 1
+    assert model.predict(table).shape == y.shape
+
+
+def test_there_may_be_a_time_limit():
+    table, y, _ = mixed()
+    began = time.perf_counter()
+    model = TabularClassifier(5, epochs=100_000, time_limit=0.3, random_state=0, piecewise=True, n_threads=1)
+    model.fit(table, y)
+    assert time.perf_counter() - began < 5
+    assert 1 <= len(model.ensemble_) <= 5
+    none = TabularClassifier(5, time_limit=1e-6, random_state=0).fit(table, y)
+    assert len(none.histories_[0].loss) == 1
