@@ -148,7 +148,8 @@ def _columns(data: Examples, which: NDArray[np.intp]) -> Examples:
 
 def targets(T: Any, loss: str, n_out: int, n: int, dtype: np.dtype[Any], owner: str = "the network") -> Array:
     """Return the targets of a network, (n_out, n): in the range of the loss, a column for each example."""
-    if loss == "cross_entropy":
+    kind = engine.LOSS_TARGETS[loss]
+    if kind == "distribution":
         labels = T if type(T) is np.ndarray else _validate.to_array(T, "T")
         if labels.ndim == 1 and labels.dtype.kind in "iu":
             if len(labels) != n:
@@ -158,18 +159,18 @@ def targets(T: Any, loss: str, n_out: int, n: int, dtype: np.dtype[Any], owner: 
     if owner == "the network" and array.ndim == 2 and array.shape[0] == n_out and array.shape[1] != n:
         raise ValueError(f"T must have a column for each of the {n} examples of X, got shape {array.shape}")
     array = _validate.exact(array, "T", (n_out, n), dtype, owner)
-    if loss in ("bce", "cross_entropy"):
+    if kind in ("unit interval", "distribution"):
         _validate.in_unit_interval(array, "T", "targets")
     else:
         _validate.finite(array, "T")
-    if loss == "cross_entropy" and array.size:
-        _check_sums(array)
-    if loss == "poisson" and array.size and array.min() < 0:
-        raise ValueError(f"T must hold targets of at least 0 for the loss 'poisson', got {array.min():g}")
+    if kind == "distribution" and array.size:
+        _check_sums(array, loss)
+    if kind == "non-negative" and array.size and array.min() < 0:
+        raise ValueError(f"T must hold targets of at least 0 for the loss {loss!r}, got {array.min():g}")
     return array
 
 
-def _check_sums(T: Array) -> None:
+def _check_sums(T: Array, loss: str) -> None:
     """ValueError unless each column sums to 1.
 
     Targets may have been float32 before: then each may be off by a rounding, and their sum by one for each
@@ -179,7 +180,7 @@ def _check_sums(T: Array) -> None:
     if off.max() > (4 + len(T)) * np.finfo(np.float32).eps:
         column = int(off.argmax())
         raise ValueError(
-            "T must hold columns that sum to 1 for the loss 'cross_entropy', "
+            f"T must hold columns that sum to 1 for the loss {loss!r}, "
             f"got {T[:, column].sum():g} in column {column}"
         )
 

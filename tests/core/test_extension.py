@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from fastnet import _validate, losses, optimizers
+import fastnet as fn
+from fastnet import _examples, _validate, exchange, losses, onnx, optimizers
 from fastnet._core import engine
+from fastnet.c_export import _templates
 from fastnet.reference import activations as reference_activations
 from fastnet.reference import losses as reference_losses
 from fastnet.reference import optimizers as reference_optimizers
@@ -26,6 +29,42 @@ def test_activations_of_estimators() -> None:
     base = pytest.importorskip("fastnet.sklearn")._base
     names = {name for name in engine.ACTIVATIONS if name not in engine.OUTPUT_ONLY and name != "sigmoid"}
     assert set(base.HIDDEN) == names, "sklearn/_base.py: HIDDEN (its sigmoid is called logistic)"
+
+
+def test_exports() -> None:
+    """C and torch have each activation, or it is named here as one that they have not."""
+    elementwise = set(engine.ACTIVATIONS) - {"softmax", "identity"}
+    assert elementwise <= set(_templates.FUNCTIONS), "c_export/_templates.py: FUNCTIONS"
+    torch = {ours for ours, _ in exchange._TORCH.values()} | {"logistic"}
+    assert torch == set(engine.ACTIVATIONS) - {"exp"}, "exchange.py: _TORCH, or the exception here"
+
+
+@pytest.mark.parametrize("name", engine.ACTIVATIONS)
+def test_onnx_can_be_written(name: str) -> None:
+    pytest.importorskip("onnx")
+    network = fn.Network([fn.Layer(2, 3, name)], seed=0)
+    try:
+        onnx.model(network)
+    except Exception as error:
+        pytest.fail(f"onnx.py: _OPERATORS or _activated has no {name}: {error!r}")
+
+
+@pytest.mark.parametrize("loss", engine.LOSSES)
+def test_targets_are_held_to_their_kind(loss: str) -> None:
+    """What a loss's row says of its targets is checked before a training."""
+    kind, dtype = engine.LOSS_TARGETS[loss], np.dtype(np.float64)
+    good = np.array([[0.25, 1.0], [0.75, 0.0]])
+    assert _examples.targets(good, loss, 2, 2, dtype).tolist() == good.tolist()
+    allowed = {"any": "-1 2 1/2", "unit interval": "1/2", "non-negative": "2 1/2", "distribution": ""}
+    assert kind in allowed, f"_examples.py: targets does not check {kind!r}, the targets of {loss}"
+    for text, value in (("-1", -1.0), ("2", 2.0), ("1/2", 0.5)):
+        T = np.full((2, 2), value)
+        T[1] = 0
+        if text in allowed[kind].split():
+            assert _examples.targets(T, loss, 2, 2, dtype).tolist() == T.tolist()
+        else:
+            with pytest.raises(ValueError, match="T must"):
+                _examples.targets(T, loss, 2, 2, dtype)
 
 
 def test_losses() -> None:
