@@ -5,8 +5,9 @@ import zipfile
 
 import pytest
 
+import fastnet as fn
 from fastnet.files.container import FormatError
-from fastnet.files.stored_zip import is_zip, read_directory
+from fastnet.files.stored_zip import EntryReader, is_zip, read_directory
 
 ENTRIES = {"a.npy": b"one", "b/c.npy": b"", "ü.npy": bytes(range(256)) * 5}
 
@@ -52,3 +53,20 @@ def test_a_zip_file_is_told_by_its_first_bytes() -> None:
     assert is_zip(archive({})[:8])
     assert not is_zip((2**20).to_bytes(8, "little"))  # the length of a header of safetensors
     assert not is_zip(b"")
+
+
+def test_an_empty_archive_is_a_file_without_weights() -> None:
+    assert read_directory(io.BytesIO(archive({})), len(archive({})), "file") == []
+    with pytest.raises(FormatError):
+        fn.load(io.BytesIO(archive({})))
+
+
+def test_a_changed_byte_of_an_entry_is_found_by_its_checksum() -> None:
+    content = bytearray(archive(ENTRIES))
+    content[content.index(b"one")] ^= 1
+    stream = io.BytesIO(content)
+    entry = read_directory(stream, len(content), "file")[0]
+    reader = EntryReader(stream, 0, entry, "file")
+    reader.read(entry.size)
+    with pytest.raises(FormatError, match="CRC"):
+        reader.finish()

@@ -154,7 +154,7 @@ def _wide(extra: bytes, wanted: list[bool], where: str) -> list[int]:
 def _in_place(entries: list[Entry], room: int, where: str) -> list[Entry]:
     """Return the entries in the order of their bytes: each stops where the next starts."""
     entries = sorted(entries, key=lambda entry: entry.start)
-    stops = [*(entry.start for entry in entries[1:]), room]
+    stops = [*(entry.start for entry in entries[1:]), room][: len(entries)]
     if (entries[0].start if entries else room) != 0:
         raise _damaged(where, "its first entry is not at its start")
     placed = []
