@@ -1,8 +1,8 @@
 """An ensemble as one safetensors file: its networks, the encoder in front of them, the targets behind them.
 
-The tensors of network k are those of a model file (see `description`) with `networks.k.` before their names;
-the vectors of the targets are `targets.mean` and so on. The description holds those of the networks, and the
-encoder as plain values. As everywhere here, nothing in a file is trusted.
+The tensors of network k are those of a model file (see `fastnet.files.description`) with `networks.k.` before
+their names; the vectors of the targets are `targets.mean` and so on. The description holds those of the
+networks, and the encoder as plain values. As in every model file, nothing that is read is trusted.
 """
 
 from __future__ import annotations

@@ -212,9 +212,9 @@ class Ensemble:
         >>> fn.Ensemble.load(file)
         Ensemble of 2 networks 2-1, float64
         """
-        from fastnet.files import ensemble
+        from fastnet.ensemble.file import write
 
-        ensemble.write(self, path)
+        write(self, path)
 
     @staticmethod
     def load(path: Source) -> Ensemble:
@@ -227,9 +227,9 @@ class Ensemble:
         OSError
             If the file cannot be read.
         """
-        from fastnet.files import ensemble
+        from fastnet.ensemble.file import read
 
-        return ensemble.read(path)
+        return read(path)
 
     def __len__(self) -> int:
         return len(self.networks)
