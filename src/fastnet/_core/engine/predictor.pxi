@@ -97,7 +97,9 @@ cdef class PredictorCore:
         cdef Arena scratch
         if out is None:
             out = np.empty((self.n_out, n), self.dtype)
-        same_kind(X, self.table, "X")
+        if table_for(X) is not self.table:         # another dtype, or another build has become the active one
+            raise TypeError(f"X must be of dtype {self.dtype} and for the build the predictor was made for, "
+                            f"got {X.dtype}")
         shape_is(X, self.n_in, n, "X")
         if not cnp.PyArray_ISNOTSWAPPED(X):
             raise ValueError(f"X must have the machine's order of bytes, got {X.dtype}")
