@@ -219,7 +219,7 @@ def networks(rng: Rng) -> str:
     }
     told = f"{'-'.join(map(str, sizes))} {dtype} {hidden} {last} {init} dropout {dropout} on {n}, "
     told += f"{kind} {rates}, {how}"
-    sides = []
+    sides, diverged = [], []
     for package in (fn, reference):
         layers: list[Any] = [
             package.Layer(n_in, n_out, hidden, dropout=dropout, init=init)
@@ -227,8 +227,18 @@ def networks(rng: Rng) -> str:
         ]
         layers.append(package.Layer(sizes[-2], sizes[-1], last))
         made = package.Network(layers, seed=3, dtype=dtype)
-        history = made.fit(X, T, optimizer=getattr(package, kind)(**rates), **how)
+        try:
+            history = made.fit(X, T, optimizer=getattr(package, kind)(**rates), **how)
+        except ValueError as error:
+            if "diverged" not in str(error):
+                raise
+            diverged.append(package.__name__)
+            continue
         sides.append((made, history, made.predict_proba(X), made.loss(X, T, loss=loss)))
+    if len(diverged) == 1:
+        raise Different(f"only {diverged[0]} diverged: {told}")
+    if diverged:
+        return told
     (ours, mine, P, J), (theirs, its, Q, K) = sides
     tolerance = TOLERANCE[dtype]
     pairs = [
