@@ -308,7 +308,7 @@ def resolve(optimizer: Any, learning_rate: Any = None) -> Optimizer:
     """Return the optimiser that a name or an object means, with another learning rate if one is given."""
     if isinstance(optimizer, str):
         optimizer = BY_NAME[_validate.choice(optimizer, "optimizer", BY_NAME)]()
-    elif not isinstance(optimizer, (SGD, Adam, RMSProp, LBFGS)):
+    elif not isinstance(optimizer, tuple(BY_NAME.values())):
         names = ", ".join(map(repr, BY_NAME))
         raise TypeError(
             f"optimizer must be one of {names} or an object such as SGD(), got {_validate.shown(optimizer)}"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastnet as fn
-from fastnet import _examples, _validate, exchange, losses, onnx, optimizers
+from fastnet import _examples, _validate, exchange, losses, onnx, optimizers, reference
 from fastnet._core import engine
 from fastnet.c_export import _templates
 from fastnet.reference import activations as reference_activations
@@ -81,8 +81,10 @@ def test_losses() -> None:
 def test_optimizers() -> None:
     for name in engine.OPTIMIZERS:
         kind = optimizers.resolve(name)
-        twin = getattr(reference_optimizers, type(kind).__name__, None)
-        assert twin is not None, f"reference/optimizers.py has no {type(kind).__name__}"
+        twin = reference_optimizers.BY_NAME.get(name)
+        assert twin is not None, f"reference/optimizers.py: BY_NAME has no {name}"
+        assert getattr(reference, type(kind).__name__, None) is twin, f"reference/__init__.py: {name}"
+        assert getattr(fn, type(kind).__name__, None) is type(kind), f"fastnet/__init__.py: {name}"
         assert len(kind.moments) == engine.OPTIMIZER_MOMENTS[name], f"optimizers.py: moments of {name}"
         assert len(twin().moments) == engine.OPTIMIZER_MOMENTS[name], f"reference: moments of {name}"
         options = set(kind.core_options()) - {"optimizer", "momentum", "nesterov"}

@@ -13,6 +13,7 @@ import pytest
 from networks import bits
 
 import fastnet as fn
+from fastnet import optimizers
 
 X = np.array([[0.5, -1.0, 2.0, 0.0], [1.5, 0.25, -0.5, 1.0]])
 T = np.array([[1.0, 0.0, 1.0, 0.0]])
@@ -23,17 +24,19 @@ def net(activation: str = "sigmoid", n_out: int = 1, dtype: str = "float64") -> 
     return fn.Network([fn.Layer(2, 3), fn.Layer(3, n_out, activation)], dtype=dtype)
 
 
+OPTIMIZERS = ", ".join(map(repr, optimizers.BY_NAME))
+
 # one argument of fit, beside those in test_errors: its value, the exception, the words
 BAD_FIT: list[tuple[dict[str, Any], type[Exception], str]] = [
     (
         {"optimizer": "adm"},
         ValueError,
-        "optimizer must be one of 'sgd', 'adam', 'adamw', 'rmsprop', 'lbfgs', got",
+        f"optimizer must be one of {OPTIMIZERS}, got",
     ),
     (
         {"optimizer": fn.SGD},
         TypeError,
-        "optimizer must be one of 'sgd', 'adam', 'adamw', 'rmsprop', 'lbfgs' or an",
+        f"optimizer must be one of {OPTIMIZERS} or an",
     ),
     ({"loss": "mse"}, ValueError, "loss must be one of 'bce', "),
     ({"loss": fn.losses.Huber}, TypeError, "loss must be one of 'bce', "),

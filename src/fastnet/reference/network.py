@@ -16,7 +16,7 @@ from fastnet.reference.activations import ACTIVATIONS, OUTPUT_ONLY, activate, ac
 from fastnet.reference.dense import dense_backward, dense_forward
 from fastnet.reference.functions import Array, real
 from fastnet.reference.losses import name_and_parameter
-from fastnet.reference.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
+from fastnet.reference.optimizers import SGD, Optimizer, named
 from fastnet.reference.random import initial_weights, permutation
 from fastnet.reference.trainer import Trainer
 
@@ -183,13 +183,7 @@ class Network:
         X, T, w = self._examples(X, T, sample_weight)
         n, size = X.shape[1], batch_size or 200
         if isinstance(optimizer, str):
-            named: dict[str, Optimizer] = {
-                "sgd": SGD(),
-                "adam": Adam(),
-                "adamw": AdamW(),
-                "rmsprop": RMSProp(),
-            }
-            optimizer = named[optimizer]
+            optimizer = named(optimizer)
         rate = optimizer.learning_rate if learning_rate is None else learning_rate
         trainer = self._trainer(
             loss, optimizer=optimizer, batch_size=size, l2=l2, clip_norm=clip_norm, seed=seed

@@ -12,13 +12,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
 from fastnet.reference.functions import Array
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSProp"]
+__all__ = ["BY_NAME", "SGD", "Adam", "AdamW", "Optimizer", "RMSProp", "named"]
 
 
 @dataclass(frozen=True)
@@ -123,3 +124,15 @@ class RMSProp:
 
 
 Optimizer = SGD | Adam | AdamW | RMSProp
+BY_NAME: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSProp}
+
+
+def named(name: str, **options: Any) -> Optimizer:
+    """Return the optimiser of a name, made of those of the options that it has.
+
+    >>> named("rmsprop", rho=0.5, nesterov=True)
+    RMSProp(learning_rate=0.001, rho=0.5, epsilon=1e-08, momentum=0.0)
+    """
+    kind = BY_NAME[name]
+    own = {field.name for field in fields(kind)}
+    return kind(**{option: value for option, value in options.items() if option in own})

@@ -27,7 +27,7 @@ from fastnet.reference.activations import ACTIVATIONS, activate
 from fastnet.reference.dense import dense_backward, dense_forward
 from fastnet.reference.functions import Array
 from fastnet.reference.losses import cost_and_dZ
-from fastnet.reference.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
+from fastnet.reference.optimizers import AdamW, Optimizer, named
 from fastnet.reference.random import dropout_mask
 
 __all__ = ["Trainer"]
@@ -85,19 +85,9 @@ class Trainer:
         cost_scale: float = 1.0,
         standardize: tuple[Array, Array] | None = None,
     ) -> None:
-        named: dict[str, Optimizer] = {
-            "sgd": SGD(momentum=momentum, nesterov=nesterov),
-            "adam": Adam(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon),
-            "adamw": AdamW(
-                beta_1=beta_1,
-                beta_2=beta_2,
-                epsilon=epsilon,
-                weight_decay=weight_decay,
-                scale_rate=scale_rate,
-            ),
-            "rmsprop": RMSProp(rho=beta_2, epsilon=epsilon, momentum=momentum),
-        }
-        self.optimizer = named[optimizer] if isinstance(optimizer, str) else optimizer
+        options = {"momentum": momentum, "nesterov": nesterov, "beta_1": beta_1, "beta_2": beta_2}
+        options |= {"rho": beta_2, "epsilon": epsilon, "weight_decay": weight_decay, "scale_rate": scale_rate}
+        self.optimizer = named(optimizer, **options) if isinstance(optimizer, str) else optimizer
         self.activations = list(activations)
         self.batch_size, self.seed = batch_size, seed
         self.loss_name, self.loss_parameter = loss, loss_parameter
