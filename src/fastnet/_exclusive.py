@@ -1,4 +1,4 @@
-"""One call at a time, without a lock: nothing that an interrupt could leave taken or a fork could copy."""
+"""Let one fit of a network run at a time, without a lock that an interrupt or a fork could leave taken."""
 
 from __future__ import annotations
 

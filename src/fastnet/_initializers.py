@@ -1,4 +1,4 @@
-"""The weights that a layer starts with: how many are drawn, from where, and how wide.
+"""Initial weights: Glorot and He initialisation, drawn from a seed.
 
 Draws come from the core's counter-based generator (see `fastnet.reference.uniform`). Normal ones are made of
 uniform ones by the inverse of the distribution function, with no function of the C library in it: the same

@@ -1,4 +1,4 @@
-"""When a loss has stopped falling: scikit-learn's rule, for early stopping and the adaptive learning rate."""
+"""Detect that a loss has stopped falling, by scikit-learn's rule: for early stopping and `Adaptive`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a fit went through: numbers for a plot, and a line for a person."""
+"""History: loss, time and metrics of each epoch of a fit, and why it ended."""
 
 from __future__ import annotations
 

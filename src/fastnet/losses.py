@@ -1,4 +1,4 @@
-"""What is minimised: the losses by name, those with a number of their own, and which output each needs.
+"""Losses: their names, those with a parameter (Huber, Quantile), and the activation that each needs.
 
 The cost J of one example, summed over the outputs k, with a the output and t the target:
 

@@ -1,4 +1,4 @@
-"""What a network knows about its data besides the weights: names, classes, how raw features are scaled.
+"""Metadata of a network: feature names, classes, and the scaling of raw features (`Standardize`).
 
 None of it is needed to compute. It travels with the network into files, pickles and other tools, so that
 whoever opens them years later knows what goes in and what comes out.

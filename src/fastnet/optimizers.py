@@ -1,4 +1,4 @@
-"""What changes the weights: the optimisers, each a few numbers that cannot be changed once checked.
+"""Optimisers: SGD, Adam, AdamW, RMSProp and LBFGS, each a frozen dataclass of checked numbers.
 
 g is the gradient of the batch's mean cost, with its share of `l2` and after `clip_norm`. Where torch or Keras
 have another rule under the same name, the docstring says so: numbers found for one do not carry over to the

@@ -1,4 +1,4 @@
-"""A network frozen for serving: what `Network.compile` gives.
+"""Predictor: a network compiled for fast predictions, as `Network.compile` returns it.
 
 A call for one row costs a fraction of a microsecond beyond the arithmetic, so little is done here before the
 call into the core, which has the weights laid out for single rows and for blocks. What is wrong with a row is

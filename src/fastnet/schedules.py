@@ -1,4 +1,4 @@
-"""How the learning rate changes while a network is trained.
+"""Learning-rate schedules: how the learning rate changes during training.
 
 A schedule turns the optimiser's learning rate into the rates of an epoch's batches: one number, or an array
 with a number for each batch. It counts epochs from the first that the `Trainer` has done, over all its fits,

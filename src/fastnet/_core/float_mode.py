@@ -1,4 +1,4 @@
-"""Python's arithmetic in the default floating-point mode, as the kernels'.
+"""Run Python functions in the default floating-point mode: round to nearest, no flush to zero.
 
 Another library may have set another rounding or flush-to-zero for the thread, and with it other bits in every
 number that NumPy or Python works out: initial weights, means and scales, learning rates, reported losses.

@@ -1,4 +1,4 @@
-"""What other packages have to be told of the estimators: skl2onnx, skops."""
+"""Register the estimators with skl2onnx, and list what skops may trust."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The object that an estimator keeps as `_optimizer`: the state of its solver between fits."""
+"""State of an estimator's optimiser between fits, kept as its attribute `_optimizer`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a column of a table becomes in a network's input: a number, a category, or nothing.
+"""Kinds of columns: numbers, categories and unused ones, and how each is encoded.
 
 Every class here learns from the values of a column (`learn`), writes its share of the input (`write`), and is
 stored as plain values (`to_dict`). `fastnet.reference.tables` says the same in plain loops.

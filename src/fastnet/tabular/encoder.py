@@ -1,4 +1,4 @@
-"""What turns a table into the input of a network: `TableEncoder`."""
+"""TableEncoder: encode the columns of a table as the numeric input of a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A table, whatever package it comes from, as a list of plain columns.
+"""Read pandas, polars, Arrow and NumPy tables as a list of plain columns.
 
 Numbers become float64 with NaN where a value is missing, times become seconds since 1970, and everything else
 becomes a list of texts with None where a value is missing. What comes out depends on the values alone: a

@@ -1,4 +1,4 @@
-"""How the members of a tabular estimator are made and trained.
+"""The recipe of the tabular estimators: layers, initial weights, optimiser and schedule of a member.
 
 The recipe is that of RealMLP (Holzmüller, Grinsztajn, Steinwart 2024, arXiv 2407.04491) where nothing else is
 said; what each part brings was measured, see docs/tables.md.

@@ -1,4 +1,4 @@
-"""The loop of a fit: its epochs one after the other, what is looked at after each, and how it may end."""
+"""The training loop of a fit: epochs, validation, metrics, early stopping, callbacks, interrupts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a fit shows while it runs, on stderr: at most ten times a second, and nothing unless someone looks.
+"""The progress bar of a fit, on standard error: at most ten updates a second.
 
 A bar by rich if that is installed, else by tqdm, else plain text; on what is no terminal always plain text,
 line after line. By default (``progress=None``) a fit is silent there, and on a terminal it shows itself only

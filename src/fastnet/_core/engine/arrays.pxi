@@ -1,4 +1,4 @@
-# Python's arrays down to pointers, and the memory that the kernels work in.
+# Convert NumPy arrays to pointers and strides; allocate the memory that the kernels work in.
 # Uses: nothing
 
 cdef tuple names_of(const char** names, int count):

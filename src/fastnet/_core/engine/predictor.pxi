@@ -1,4 +1,4 @@
-# Serving: a network frozen for predicting, with its weights laid out once.
+# PredictorCore: a compiled network for serving, its weights laid out once.
 # Uses: arrays, calls
 
 SMALL_BATCH_ROWS = SMALL_BATCH

@@ -1,4 +1,4 @@
-# Training: an object that keeps the packed weights and the buffers from epoch to epoch.
+# TrainerCore: keeps the packed weights and the buffers from epoch to epoch.
 # Uses: arrays, calls
 
 SCALE_NAMES = ("scale", "first.scale", "second.scale")  # what scaling.pxi keeps

@@ -1,4 +1,4 @@
-# What a fit keeps in memory: weights in panels, the buffers of one block and each thread's own,
+# The memory of a fit, one arena: weights in panels, the buffers of one block and each thread's own,
 # laid out in one arena.
 # Uses: activations, elementary, losses, narrow, panels, product, util
 

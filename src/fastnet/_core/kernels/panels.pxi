@@ -1,4 +1,4 @@
-# Into panels and out of them: the user's rows and columns, transposes, and the fold of 16 virtual lanes.
+# Pack arrays into panels and unpack them; transposes; the fold of the 16 virtual lanes of a sum.
 # Uses: util
 
 cdef inline int vectors_in_panel(Py_ssize_t columns, Py_ssize_t panel) noexcept nogil:
