@@ -12,8 +12,8 @@ NumPy's and scikit-learn's ARM wheels installed, into a cache folder; no root is
 them there. The cross compiler, the emulator and the wheels take about 1.1 GB there and 1 to 2 minutes to
 fetch.
 
-Exit status: 0 the bits are equal, 1 they differ (or a test fails), 2 it went wrong before that could be seen,
-77 there is no apt here, so nothing was tried.
+Exit status: 0 the bits are equal, 1 they differ (or a test fails), 2 it could not be compiled, 77 what it
+needs could not be fetched (there is no apt here, or no network), so nothing was tried.
 """
 
 from __future__ import annotations
@@ -231,13 +231,17 @@ def main() -> int:
         folders = [emulated.wheels("golden", GOLDEN_WHEELS)]
         if arguments.tests is not None:
             folders.append(emulated.wheels("tests", TEST_WHEELS))
-        said(f"cross compiler, qemu, Python {emulated.version} and NumPy are there")
-        built = emulated.cache / "built"
+    except (subprocess.CalledProcessError, OSError) as error:
+        print(f"not tried: what it needs could not be fetched: {error}", file=sys.stderr)
+        return NOT_TRIED
+    said(f"cross compiler, qemu, Python {emulated.version} and NumPy are there")
+    built = emulated.cache / "built"
+    try:
         if not arguments.no_build:
             built = build(emulated, ",".join(dict.fromkeys(["portable", arguments.isa])))
             said("compiled")
     except (subprocess.CalledProcessError, OSError) as error:
-        print(f"aarch64: it went wrong before anything was compared: {error}", file=sys.stderr)
+        print(f"aarch64: it could not be compiled: {error}", file=sys.stderr)
         return 2
     source = emulated.cache / "source"  # a copy, so that the tree may change meanwhile
     golden = source / "tests/helpers/golden.py"

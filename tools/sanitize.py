@@ -54,17 +54,17 @@ VARIABLES = {
 TESTS = {
     "address": ["tests/core", "tests/training", "tests/files"],
     "threads": [
-        *("tests/core/test_threads.py", "tests/core/test_determinism.py", "tests/api/test_predictor.py"),
-        *("tests/training/test_training.py", "tests/training/test_weights_now.py"),
+        *("tests/api/test_threads.py", "tests/core/test_determinism.py", "tests/api/test_predictor.py"),
+        *("tests/training/test_loop.py", "tests/api/test_network_weights.py", "tests/api/test_exclusive.py"),
     ],
 }
 QUICK = {
     "address": ["tests/helpers/golden.py"],
-    "threads": ["tests/core/test_threads.py"],
+    "threads": ["tests/api/test_threads.py"],
 }
 # It counts the threads of the process; ThreadSanitizer has one of its own.
 DESELECTED = (
-    "tests/core/test_threads.py::test_a_forked_child_trains_and_predicts_after_its_parent_used_threads"
+    "tests/api/test_threads.py::test_a_forked_child_trains_and_predicts_after_its_parent_used_threads"
 )
 # A training of each kind of layer, loss and optimiser; valgrind makes a program some fifty times slower.
 SMALL = """

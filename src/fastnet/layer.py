@@ -30,7 +30,7 @@ class Publication:
 
 
 class LayerWeights:
-    """W and b of a layer, valid as soon as their publication is done; until then those `before` are."""
+    """W and b of a layer. They count once their publication is done; until then those in `before` count."""
 
     __slots__ = ("W", "b", "before", "publication")
 

@@ -669,7 +669,7 @@ class Network:
 
 
 def _multiplications(sizes: tuple[int, ...]) -> int:
-    """Return those of one example's forward pass."""
+    """Return how many multiplications the forward pass of one example takes."""
     return sum(n_in * n_out for n_in, n_out in pairwise(sizes))
 
 

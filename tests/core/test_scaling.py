@@ -88,7 +88,7 @@ def test_moments_carry_the_scales() -> None:
     assert resumed.epoch(X, T, None, 0.01) == whole.epoch(X, T, None, 0.01)
     for one, other in zip(everything(resumed), everything(whole), strict=True):
         np.testing.assert_array_equal(one, other)
-    with pytest.raises(ValueError, match="moments: expected scale"):
+    with pytest.raises(ValueError, match="moments must have scale"):
         resumed.load_moments({name: m for name, m in whole.moments().items() if name != "scale"})
 
 

@@ -94,7 +94,7 @@ class FitLoop:
             self._display = display(options.epochs, options.progress)
 
     def run(self) -> None:
-        """Train until the last epoch, an interrupt, or the end of hope; an error comes out."""
+        """Train until the last epoch, early stopping, the time limit or an interrupt; errors are raised."""
         options, state = self._options, self.state
         if options.early_stopping:
             state.early_stopping.watch(TRAINING if self._held_out is None else VALIDATION)

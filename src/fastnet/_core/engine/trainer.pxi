@@ -352,7 +352,7 @@ cdef class TrainerCore:
             parts.append(self.layers.like(W, b))
         if self.options.scale_rate > 0:
             if missing := [name for name in SCALE_NAMES if name not in moments]:
-                raise ValueError(f"moments: expected {', '.join(missing)}, got "
+                raise ValueError(f"moments must have {', '.join(missing)}, got "
                                  f"{', '.join(moments) or 'none'}")
             for name in SCALE_NAMES:
                 W, b = self.read(0)
@@ -363,7 +363,7 @@ cdef class TrainerCore:
 
     @property
     def step(self):
-        """Batches that there have been: the t of Adam, and what the dropout counts standardize."""
+        """The number of batches so far: the t of Adam, and the counter of the dropout masks."""
         return self.table.steps(self.arena.m.start)
 
     @step.setter

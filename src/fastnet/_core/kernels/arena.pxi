@@ -1,5 +1,5 @@
-# The memory of a fit, one arena: weights in panels, the buffers of one block and each thread's own,
-# laid out in one arena.
+# The memory of a fit, allocated once as one piece (the arena): weights in panels, the buffers of one block,
+# and those of each thread.
 # Uses: activations, elementary, losses, narrow, panels, product, util
 
 cdef enum:
@@ -359,7 +359,7 @@ cdef int64_t get_steps(const void* arena) noexcept nogil:
 
 
 cdef void set_steps(void* arena, int64_t steps) noexcept nogil:
-    """So many batches have been; the powers as that many multiplications give them, for the same bits."""
+    """Set the number of batches so far, and the powers of beta as that many multiplications give them."""
     cdef trainer* t = <trainer*>arena
     t.steps = steps
     t.powers[0] = repeated(t.options.beta_1, steps)
