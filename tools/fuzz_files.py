@@ -193,9 +193,12 @@ def of_json(value: Any, rng: random.Random) -> Any:
     if not places:
         return rng.choice(VALUES)
     owner, key = rng.choice(places)
-    choice = rng.randrange(5)
+    choice = rng.randrange(6)
     if choice == 0:
         del owner[key]
+    elif choice == 5 and isinstance(owner, dict) and "shape" in owner:
+        owner["shape"] = [rng.choice([0, 1, 2, 2**31, 2**62, 2**63 - 1]) for _ in range(rng.randrange(5))]
+        owner["data_offsets"] = [rng.choice([0, 48, 96])] * 2
     elif choice == 1 and type(owner[key]) is int:
         owner[key] += rng.randint(-8, 8)
     elif choice == 2 and isinstance(owner, dict):

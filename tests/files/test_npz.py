@@ -162,6 +162,11 @@ def test_headers_of_arrays_that_are_refused() -> None:
     ):
         with pytest.raises(fn.FormatError, match=r"^<BytesIO>: "):
             loaded(entry(bad), activations=["tanh"])
+    for shape in (b"(0, 4611686018427387904)", b"(4611686018427387904, 0, 4)"):  # empty, and still too large
+        for order in (b"False", b"True"):
+            bad = good.replace(b"(1, 1)", shape).replace(b"False", order)
+            with pytest.raises(fn.FormatError, match="must have a shape that memory can hold"):
+                loaded(entry(bad, data=b""), activations=["tanh"])
     for magic in (b"\x93NUMPY\3\0", b"\x93NUMPY\0\0", b"\x93NUMPZ\1\0"):
         with pytest.raises(fn.FormatError, match=r"must be of \.npy version 1 or 2"):
             loaded(entry(good, magic=magic), activations=["tanh"])

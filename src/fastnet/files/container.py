@@ -15,7 +15,7 @@ import hashlib
 import json
 import math
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -210,6 +210,8 @@ def _entry(value: Any, what: str) -> Entry:
         raise FormatError(f"{what} must have a shape of at most {_DIMENSIONS} sizes, got {_shown(shape)}")
     if not _sizes(offsets) or len(offsets) != 2:
         raise FormatError(f"{what} must have data_offsets [start, stop], got {_shown(offsets)}")
+    if not numpy_can_hold(shape, DTYPES[code].itemsize):
+        raise FormatError(f"{what} must have a shape that memory can hold, got {_shown(shape)}")
     start, stop = offsets
     need = math.prod(shape) * DTYPES[code].itemsize
     if stop - start != need:
@@ -222,6 +224,14 @@ def _entry(value: Any, what: str) -> Entry:
 def _sizes(value: Any) -> bool:
     """Tell whether a value is a list of whole numbers from 0 to 2⁶³ − 1."""
     return isinstance(value, list) and all(type(size) is int and 0 <= size < 2**63 for size in value)
+
+
+def numpy_can_hold(shape: Sequence[int], itemsize: int) -> bool:
+    """Tell whether NumPy can make an array of a shape, also one of zero elements.
+
+    NumPy multiplies the sizes that are not zero: it refuses (0, 2⁶²) of eight bytes, empty as that is.
+    """
+    return math.prod(size for size in shape if size) * max(itemsize, 1) < 2**63
 
 
 def _in_place(entries: dict[str, Entry], room: int, where: str) -> dict[str, Entry]:

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from fastnet._validate import Array
-from fastnet.files.container import SPARE, FormatError, cost, parse_json
+from fastnet.files.container import SPARE, FormatError, cost, numpy_can_hold, parse_json
 from fastnet.files.stored_zip import PER_ENTRY, EntryReader, read_directory
 
 __all__ = ["read", "write"]
@@ -118,7 +118,7 @@ def _header(text: str, what: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]
     if dtype is None or not dtype.itemsize:
         raise FormatError(f"{what} must hold plain numbers, got dtype {fields['descr']!r}")
     shape = tuple(map(int, sides))
-    if math.prod(shape) * dtype.itemsize >= 2**63 or any(side >= 2**63 for side in shape):
+    if not numpy_can_hold(shape, dtype.itemsize):
         raise FormatError(f"{what} must have a shape that memory can hold, got {shape}")
     return shape, fields["fortran"] == "True", dtype
 
