@@ -7,6 +7,7 @@ Tests that take ``isa`` run once on every build in the installation; all others 
 """
 
 import os
+import signal
 from collections.abc import Iterator
 
 import numpy as np
@@ -23,6 +24,12 @@ settings.register_profile(
 )
 settings.register_profile("explore", settings.get_profile("fastnet"), derandomize=False, max_examples=2000)
 settings.load_profile("fastnet")
+
+
+# A shell that starts a command in the background makes it ignore Ctrl-C, and Python then leaves it ignored.
+# The tests of interrupts send the signal to themselves, and expect Python's usual KeyboardInterrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 BUILDS = (fastnet.isa.active(),) if os.environ.get("FASTNET_ISA") else fastnet.isa.compiled()
