@@ -8,6 +8,7 @@ _Real: TypeAlias = NDArray[Any]  # float32 or float64
 ISAS: tuple[str, ...]
 DTYPES: tuple[str, ...]
 SMALL_BATCH_ROWS: int
+BLOCK_ROWS: int
 ACTIVATIONS: tuple[str, ...]
 ELEMENTWISE: tuple[str, ...]
 OUTPUT_ONLY: tuple[str, ...]
@@ -114,6 +115,10 @@ class TrainerCore:
     def gradients(
         self, X: _Real, T: _Real, weights: _Real | None = None, order: NDArray[np.intp] | None = None
     ) -> tuple[list[_Real], list[_Real], float]: ...
+    def block_gradients(
+        self, X: _Real, T: _Real, weights: _Real | None = None, order: NDArray[np.intp] | None = None
+    ) -> tuple[list[_Real], list[_Real], _Real]: ...
+    def total_cost(self, costs: _Real) -> float: ...
     def loss(
         self, X: _Real, T: _Real, weights: _Real | None = None, order: NDArray[np.intp] | None = None
     ) -> float: ...

@@ -1,6 +1,7 @@
 # TrainerCore: keeps the packed weights and the buffers from epoch to epoch.
 # Uses: arrays, calls
 
+BLOCK_ROWS = BLOCK
 SCALE_NAMES = ("scale", "first.scale", "second.scale")  # what scaling.pxi keeps
 
 
@@ -261,8 +262,9 @@ cdef class TrainerCore:
         piece = max(1, <Py_ssize_t>(3e8/flops))
         return piece if 2*piece*self.batch < n else max(1, (n + self.batch - 1)//self.batch)
 
-    cdef double sums(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray weights, cnp.ndarray order,
-                     const layer_arrays* out):
+    cdef Py_ssize_t sums(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray weights, cnp.ndarray order,
+                         const layer_arrays* out) except -1:
+        """Work out the costs of blocks, into self.costs, and gradients unless `out` is NULL; return the blocks."""
         cdef gradients_call call
         cdef Py_ssize_t n = X.shape[1] if order is None else cnp.PyArray_SIZE(order)
         cdef Py_ssize_t block = min(self.batch, BLOCK), blocks = (n + block - 1)//block
@@ -275,7 +277,10 @@ cdef class TrainerCore:
         with nogil:
             call.team = new_team(pool_enter(self.threads))
             pool_run(run_gradients, &call, call.team.size)
-        cdef double cost = sum_in_double(self.costs, blocks)
+        return blocks
+
+    cdef double total_of(self, cnp.ndarray costs, Py_ssize_t blocks):
+        cdef double cost = sum_in_double(costs, blocks)
         cdef fp_mode mode = fp_enter()
         cost *= self.cost_scale
         fp_leave(mode)
@@ -286,20 +291,41 @@ cdef class TrainerCore:
 
         Lists of dW and db, and the cost. The trainer's batch must be their number.
         """
-        cdef Layers out
         cdef Py_ssize_t n = X.shape[1] if order is None else cnp.PyArray_SIZE(order)
         if n != self.batch:
             raise ValueError(f"X must have as many columns as the batch size {self.batch}, got {n}")
+        dW, db, costs = self.block_gradients(X, T, weights, order)
+        return dW, db, self.total_cost(costs)
+
+    def block_gradients(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray weights=None,
+                        cnp.ndarray order=None):
+        """As `gradients`, of at most a batch, but with the cost of each block in place of their sum.
+
+        A block is 1024 examples, or the batch if that is smaller; the last one may be smaller still. With
+        the rows of a subtree of the tree over the blocks, the gradients are its root, to the last bit: see
+        fastnet.training.subtrees.
+        """
+        cdef Layers out
+        cdef Py_ssize_t n = X.shape[1] if order is None else cnp.PyArray_SIZE(order)
+        if not 1 <= n <= self.batch:
+            raise ValueError(f"X must have 1 to {self.batch} columns, the batch size, got {n}")
         out, dW, db = self.layers.fresh()
-        cost = self.sums(X, T, weights, order, out.arrays)
-        return dW, db, cost
+        cdef Py_ssize_t blocks = self.sums(X, T, weights, order, out.arrays)
+        return dW, db, self.costs[:blocks].copy()
+
+    def total_cost(self, cnp.ndarray costs):
+        """The cost that `gradients` gives, from the costs of all blocks in their order."""
+        cdef Py_ssize_t blocks = cnp.PyArray_SIZE(costs)
+        contiguous(costs, self.table, blocks, "costs")
+        return self.total_of(costs, blocks)
 
     def loss(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray weights=None, cnp.ndarray order=None):
         """The summed cost of all columns, or those that `order` names, by the weights of now.
 
         Without l2 and dropout.
         """
-        return self.sums(X, T, weights, order, NULL)
+        cdef Py_ssize_t blocks = self.sums(X, T, weights, order, NULL)
+        return self.total_of(self.costs, blocks)
 
     def predict(self, cnp.ndarray X, cnp.ndarray out=None):
         """A of the last layer, (n_out, n), by the weights as they are now; see `forward`."""
