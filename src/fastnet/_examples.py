@@ -16,7 +16,7 @@ from fastnet import _validate
 from fastnet._core import engine
 from fastnet._validate import Array
 
-__all__ = ["Examples", "one_hot", "prepared", "sample_weights", "targets", "usable"]
+__all__ = ["Examples", "check_targets", "one_hot", "prepare_fit_data", "sample_weights", "usable_weights"]
 
 SPLIT_STREAM = 2**61  # of the seed: the epochs' shuffles are far below, dropout and weights above
 
@@ -41,15 +41,15 @@ class Examples(NamedTuple):
         """Return the sum of the weights: what a mean over the examples divides by."""
         if self.weights is None:
             return float(self.n)
-        return float(chosen(self.weights, self.which).sum(dtype=np.float64))
+        return float(take_rows(self.weights, self.which).sum(dtype=np.float64))
 
     def outcome(self, A: Array) -> tuple[Array, Array]:
         """Return the targets, and of the outputs A for all of X those that go with them."""
-        return chosen(self.T.T, self.which).T, A if self.which is None else A.take(self.which, axis=1)
+        return take_rows(self.T.T, self.which).T, A if self.which is None else A.take(self.which, axis=1)
 
     def order(self, shuffled: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return the columns of X for an order of the examples."""
-        return shuffled if self.which is None else chosen(self.which, shuffled)
+        return shuffled if self.which is None else take_rows(self.which, shuffled)
 
     def in_double(self) -> Examples:
         """Return the same in float64, those that count copied if they are not."""
@@ -61,7 +61,7 @@ class Examples(NamedTuple):
         return Examples(X.astype(np.float64), T.astype(np.float64), weights)
 
 
-def prepared(
+def prepare_fit_data(
     X: Any,
     T: Any,
     weights: Any,
@@ -79,25 +79,29 @@ def prepared(
     fraction = _validate.number(fraction, "validation_fraction", at_least=0, below=1)
     if fraction and validation is not None:
         raise ValueError("validation and validation_fraction were both given: give one of them")
-    data = checked(X, T, weights, loss, n_in, n_out, dtype)
+    data = check_examples(X, T, weights, loss, n_in, n_out, dtype)
     held_out = None if validation is None else _validation(validation, loss, n_in, n_out, dtype)
     if fraction:
-        kept, others = split(data.X.shape[1], fraction, seed)
+        kept, others = split_validation(data.X.shape[1], fraction, seed)
         data, held_out = _part(data, kept), _part(data, others)
     X, T, weights, which = data
     if class_weight is not None:
         by_class = np.ones(X.shape[1])
-        by_class[... if which is None else which] = _class_weights(class_weight, chosen(T.T, which).T, loss)
+        by_class[... if which is None else which] = _class_weights(
+            class_weight, take_rows(T.T, which).T, loss
+        )
         weights = by_class if weights is None else weights * by_class
     if held_out is not None:
-        held_out = held_out._replace(weights=usable(held_out.weights, dtype, held_out.which))
-    return Examples(X, T, usable(weights, dtype, which), which), held_out
+        held_out = held_out._replace(weights=usable_weights(held_out.weights, dtype, held_out.which))
+    return Examples(X, T, usable_weights(weights, dtype, which), which), held_out
 
 
-def checked(X: Any, T: Any, weights: Any, loss: str, n_in: int, n_out: int, dtype: np.dtype[Any]) -> Examples:
+def check_examples(
+    X: Any, T: Any, weights: Any, loss: str, n_in: int, n_out: int, dtype: np.dtype[Any]
+) -> Examples:
     """Return the examples of a network, with weights in float64."""
     X = _validate.examples(X, n_in, dtype, at_least=1)
-    T = targets(T, loss, n_out, X.shape[1], dtype)
+    T = check_targets(T, loss, n_out, X.shape[1], dtype)
     return Examples(X, T, sample_weights(weights, X.shape[1]))
 
 
@@ -108,12 +112,12 @@ def _validation(validation: Any, loss: str, n_in: int, n_out: int, dtype: np.dty
         )
     try:
         X, T, *weights = validation
-        return checked(X, T, weights[0] if weights else None, loss, n_in, n_out, dtype)
+        return check_examples(X, T, weights[0] if weights else None, loss, n_in, n_out, dtype)
     except (TypeError, ValueError) as error:
         raise type(error)(f"validation: {error}") from None
 
 
-def split(n: int, fraction: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def split_validation(n: int, fraction: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the columns to train on and those held out, both ascending: drawn from the seed alone."""
     if n < 2:
         raise ValueError(f"validation_fraction needs at least two examples, got {n}")
@@ -132,7 +136,7 @@ def _part(data: Examples, which: NDArray[np.intp]) -> Examples:
     return _columns(data, which)
 
 
-def chosen(array: Array, which: NDArray[np.intp] | None) -> Array:
+def take_rows(array: Array, which: NDArray[np.intp] | None) -> Array:
     """Return some entries of an array, along its first axis, or all."""
     return array if which is None else array[which]
 
@@ -146,7 +150,9 @@ def _columns(data: Examples, which: NDArray[np.intp]) -> Examples:
 # ---- targets
 
 
-def targets(T: Any, loss: str, n_out: int, n: int, dtype: np.dtype[Any], owner: str = "the network") -> Array:
+def check_targets(
+    T: Any, loss: str, n_out: int, n: int, dtype: np.dtype[Any], owner: str = "the network"
+) -> Array:
     """Return the targets of a network, (n_out, n): in the range of the loss, a column for each example."""
     kind = engine.LOSS_TARGETS[loss]
     if kind == "distribution":
@@ -211,7 +217,7 @@ def sample_weights(sample_weight: Any, n: int) -> NDArray[np.float64] | None:
     return weights
 
 
-def usable(
+def usable_weights(
     weights: Array | None, dtype: np.dtype[Any], which: NDArray[np.intp] | None = None
 ) -> Array | None:
     """Return weights as the core takes them: contiguous, in the network's dtype, with a sum above 0.
@@ -222,7 +228,7 @@ def usable(
         return None
     with np.errstate(over="ignore"):
         weights = np.ascontiguousarray(weights, dtype)
-    total = chosen(weights, which).sum(dtype=np.float64)
+    total = take_rows(weights, which).sum(dtype=np.float64)
     if not (0 < total < np.inf):
         raise ValueError(f"sample_weight must have a finite sum above 0, got {total:g}")
     return weights

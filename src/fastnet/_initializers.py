@@ -18,7 +18,7 @@ from fastnet._core import engine
 from fastnet._core.float_mode import in_default_mode
 from fastnet._validate import Array
 
-__all__ = ["NAMES", "draw"]
+__all__ = ["NAMES", "draw_weights"]
 
 NAMES = ("glorot_uniform", "glorot_normal", "he_uniform", "he_normal")
 _WEIGHT_STREAMS = 2**63  # below lie the streams of the epochs' shuffles
@@ -27,7 +27,7 @@ Reals = NDArray[np.float64]
 
 
 @in_default_mode
-def draw(
+def draw_weights(
     init: str, n_in: int, n_out: int, activation: str, seed: int, k: int, dtype: np.dtype[Any]
 ) -> tuple[Array, Array]:
     """Return W (n_out, n_in) and b (n_out, 1) of layer k of a network: a stream of its own, W in C order."""
@@ -40,7 +40,7 @@ def draw(
         drawn -= 1
         drawn *= math.sqrt(factor / fans)
     else:
-        drawn = normal(drawn)
+        drawn = draw_normal(drawn)
         drawn *= math.sqrt(2 / fans)
     W, b = drawn[:count].reshape(n_out, n_in), drawn[count:].reshape(-1, 1)
     return W.astype(dtype), b.astype(dtype) if len(b) else np.zeros((n_out, 1), dtype)
@@ -117,12 +117,12 @@ _FAR = (
 _LN2 = math.log(2)
 
 
-def normal(u: Reals) -> Reals:
+def draw_normal(u: Reals) -> Reals:
     """Return the normal deviates below which a part u of the distribution lies, 0 <= u < 1.
 
     AS 241, about 1e-16 relative. u = 0 is taken as 2^-54, half the step of the uniform draws.
 
-    >>> normal(np.array([0.5, 0.975])).round(6)
+    >>> draw_normal(np.array([0.5, 0.975])).round(6)
     array([0.      , 1.959964])
     """
     q = u - 0.5

@@ -5,24 +5,24 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-__all__ = ["DISTRIBUTION", "advice", "need"]
+__all__ = ["DISTRIBUTION", "import_optional", "install_hint"]
 
 DISTRIBUTION = "fastnet-mlp"  # on the package index `fastnet` is a project of other people
 
 
-def advice(extra: str) -> str:
+def install_hint(extra: str) -> str:
     """Return the command that installs what an extra of this package needs.
 
     Examples
     --------
-    >>> from fastnet._optional import advice
-    >>> advice("plot")
+    >>> from fastnet._optional import install_hint
+    >>> install_hint("plot")
     'pip install "fastnet-mlp[plot]"'
     """
     return f'pip install "{DISTRIBUTION}[{extra}]"'
 
 
-def need(module: str, purpose: str, *, extra: str = "", requirement: str = "") -> Any:
+def import_optional(module: str, purpose: str, *, extra: str = "", requirement: str = "") -> Any:
     """Return a module; if its package is missing, raise ImportError that says how to install it.
 
     Parameters
@@ -41,5 +41,5 @@ def need(module: str, purpose: str, *, extra: str = "", requirement: str = "") -
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.partition(".")[0] != package:
             raise  # the package is installed, but misses a package of its own
-        command = advice(extra) if extra else f'pip install "{requirement}"'
+        command = install_hint(extra) if extra else f'pip install "{requirement}"'
         raise ImportError(f"{purpose} needs {package}: {command}") from error

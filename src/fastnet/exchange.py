@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fastnet import _validate
-from fastnet._optional import need
+from fastnet._optional import import_optional
 from fastnet._validate import Array
 from fastnet.layer import Layer
 from fastnet.metadata import Standardize
@@ -173,7 +173,7 @@ def to_sklearn(network: Network, *, estimator: type[Any] | None = None) -> Any:
         raise ValueError(f"scikit-learn has sigmoid, softmax, identity or exp at the output, got {last!r}")
     if last == "softmax" and network.sizes[-1] < 2:
         raise ValueError("scikit-learn has softmax for at least two classes, got one output")
-    neural = need("sklearn.neural_network", "to_sklearn", extra="sklearn")
+    neural = import_optional("sklearn.neural_network", "to_sklearn", extra="sklearn")
     regression = network.output == "regression"
     settings: dict[str, Any] = {"hidden_layer_sizes": network.sizes[1:-1]}
     settings["activation"] = _SKLEARN[inner[0]] if inner else "identity"
@@ -192,14 +192,14 @@ def to_sklearn(network: Network, *, estimator: type[Any] | None = None) -> Any:
     made.n_iter_ = made.t_ = made._no_improvement_count = 0
     made.loss_curve_, made.best_loss_ = [], np.inf
     if not regression:
-        binarizer = need("sklearn.preprocessing", "to_sklearn", extra="sklearn").LabelBinarizer()
+        binarizer = import_optional("sklearn.preprocessing", "to_sklearn", extra="sklearn").LabelBinarizer()
         made._label_binarizer = binarizer.fit(_labels(network))
         made.classes_ = binarizer.classes_
     names = network.feature_names
     if network.preprocessing is None:
         _name_features(made, names)
         return made
-    pipeline = need("sklearn.pipeline", "to_sklearn", extra="sklearn").make_pipeline
+    pipeline = import_optional("sklearn.pipeline", "to_sklearn", extra="sklearn").make_pipeline
     return pipeline(_scaler(network.preprocessing, names), made)
 
 
@@ -218,7 +218,7 @@ def _labels(network: Network) -> Array:
 
 
 def _scaler(how: Standardize, names: tuple[str, ...] | None) -> Any:
-    scaler = need("sklearn.preprocessing", "to_sklearn", extra="sklearn").StandardScaler()
+    scaler = import_optional("sklearn.preprocessing", "to_sklearn", extra="sklearn").StandardScaler()
     scaler.mean_, scaler.scale_ = how.mean.reshape(-1).copy(), how.scale.reshape(-1).copy()
     with np.errstate(over="ignore", under="ignore"):  # only partial_fit reads it
         scaler.var_ = scaler.scale_**2
@@ -374,7 +374,7 @@ def to_torch(network: Network) -> Any:
     for k, layer in enumerate(network.layers):
         if layer.activation not in names:
             raise ValueError(f"torch has no module for {layer.activation!r}, the activation of layers[{k}]")
-    torch = need("torch", "to_torch", requirement="torch")
+    torch = import_optional("torch", "to_torch", requirement="torch")
     parts = []
     for layer in network.layers:
         linear = torch.nn.utils.skip_init(

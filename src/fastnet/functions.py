@@ -423,8 +423,8 @@ def _checked_loss(
     activation = _validate.activation(activation)
     found = losses.resolve(loss, activation)
     Z = _validate.finite(_validate.logits(Z), "Z")
-    T = _examples.targets(T, found.name, Z.shape[0], Z.shape[1], Z.dtype, "Z")
-    weights = _examples.usable(_examples.sample_weights(sample_weight, Z.shape[1]), Z.dtype)
+    T = _examples.check_targets(T, found.name, Z.shape[0], Z.shape[1], Z.dtype, "Z")
+    weights = _examples.usable_weights(_examples.sample_weights(sample_weight, Z.shape[1]), Z.dtype)
     return Examples(Z, T, weights), found, activation
 
 

@@ -161,7 +161,7 @@ class Layer:
         if count + self.n_out > sys.maxsize // 8:
             raise MemoryError(f"a layer of {self.n_in} x {self.n_out} needs {8 * (count + self.n_out)} bytes")
         shape = (self.n_in, self.n_out)
-        self._bind(*_initializers.draw(self.init, *shape, self.activation, seed, k, dtype))
+        self._bind(*_initializers.draw_weights(self.init, *shape, self.activation, seed, k, dtype))
 
     def current(self) -> LayerWeights:
         """Return the weights that are valid now."""

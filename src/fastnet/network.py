@@ -629,8 +629,8 @@ class Network:
 
         found = losses.resolve(loss, self._layers[-1].activation)
         n_in, n_out = self._sizes[0], self._sizes[-1]
-        data = _examples.checked(X, T, sample_weight, found.name, n_in, n_out, self._dtype)
-        return data._replace(weights=_examples.usable(data.weights, self._dtype)), found
+        data = _examples.check_examples(X, T, sample_weight, found.name, n_in, n_out, self._dtype)
+        return data._replace(weights=_examples.usable_weights(data.weights, self._dtype)), found
 
     def _core(self, batch: int, flops: float, loss: Loss) -> engine.TrainerCore:
         """Return a core that works out loss and gradients by the weights of now, which must be finite."""

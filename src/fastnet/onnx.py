@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from fastnet import _validate
-from fastnet._optional import need
+from fastnet._optional import import_optional
 from fastnet._validate import Array
 from fastnet._version import __version__
 from fastnet.files import atomic
@@ -65,7 +65,7 @@ def export(network: Network, path: str | os.PathLike[str], *, dtype: DTypeLike =
     >>> onnx.export(fn.Network([fn.Layer(2, 1)]), "model.onnx")  # doctest: +SKIP
     """
     content = model(network, dtype=dtype).SerializeToString()
-    atomic.replace(path, lambda stream: atomic.write_all(stream, content))
+    atomic.write_atomically(path, lambda stream: atomic.write_all(stream, content))
 
 
 def model(network: Network, *, dtype: DTypeLike = "float32") -> Any:
@@ -167,8 +167,11 @@ class _Graph:
     """An ONNX graph that is being built: nodes, constants and outputs."""
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
-        self._onnx = need("onnx", "the export to ONNX", extra="onnx")
-        self._helper, self._numpy_helper = need("onnx.helper", ""), need("onnx.numpy_helper", "")
+        self._onnx = import_optional("onnx", "the export to ONNX", extra="onnx")
+        self._helper, self._numpy_helper = (
+            import_optional("onnx.helper", ""),
+            import_optional("onnx.numpy_helper", ""),
+        )
         self._dtype = dtype
         self._nodes: list[Any] = []
         self._constants: dict[str, Any] = {}
@@ -229,5 +232,5 @@ class _Graph:
         about = {"feature_names": network.feature_names, "classes": network.classes}
         texts = {name: json.dumps(value) for name, value in about.items() if value is not None}
         self._helper.set_model_props(made, texts)
-        need("onnx.checker", "").check_model(made, full_check=True)
+        import_optional("onnx.checker", "").check_model(made, full_check=True)
         return made

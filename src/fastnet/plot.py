@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from fastnet._optional import need
+from fastnet._optional import import_optional
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,9 @@ def new_figure() -> Figure:
     ImportError
         If matplotlib is missing.
     """
-    figure: Figure = need("matplotlib.figure", "drawing", extra="plot").Figure(layout="constrained")
+    figure: Figure = import_optional("matplotlib.figure", "drawing", extra="plot").Figure(
+        layout="constrained"
+    )
     return figure
 
 
@@ -52,7 +54,7 @@ def plot_history(history: History, ax: Axes | None = None) -> Axes:
     >>> ax = plot_history(net.fit(X, T))  # doctest: +SKIP
     """
     if ax is None:
-        pyplot = need("matplotlib.pyplot", "drawing", extra="plot")
+        pyplot = import_optional("matplotlib.pyplot", "drawing", extra="plot")
         ax = cast("Axes", pyplot.figure(layout="constrained").subplots())
     ax.plot(range(1, len(history.loss) + 1), history.loss)
     ax.set_yscale("log")

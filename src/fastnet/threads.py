@@ -58,7 +58,7 @@ def register() -> None:
     global _registered
     if _registered:
         return
-    threadpoolctl = _optional.need(
+    threadpoolctl = _optional.import_optional(
         "threadpoolctl", "fastnet.threads.register", requirement="threadpoolctl>=3.2"
     )
     if not hasattr(threadpoolctl, "register"):

@@ -454,7 +454,7 @@ def same(one: fn.Network, two: fn.Network) -> bool:
     means = [net.preprocessing.mean.tobytes() for net in (one, two) if net.preprocessing is not None]
     return (
         bits(one) == bits(two)
-        and description.describe(one) == description.describe(two)
+        and description.describe_network(one) == description.describe_network(two)
         and len(set(means)) < 2
     )
 

@@ -20,7 +20,7 @@ def test_the_normal_deviates_are_the_inverse_of_the_distribution() -> None:
     )
     exact = np.array([statistics.NormalDist().inv_cdf(max(x, 2.0**-54)) for x in u])
     # both by AS 241; a dozen roundings in each polynomial, and what the logarithms differ by
-    assert (abs(_initializers.normal(u) - exact) <= 16 * np.finfo(float).eps * abs(exact)).all()
+    assert (abs(_initializers.draw_normal(u) - exact) <= 16 * np.finfo(float).eps * abs(exact)).all()
 
 
 def test_the_logarithm() -> None:

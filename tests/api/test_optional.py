@@ -61,6 +61,6 @@ def test_a_missing_package_is_named_with_what_brings_it(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.delitem(sys.modules, "matplotlib.figure", raising=False)
     with pytest.raises(ImportError, match=r'^drawing needs matplotlib: pip install "fastnet-mlp\[plot\]"$'):
-        _optional.need("matplotlib.figure", "drawing", extra="plot")
+        _optional.import_optional("matplotlib.figure", "drawing", extra="plot")
     with pytest.raises(ImportError, match=r'^It needs no_such_package: pip install "other>=2"$'):
-        _optional.need("no_such_package", "It", requirement="other>=2")
+        _optional.import_optional("no_such_package", "It", requirement="other>=2")

@@ -54,17 +54,17 @@ def test_targets_are_held_to_their_kind(loss: str) -> None:
     """What a loss's row says of its targets is checked before a training."""
     kind, dtype = engine.LOSS_TARGETS[loss], np.dtype(np.float64)
     good = np.array([[0.25, 1.0], [0.75, 0.0]])
-    assert _examples.targets(good, loss, 2, 2, dtype).tolist() == good.tolist()
+    assert _examples.check_targets(good, loss, 2, 2, dtype).tolist() == good.tolist()
     allowed = {"any": "-1 2 1/2", "unit interval": "1/2", "non-negative": "2 1/2", "distribution": ""}
     assert kind in allowed, f"_examples.py: targets does not check {kind!r}, the targets of {loss}"
     for text, value in (("-1", -1.0), ("2", 2.0), ("1/2", 0.5)):
         T = np.full((2, 2), value)
         T[1] = 0
         if text in allowed[kind].split():
-            assert _examples.targets(T, loss, 2, 2, dtype).tolist() == T.tolist()
+            assert _examples.check_targets(T, loss, 2, 2, dtype).tolist() == T.tolist()
         else:
             with pytest.raises(ValueError, match="T must"):
-                _examples.targets(T, loss, 2, 2, dtype)
+                _examples.check_targets(T, loss, 2, 2, dtype)
 
 
 def test_losses() -> None:

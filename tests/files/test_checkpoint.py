@@ -240,7 +240,7 @@ def test_a_state_cannot_make_the_reader_work_for_hours() -> None:
     metadata = header.metadata["fastnet"]
     doubled = tensors | {"trainer.weights.0.W": tensors["layers.0.weight"]}
     file = io.BytesIO()
-    container.write(file, doubled, {"fastnet": metadata})
+    container.write_safetensors(file, doubled, {"fastnet": metadata})
     file.seek(0)
     with pytest.raises(
         fn.FormatError, match=r"'trainer.weights.0.W' must not be there besides 'layers.0.weight'"
@@ -249,7 +249,7 @@ def test_a_state_cannot_make_the_reader_work_for_hours() -> None:
     for config in (b"[" * 10**6, b"[" + b"[]," * 10**6, b"\xff", b"[]", b'{"a": NaN}', b""):
         tensors["trainer.config"] = np.frombuffer(config, np.uint8)
         bad = io.BytesIO()
-        container.write(bad, tensors, {"fastnet": metadata})
+        container.write_safetensors(bad, tensors, {"fastnet": metadata})
         bad.seek(0)
         with pytest.raises(fn.FormatError, match="<BytesIO>: "):
             fn.load_checkpoint(bad)

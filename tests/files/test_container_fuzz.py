@@ -42,7 +42,7 @@ def plain() -> bytes:
         "layers.1.bias": (2,),
     }
     file = io.BytesIO()
-    container.write(file, {name: rng.normal(size=shape) for name, shape in shapes.items()}, {})
+    container.write_safetensors(file, {name: rng.normal(size=shape) for name, shape in shapes.items()}, {})
     return file.getvalue()
 
 
@@ -314,10 +314,10 @@ def test_the_largest_header_that_is_parsed_stays_within_the_allowance(where: str
     elif where == "description":
         piece = json.dumps(piece)[1:-1]
     whole = "@" if where == "header" else json.dumps(header | {"__metadata__": {"fastnet": "[@1]"}})
-    count = container.SPARE // container.cost(piece.encode()) - 100
+    count = container.SPARE // container.memory_to_parse(piece.encode()) - 100
     text = whole.replace("@", f'{{"x":[{piece * count}1]}}' if where == "header" else piece * count)
     assert count > 5000
-    assert container.cost(text.encode()) <= len(text) + container.SPARE
+    assert container.memory_to_parse(text.encode()) <= len(text) + container.SPARE
     assert measured(joined(text, data)) is None
 
 

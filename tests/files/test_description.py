@@ -68,8 +68,8 @@ def test_an_unchanged_description_passes() -> None:
 
 def test_weights_that_are_not_finite(tmp_path: Path) -> None:
     net = network((2, 3, 1))
-    about = description.describe(net)
-    tensors = description.arrays(net)
+    about = description.describe_network(net)
+    tensors = description.network_tensors(net)
     tensors["layers.1.weight"][0, 2] = np.nan
     for kind in ("safetensors", "npz"):
         file = io.BytesIO()
@@ -84,7 +84,7 @@ def test_plain_files() -> None:
 
     def plain(**tensors: Any) -> bytes:
         file = io.BytesIO()
-        container.write(file, tensors, {})
+        container.write_safetensors(file, tensors, {})
         return file.getvalue()
 
     with pytest.raises(fn.FormatError, match="without a description by fastnet: give activations="):

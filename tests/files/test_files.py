@@ -129,7 +129,7 @@ def test_every_dtype_lies_in_the_order_of_the_package(tmp_path: Path) -> None:
     tensors = {f"{name}{k}": rng.integers(0, 2, (2, k)).astype(name) for k in (1, 0, 3) for name in names}
     theirs = numpy_side.save(tensors)
     ours = io.BytesIO()
-    container.write(ours, tensors, {})
+    container.write_safetensors(ours, tensors, {})
     headers = [container.read_header(io.BytesIO(file), len(file), "") for file in (theirs, ours.getvalue())]
     assert headers[0].entries == headers[1].entries
     assert theirs[headers[0].data :] == ours.getvalue()[headers[1].data :]

@@ -81,7 +81,7 @@ def test_the_same_in_the_settings_of_a_checkpoint(name: str) -> None:
     tensors, _ = container.read_tensors(stream, header, "")
     tensors["trainer.config"] = np.frombuffer(HEADERS[name].encode(), np.uint8)
     damaged = io.BytesIO()
-    container.write(damaged, tensors, {"fastnet": header.metadata["fastnet"]})
+    container.write_safetensors(damaged, tensors, {"fastnet": header.metadata["fastnet"]})
     refused(damaged.getvalue(), fn.load_checkpoint)
 
 
@@ -142,7 +142,7 @@ def test_a_large_file_is_held_once(kind: str, order: str) -> None:
     if kind == "npz":
         np.savez(file, **{"0.weight": W})
     else:
-        container.write(file, {"0.weight": W}, {})
+        container.write_safetensors(file, {"0.weight": W}, {})
     file.seek(0)
     tracemalloc.start()
     try:

@@ -31,7 +31,7 @@ def loaded(file: bytes, **how: Any) -> fn.Network:
 
 def assert_same(one: fn.Network, two: fn.Network) -> None:
     assert bits(one) == bits(two)
-    assert description.describe(one) == description.describe(two)
+    assert description.describe_network(one) == description.describe_network(two)
     assert one.dtype == two.dtype
     if one.preprocessing is None or two.preprocessing is None:
         assert one.preprocessing is two.preprocessing

@@ -31,7 +31,7 @@ def test_changed_hooks_are_noticed() -> None:
 
         _unpack = None
 
-    (fit, unpack) = _compat.differences((Changed,))
+    (fit, unpack) = _compat.scikit_learn_differences((Changed,))
     assert (
         fit == "Changed._fit takes (X y sample_weight incremental mode), not (X y sample_weight incremental)"
     )
@@ -43,8 +43,8 @@ def test_an_unknown_scikit_learn_works_by_itself(solver: str, monkeypatch: pytes
     X, y = words()
     for module in (_base, fastnet.sklearn._estimators):
         monkeypatch.setattr(module, "DIFFERENCES", ("MLPClassifier._fit is gone",))
-    monkeypatch.setattr(_base._stochastic, "fit", None)
-    monkeypatch.setattr(_base._lbfgs, "fit", None)
+    monkeypatch.setattr(_base._stochastic, "fit_by_epochs", None)
+    monkeypatch.setattr(_base._lbfgs, "fit_by_lbfgs", None)
     monkeypatch.setattr(_base._predict, "ForwardPass", None)
     with pytest.warns(UserWarning, match="fastnet does not know scikit-learn .* MLPClassifier._fit is gone"):
         est = small(solver=solver).fit(X, y)

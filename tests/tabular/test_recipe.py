@@ -22,7 +22,7 @@ def test_folds_hold_each_row_out_once():
 
 def test_the_training_is_the_recipe():
     """One member by hand, from public parts: the same bits as the estimator's."""
-    from fastnet.tabular.recipe import CLASSES, folds, member
+    from fastnet.tabular.recipe import CLASSES, folds, make_member
 
     table, y, _ = mixed()
     model = TabularClassifier(2, epochs=5, piecewise=False, random_state=7, width=16).fit(table, y)
@@ -32,7 +32,7 @@ def test_the_training_is_the_recipe():
     labels = np.unique(y, return_inverse=True)[1]
     fold = folds(len(y), 2, seed, labels)
     c = np.float32(np.sqrt(16 / E.shape[1]))
-    network = member(CLASSES, (E.shape[1], 16, 16, 16, 2), "softmax", seed + 1)
+    network = make_member(CLASSES, (E.shape[1], 16, 16, 16, 2), "softmax", seed + 1)
     T = (labels == np.array([[0], [1]])).astype(np.float32)
     inside, outside = fold != 1, fold == 1
     options = CLASSES.options(16, int(inside.sum()), 5)

@@ -53,7 +53,7 @@ def export(network: Network, path: str | os.PathLike[str], *, name: str = "predi
     >>> c_export.export(fn.Network([fn.Layer(2, 1)]), "net.c")  # doctest: +SKIP
     """
     content = source(network, name=name).encode("ascii")
-    atomic.replace(path, lambda stream: atomic.write_all(stream, content))
+    atomic.write_atomically(path, lambda stream: atomic.write_all(stream, content))
 
 
 def source(network: Network, *, name: str = "predict") -> str:
@@ -98,7 +98,7 @@ def source(network: Network, *, name: str = "predict") -> str:
     real = "float" if network.dtype == np.float32 else "double"
     parts = [_comment(network, name, real), "#include <math.h>\n#include <stdint.h>\n#include <string.h>\n"]
     parts.append(_templates.HEAD[str(network.dtype)])
-    parts += _templates.text([layer.activation for layer in network.layers], str(network.dtype))
+    parts += _templates.c_functions([layer.activation for layer in network.layers], str(network.dtype))
     parts.append(_templates.DENSE)
     if network.preprocessing is not None:
         parts.append(

@@ -7,7 +7,7 @@ operation by operation, with the constants of `_core/lanes/constants.h`, which t
 
 from __future__ import annotations
 
-__all__ = ["DENSE", "FUNCTIONS", "HEAD", "text"]
+__all__ = ["DENSE", "FUNCTIONS", "HEAD", "c_functions"]
 
 # What `real`, `bits` and `FMA` mean in the code below, for each dtype
 HEAD = {
@@ -305,7 +305,7 @@ static void dense(const real *W, const real *b, const real *a, real *z, int n_ou
 """
 
 
-def text(activations: list[str], dtype: str) -> list[str]:
+def c_functions(activations: list[str], dtype: str) -> list[str]:
     """Return the C code of some activations and of what they call, each once, callees first."""
     names: list[str] = []
 

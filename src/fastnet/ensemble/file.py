@@ -32,8 +32,10 @@ def write(ensemble: Ensemble, path: Source) -> None:
     tensors: dict[str, Array] = {}
     about: dict[str, Any] = {"version": VERSION, "networks": [], "encoder": None}
     for k, network in enumerate(ensemble.networks):
-        about["networks"].append(description.describe(network))
-        tensors |= {f"networks.{k}.{name}": array for name, array in description.arrays(network).items()}
+        about["networks"].append(description.describe_network(network))
+        tensors |= {
+            f"networks.{k}.{name}": array for name, array in description.network_tensors(network).items()
+        }
     if ensemble.encoder is not None:
         about["encoder"] = ensemble.encoder.to_dict()
     about["targets"] = ensemble.targets is not None
@@ -44,9 +46,9 @@ def write(ensemble: Ensemble, path: Source) -> None:
     metadata = {ABOUT: text, BYTES: digest, HEADER: around}
     stream: Any = path if hasattr(path, "write") else None
     if stream is not None:
-        container.write(stream, tensors, metadata)
+        container.write_safetensors(stream, tensors, metadata)
     else:
-        atomic.replace(str(path), lambda new: container.write(new, tensors, metadata))
+        atomic.write_atomically(str(path), lambda new: container.write_safetensors(new, tensors, metadata))
 
 
 def read(path: Source) -> Ensemble:
@@ -60,7 +62,7 @@ def read(path: Source) -> Ensemble:
         description.check_version(of_network, here)
         own = {name: tensors.pop(name) for name in list(tensors) if name.startswith(f"networks.{k}.")}
         plain = {name.split(".", 2)[2]: array for name, array in own.items()}
-        networks.append(description.rebuild(of_network, plain, here))
+        networks.append(description.rebuild_network(of_network, plain, here))
     try:
         if about["encoder"] is not None:
             from fastnet.tabular import TableEncoder

@@ -73,16 +73,16 @@ def save(
     network, trainer = _network_of(model)
     if checkpoint and trainer is None:
         raise TypeError("model must be a Trainer for a checkpoint, got a Network")
-    tensors, about = description.arrays(network), description.describe(network)
+    tensors, about = description.network_tensors(network), description.describe_network(network)
     if checkpoint:
-        state, about["checkpoint"] = training.tensors(trainer)
+        state, about["checkpoint"] = training.checkpoint_tensors(trainer)
         tensors |= state
     name, stream = _opened(path)
     if kind is None:
         kind = "npz" if stream is None and name.endswith(".npz") else "safetensors"
     _validate.choice(kind, "kind", ("safetensors", "npz"))
     if stream is None:
-        atomic.replace(name, lambda new: _write(new, tensors, about, kind))
+        atomic.write_atomically(name, lambda new: _write(new, tensors, about, kind))
     else:
         _write(stream, tensors, about, kind)
 
@@ -100,11 +100,11 @@ def _network_of(model: Any) -> tuple[Network, Any]:
 
 def _write(stream: BinaryIO, tensors: dict[str, Array], about: dict[str, Any], kind: str) -> None:
     if kind == "npz":
-        npz.write(stream, tensors, about)
+        npz.write_npz(stream, tensors, about)
         return
     text = json.dumps(about, separators=(",", ":"))
     digest, around = container.checksums(tensors, text)
-    container.write(stream, tensors, {ABOUT: text, BYTES: digest, HEADER: around})
+    container.write_safetensors(stream, tensors, {ABOUT: text, BYTES: digest, HEADER: around})
 
 
 def load(path: Source, *, activations: Sequence[str] | None = None, allow_nonfinite: bool = False) -> Network:
@@ -160,7 +160,7 @@ def load(path: Source, *, activations: Sequence[str] | None = None, allow_nonfin
         )
     if isinstance(activations, str) or not hasattr(activations, "__len__"):
         raise TypeError(f"activations must be a list of str, got {activations!r}")
-    return description.rebuild_plain(
+    return description.rebuild_undescribed_network(
         content.tensors, activations, content.where, allow_nonfinite=allow_nonfinite
     )
 
@@ -205,7 +205,7 @@ def load_checkpoint(path: Source, trainer: Trainer | None = None) -> Trainer:
     if content.about is None or "checkpoint" not in content.about:
         raise FormatError(f"{content.where}: there is no training in this file: use load")
     network = _network(content, False)
-    return training.resume(network, content.tensors, content.size, content.where, trainer)
+    return training.resume_trainer(network, content.tensors, content.size, content.where, trainer)
 
 
 def _network(content: _Content, allow_nonfinite: bool) -> Network:
@@ -214,7 +214,7 @@ def _network(content: _Content, allow_nonfinite: bool) -> Network:
     assert about is not None
     if "checkpoint" in about:
         tensors = {name: tensors[name] for name in tensors if not name.startswith(training.PREFIX)}
-    return description.rebuild(about, tensors, content.where, allow_nonfinite=allow_nonfinite)
+    return description.rebuild_network(about, tensors, content.where, allow_nonfinite=allow_nonfinite)
 
 
 def info(path: Source) -> dict[str, Any]:
@@ -281,7 +281,7 @@ def _read(path: Source) -> _Content:
             raise TypeError(f"path must be a binary file, got {type(stream).__name__}, a text file")
         stream.seek(start)
         if stored_zip.is_zip(head):
-            tensors, about = npz.read(stream, size, where)
+            tensors, about = npz.read_npz(stream, size, where)
             checked = True  # every entry of a zip file has a checksum
         else:
             tensors, about, checked = _read_safetensors(stream, size, where)

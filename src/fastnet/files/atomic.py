@@ -10,12 +10,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import BinaryIO
 
-__all__ = ["path_name", "replace", "write_all"]
+__all__ = ["path_name", "write_all", "write_atomically"]
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
-def replace(path: str | os.PathLike[str], write: Callable[[BinaryIO], None]) -> None:
+def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], None]) -> None:
     """Let `write` fill a temporary file, flush it to the disk, and rename it to `path`.
 
     A new file gets the permissions of the umask, a replaced one keeps those it had. A symbolic link stays,

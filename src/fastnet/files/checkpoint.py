@@ -20,12 +20,12 @@ from fastnet.network import Network
 if TYPE_CHECKING:
     from fastnet.training import Trainer
 
-__all__ = ["PREFIX", "resume", "tensors"]
+__all__ = ["PREFIX", "checkpoint_tensors", "resume_trainer"]
 
 PREFIX = "trainer."
 
 
-def tensors(trainer: Trainer) -> tuple[dict[str, Array], dict[str, Any]]:
+def checkpoint_tensors(trainer: Trainer) -> tuple[dict[str, Array], dict[str, Any]]:
     """Return the arrays of a trainer's state as tensors of a file, and what the description says of it."""
     state = trainer.state_dict()
     _check_writable(state["config"])
@@ -37,7 +37,7 @@ def tensors(trainer: Trainer) -> tuple[dict[str, Array], dict[str, Any]]:
     return found, {"epochs_done": int(state["epochs_done"])}
 
 
-def resume(
+def resume_trainer(
     network: Network, found: Mapping[str, Array], size: int, where: str, trainer: Trainer | None
 ) -> Trainer:
     """Return a trainer with the state in a file, whose network and tensors are given."""
@@ -71,7 +71,7 @@ def _check_config(config: Array | None, size: int, what: str) -> None:
     if config is None or config.dtype != np.uint8 or config.ndim != 1:
         raise FormatError(f"{what} must be bytes, got {'none' if config is None else config.dtype}")
     text = config.tobytes()
-    if container.cost(text) > size + container.SPARE:
+    if container.memory_to_parse(text) > size + container.SPARE:
         raise FormatError(f"{what} must be smaller: it has too many parts for its file")
     container.parse_json(text, what)
 

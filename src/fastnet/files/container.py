@@ -23,7 +23,7 @@ import numpy as np
 
 from fastnet._validate import Array
 
-__all__ = ["Entry", "FormatError", "Header", "parse_json", "read_header", "read_tensors", "write"]
+__all__ = ["Entry", "FormatError", "Header", "parse_json", "read_header", "read_tensors", "write_safetensors"]
 
 # The format's codes in its own order, which is that of the tensors in a file
 _NAMES = {"BOOL": "?", "U8": "u1", "I8": "i1", "I16": "<i2", "U16": "<u2", "F16": "<f2"}
@@ -71,7 +71,7 @@ class Header:
     data: int
 
 
-def write(stream: BinaryIO, tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
+def write_safetensors(stream: BinaryIO, tensors: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
     """Write tensors, and text about them, as one file; ValueError if it could not be read again."""
     ordered = _ordered(tensors)
     content: dict[str, Any] = {METADATA: dict(metadata)} if metadata else {}
@@ -80,7 +80,7 @@ def write(stream: BinaryIO, tensors: Mapping[str, Array], metadata: Mapping[str,
     text = json.dumps(content, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # the tensors start at a multiple of 8
     size = _LENGTH.size + len(text) + sum(array.nbytes for array in ordered.values())
-    if cost(text) > size + SPARE:
+    if memory_to_parse(text) > size + SPARE:
         raise ValueError(
             f"the description must be shorter: its header of {len(text)} bytes could not be read"
         )
@@ -124,7 +124,7 @@ def _entries(ordered: Mapping[str, Array]) -> dict[str, Entry]:
     return entries
 
 
-def cost(text: bytes) -> int:
+def memory_to_parse(text: bytes) -> int:
     """Return an upper estimate of the bytes of memory that parsing a header takes."""
     return _PER_BYTE * len(text) + _PER_ITEM * sum(map(text.count, (b"{", b"[", b",")))
 
@@ -159,7 +159,7 @@ def _header_text(stream: BinaryIO, size: int, where: str) -> bytes:
         raise FormatError(f"{where}: the file must be {size} bytes long, got less while it was read")
     if text[:1] != b"{":
         raise FormatError(f"{where}: the header must start with '{{', got {text[:1]!r}")
-    if cost(text) > size + SPARE:
+    if memory_to_parse(text) > size + SPARE:
         raise FormatError(
             f"{where}: the header must be smaller in a file of {size} bytes, got {length} bytes"
         )

@@ -21,7 +21,14 @@ from fastnet.layer import Layer
 from fastnet.metadata import Standardize, output_kind
 from fastnet.network import Network
 
-__all__ = ["VERSION", "arrays", "check_version", "describe", "rebuild", "rebuild_plain"]
+__all__ = [
+    "VERSION",
+    "check_version",
+    "describe_network",
+    "network_tensors",
+    "rebuild_network",
+    "rebuild_undescribed_network",
+]
 
 VERSION = 1
 _MEAN, _SCALE = "preprocessing.mean", "preprocessing.scale"
@@ -31,7 +38,7 @@ _LAYER_REQUIRED, _LAYER_OPTIONAL = {"n_in", "n_out", "activation"}, {"dropout", 
 _PLAIN = re.compile(r"(.*?)(\d{1,9})\.(weight|bias)", re.DOTALL)
 
 
-def arrays(network: Network) -> dict[str, Array]:
+def network_tensors(network: Network) -> dict[str, Array]:
     """Return copies of a network's arrays by name; raise ValueError if one is not finite."""
     found: dict[str, Array] = {}
     for k, (W, b) in enumerate(zip(*network.weights(), strict=True)):
@@ -43,7 +50,7 @@ def arrays(network: Network) -> dict[str, Array]:
     return found
 
 
-def describe(network: Network) -> dict[str, Any]:
+def describe_network(network: Network) -> dict[str, Any]:
     """Return the description: all that the arrays of a network do not say."""
     _check_text(network.feature_names or (), "feature_names")
     _check_text(network.classes or (), "classes")
@@ -86,7 +93,7 @@ def check_version(about: Any, where: str) -> None:
         )
 
 
-def rebuild(
+def rebuild_network(
     about: dict[str, Any], tensors: Mapping[str, Array], where: str, *, allow_nonfinite: bool = False
 ) -> Network:
     """Return the network of a description and its arrays, which are not copied."""
@@ -119,7 +126,7 @@ def rebuild(
     return network
 
 
-def rebuild_plain(
+def rebuild_undescribed_network(
     tensors: Mapping[str, Array], activations: Sequence[str], where: str, *, allow_nonfinite: bool = False
 ) -> Network:
     """Return the network of arrays with torch's names and no description: "0.weight", "model.layers.2.bias".
@@ -153,7 +160,7 @@ def rebuild_plain(
         renamed[f"layers.{k}.bias"] = layer.get("bias", np.zeros(len(W), W.dtype))
     about = {"version": VERSION, "dtype": str(renamed["layers.0.weight"].dtype), "layers": rows}
     about["output"] = output_kind(rows[-1]["activation"], rows[-1]["n_out"])
-    return rebuild(about, renamed, where, allow_nonfinite=allow_nonfinite)
+    return rebuild_network(about, renamed, where, allow_nonfinite=allow_nonfinite)
 
 
 def _check_keys(value: Any, required: set[str], optional: set[str], what: str) -> None:

@@ -16,10 +16,10 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from fastnet._validate import Array
-from fastnet.files.container import SPARE, FormatError, cost, numpy_can_hold, parse_json
+from fastnet.files.container import SPARE, FormatError, memory_to_parse, numpy_can_hold, parse_json
 from fastnet.files.stored_zip import PER_ENTRY, EntryReader, read_directory
 
-__all__ = ["read", "write"]
+__all__ = ["read_npz", "write_npz"]
 
 _ABOUT = "fastnet"
 _SUFFIX = ".npy"
@@ -34,18 +34,18 @@ _ITEM = re.compile(
 _DTYPE = re.compile(r"[<>=|]?[fiubU][0-9]{1,9}", re.ASCII)
 
 
-def write(stream: BinaryIO, tensors: Mapping[str, Array], about: Mapping[str, Any]) -> None:
+def write_npz(stream: BinaryIO, tensors: Mapping[str, Array], about: Mapping[str, Any]) -> None:
     """Write arrays and a description as one .npz; ValueError if it could not be read again."""
     text = json.dumps(about)
     size = sum(array.nbytes for array in tensors.values()) + 4 * len(text)
     if PER_ENTRY * (len(tensors) + 1) > size + SPARE:
         raise ValueError(f"model must have fewer layers for .npz, got {len(tensors)} arrays")
-    if cost(text.encode()) > size + SPARE:
+    if memory_to_parse(text.encode()) > size + SPARE:
         raise ValueError(f"the description must be shorter: its {len(text)} bytes could not be read")
     np.savez(stream, allow_pickle=False, **{_ABOUT: np.array(text)}, **tensors)
 
 
-def read(stream: BinaryIO, size: int, where: str) -> tuple[dict[str, Array], Any]:
+def read_npz(stream: BinaryIO, size: int, where: str) -> tuple[dict[str, Array], Any]:
     """Read all arrays of a file of so many bytes, and the description or None."""
     base = stream.tell()
     tensors: dict[str, Array] = {}
@@ -72,7 +72,7 @@ def _description(array: Array, size: int, where: str) -> Any:
         text = str(array).encode()
     except ValueError as error:  # a surrogate, or a number that is no character
         raise FormatError(f"{where}: array {_ABOUT!r} must be Unicode: {error}") from None
-    if cost(text) > size + SPARE:
+    if memory_to_parse(text) > size + SPARE:
         raise FormatError(f"{where}: the description must be smaller in a file of {size} bytes")
     return parse_json(text, f"{where}: the description")
 

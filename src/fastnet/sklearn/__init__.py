@@ -15,10 +15,10 @@ try:
 
     sklearn.utils.validation.validate_data  # noqa: B018 - new in 1.6
 except (ImportError, AttributeError) as error:
-    from fastnet._optional import advice
+    from fastnet._optional import install_hint
 
     raise ImportError(
-        f"fastnet.sklearn needs scikit-learn 1.7 or later: {advice('sklearn')} ({error})"
+        f"fastnet.sklearn needs scikit-learn 1.7 or later: {install_hint('sklearn')} ({error})"
     ) from error
 
 from fastnet import threads

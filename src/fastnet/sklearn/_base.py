@@ -31,7 +31,7 @@ from fastnet.sklearn import (
 from fastnet.sklearn._callbacks import CallbackReporter
 from fastnet.sklearn._fit_arguments import FitArguments
 
-DIFFERENCES = _compat.differences()  # if there are any, scikit-learn's own code does the work
+DIFFERENCES = _compat.scikit_learn_differences()  # if there are any, scikit-learn's own code does the work
 CallbackSupportMixin, with_callbacks = _compat.callback_support()
 
 OWN_SOLVERS = ("adamw", "rmsprop")
@@ -234,20 +234,20 @@ class FastnetMLPMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         X, y = super()._validate_input(X, y, incremental, reset)
         if not isinstance(self, ClassifierMixin):
             _layout.check_numeric(y, "y")
-        return _layout.in_precision(X, given, _own_parameters.value(self, "dtype")), y
+        return _layout.in_precision(X, given, _own_parameters.own_parameter(self, "dtype")), y
 
     def _fit_stochastic(self, X: Any, y: Any, sample_weight: Any, *rest: Any) -> None:
         self.solver = self._fit_arguments.solver  # callbacks read it, and clones are made of it
         if self._fit_arguments.left_to_scikit_learn:
             super()._fit_stochastic(X, y, sample_weight, *rest)
         else:
-            _stochastic.fit(self, self._fit_arguments, X, y, sample_weight)
+            _stochastic.fit_by_epochs(self, self._fit_arguments, X, y, sample_weight)
 
     def _fit_lbfgs(self, X: Any, y: Any, sample_weight: Any, *rest: Any) -> None:
         if self._fit_arguments.left_to_scikit_learn:
             super()._fit_lbfgs(X, y, sample_weight, *rest)
         else:
-            _lbfgs.fit(self, self._fit_arguments, X, y, sample_weight, rest[-1])
+            _lbfgs.fit_by_lbfgs(self, self._fit_arguments, X, y, sample_weight, rest[-1])
 
     def _loss_grad_lbfgs(
         self, packed: Any, X: Any, y: Any, sample_weight: Any, *rest: Any

@@ -10,9 +10,9 @@ from sklearn.utils.class_weight import compute_class_weight
 from fastnet.sklearn._compat import PrivateState
 from fastnet.sklearn._fit_arguments import FitArguments
 from fastnet.sklearn._layout import Array
-from fastnet.sklearn._own_parameters import value
+from fastnet.sklearn._own_parameters import own_parameter
 
-__all__ = ["ClassWeights", "for_fit"]
+__all__ = ["ClassWeights", "weights_by_class"]
 
 
 class ClassWeights:
@@ -69,9 +69,9 @@ class ClassWeights:
         return weights if sample_weight is None else weights * sample_weight
 
 
-def for_fit(est: Any, arguments: FitArguments, y: Array) -> ClassWeights:
+def weights_by_class(est: Any, arguments: FitArguments, y: Array) -> ClassWeights:
     """Return the class weights of a fit whose labels are y (n, n_outputs), and note them in `arguments`."""
-    class_weight = value(est, "class_weight")
+    class_weight = own_parameter(est, "class_weight")
     if class_weight is None:
         weights = ClassWeights(None, np.empty(0), y, several_labels=False)
     else:

@@ -41,12 +41,12 @@ __all__ = [
     "as_scikit_learn",
     "callback_context",
     "callback_support",
-    "differences",
     "draw_permutation",
     "loss_is_a_mean",
     "overridden",
     "overridden_beneath",
     "parameter_names",
+    "scikit_learn_differences",
     "warn",
     "warn_of_differences",
     "warn_of_overrides",
@@ -85,7 +85,7 @@ OPTIMIZERS = {
 }
 
 
-def differences(classes: tuple[type, ...] = (MLPClassifier, MLPRegressor)) -> tuple[str, ...]:
+def scikit_learn_differences(classes: tuple[type, ...] = (MLPClassifier, MLPRegressor)) -> tuple[str, ...]:
     """Return what the installed scikit-learn has otherwise than expected, a sentence for each."""
     found = [
         _difference(getattr(owner, name, None), f"{owner.__name__}.{name}", expected)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastnet import _validate
-from fastnet._optional import need
+from fastnet._optional import import_optional
 from fastnet.sklearn import _compat
 from fastnet.sklearn._estimators import MLPClassifier, MLPRegressor
 
@@ -38,9 +38,11 @@ def register_converters() -> None:
     >>> fastnet.sklearn.register_converters()  # doctest: +SKIP
     >>> skl2onnx.to_onnx(classifier, X[:1])  # doctest: +SKIP
     """
-    skl2onnx = need("skl2onnx", "register_converters", requirement="skl2onnx")
-    shapes = need("skl2onnx.common.shape_calculator", "register_converters", requirement="skl2onnx")
-    converters = need(
+    skl2onnx = import_optional("skl2onnx", "register_converters", requirement="skl2onnx")
+    shapes = import_optional(
+        "skl2onnx.common.shape_calculator", "register_converters", requirement="skl2onnx"
+    )
+    converters = import_optional(
         "skl2onnx.operator_converters.multilayer_perceptron", "register_converters", requirement="skl2onnx"
     )
     skl2onnx.update_registered_converter(

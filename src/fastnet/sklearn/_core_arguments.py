@@ -9,7 +9,7 @@ import numpy as np
 from fastnet import _validate
 from fastnet.sklearn import _compat, _optimizer_state
 from fastnet.sklearn._compat import PrivateState
-from fastnet.sklearn._own_parameters import value
+from fastnet.sklearn._own_parameters import own_parameter
 
 __all__ = ["activations", "dropout", "loss", "multiplications", "optimizer"]
 
@@ -49,9 +49,9 @@ def loss(est: Any, dtype: np.dtype[Any]) -> dict[str, Any]:
     if est.loss == "squared_error" and LOSS_IS_A_MEAN:
         arguments["cost_scale"] = 1.0 / est.n_outputs_
     elif est.loss == "huber":
-        arguments["loss_parameter"] = float(value(est, "delta"))
+        arguments["loss_parameter"] = float(own_parameter(est, "delta"))
     elif est.loss == "quantile":
-        arguments["loss_parameter"] = float(value(est, "quantile"))
+        arguments["loss_parameter"] = float(own_parameter(est, "quantile"))
     return arguments
 
 
@@ -67,7 +67,7 @@ def optimizer(est: Any, solver: str) -> dict[str, Any]:
     for name, attribute in names.items():
         convert = bool if name == "nesterov" else float
         arguments[name] = convert(getattr(state, attribute))
-    clip_norm = value(est, "clip_norm")
+    clip_norm = own_parameter(est, "clip_norm")
     if clip_norm is not None:
         arguments["clip_norm"] = float(clip_norm)
     return arguments
@@ -75,7 +75,7 @@ def optimizer(est: Any, solver: str) -> dict[str, Any]:
 
 def dropout(est: Any, n_layers: int) -> dict[str, Any]:
     """Return the arguments for dropout, with a seed drawn from the estimator's random state."""
-    given = value(est, "dropout")
+    given = own_parameter(est, "dropout")
     if isinstance(given, (int, float)) and given == 0:
         return {}
     given = _for_each_hidden_layer(given, "dropout", n_layers - 1)

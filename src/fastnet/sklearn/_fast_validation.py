@@ -84,7 +84,7 @@ def _accept_features(est: Any, X: Any, reset: bool) -> bool:
     state = est.__dict__
     if "feature_names_in_" in state or (not reset and state.get("n_features_in_") != X.shape[1]):
         return False
-    dtype = _own_parameters.value(est, "dtype")
+    dtype = _own_parameters.own_parameter(est, "dtype")
     if dtype is not None and X.dtype != dtype:
         return False
     if not engine.all_finite(X):

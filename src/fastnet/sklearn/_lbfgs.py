@@ -30,7 +30,7 @@ from fastnet.sklearn._fit_arguments import FitArguments
 from fastnet.sklearn._layout import Array
 from fastnet.sklearn._validation_set import ValidationSet
 
-__all__ = ["LossAndGradient", "fit"]
+__all__ = ["LossAndGradient", "fit_by_lbfgs"]
 
 
 class LossAndGradient:
@@ -61,7 +61,7 @@ class LossAndGradient:
             self.trainers[size].load_weights(W, b)
         else:
             n_threads = _threads.threads_for(
-                _own_parameters.value(self.est, "n_threads"), self.flops * min(size, 1024)
+                _own_parameters.own_parameter(self.est, "n_threads"), self.flops * min(size, 1024)
             )
             self.trainers[size] = engine.TrainerCore(W, b, self.activations, size, n_threads, **self.loss)
         return self.trainers[size]
@@ -84,7 +84,7 @@ class LossAndGradient:
         return (total + 0.5 * est.alpha * float(flat @ flat)) / self.weight_sum, gradient
 
 
-def fit(
+def fit_by_lbfgs(
     est: Any, arguments: FitArguments, X: Any, y: Any, sample_weight: Any, layer_units: list[int]
 ) -> None:
     """Train an estimator whose weights are initialised. y is (n, n_outputs).
@@ -93,7 +93,7 @@ def fit(
     LossAndGradient of this fit as `arguments.loss_and_gradient`.
     """
     state = PrivateState(est)
-    sample_weight = _class_weight.for_fit(est, arguments, y)(y, sample_weight)
+    sample_weight = _class_weight.weights_by_class(est, arguments, y)(y, sample_weight)
     sizes = list(pairwise(layer_units))
     ends = list(accumulate([m * n for m, n in sizes] + [n for _, n in sizes], initial=0))
     spans = list(pairwise(ends))

@@ -7,9 +7,16 @@ from typing import Any
 import numpy as np
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, BaseOptimizer, SGDOptimizer
 
-from fastnet.sklearn._own_parameters import value
+from fastnet.sklearn._own_parameters import own_parameter
 
-__all__ = ["CLASSES", "CORE_ARGUMENTS", "AdamWOptimizer", "RMSPropOptimizer", "new", "solver_of"]
+__all__ = [
+    "CLASSES",
+    "CORE_ARGUMENTS",
+    "AdamWOptimizer",
+    "RMSPropOptimizer",
+    "new_optimizer_state",
+    "solver_of",
+]
 
 
 class AdamWOptimizer(AdamOptimizer):  # type: ignore[misc]
@@ -44,7 +51,7 @@ CORE_ARGUMENTS = {
 }
 
 
-def new(est: Any, solver: str) -> Any:
+def new_optimizer_state(est: Any, solver: str) -> Any:
     """Return the state of a solver before its first step, as scikit-learn would make it."""
     params = [np.asarray(param) for param in (*est.coefs_, *est.intercepts_)]
     if solver == "sgd":
@@ -57,10 +64,10 @@ def new(est: Any, solver: str) -> Any:
             est.power_t,
         )
     if solver == "rmsprop":
-        return RMSPropOptimizer(params, est.learning_rate_init, value(est, "rho"), est.epsilon)
+        return RMSPropOptimizer(params, est.learning_rate_init, own_parameter(est, "rho"), est.epsilon)
     adam = (params, est.learning_rate_init, est.beta_1, est.beta_2, est.epsilon)
     if solver == "adamw":
-        return AdamWOptimizer(*adam, weight_decay=value(est, "weight_decay"))
+        return AdamWOptimizer(*adam, weight_decay=own_parameter(est, "weight_decay"))
     return AdamOptimizer(*adam)
 
 

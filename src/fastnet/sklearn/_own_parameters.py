@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
-__all__ = ["CONSTRAINTS", "changed_names", "constraints", "foreign_names", "note_received", "value"]
+__all__ = ["CONSTRAINTS", "changed_names", "constraints", "foreign_names", "note_received", "own_parameter"]
 
 DEFAULTS: dict[str, Any] = {
     "class_weight": None,
@@ -57,7 +57,7 @@ def note_received(**parameters: Any) -> None:
         noted.update(parameters)
 
 
-def value(est: Any, name: str) -> Any:
+def own_parameter(est: Any, name: str) -> Any:
     """Return the value of one of fastnet's parameters; its default where the class has not got it."""
     if name in foreign_names(type(est)):
         return DEFAULTS[name]
@@ -66,7 +66,7 @@ def value(est: Any, name: str) -> Any:
 
 def changed_names(est: Any) -> list[str]:
     """Return which of fastnet's parameters have another value than their default."""
-    values = {name: value(est, name) for name in DEFAULTS}
+    values = {name: own_parameter(est, name) for name in DEFAULTS}
     return [name for name, given in values.items() if given is not None and given != DEFAULTS[name]]
 
 

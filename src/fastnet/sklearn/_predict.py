@@ -30,7 +30,7 @@ def _needs_no_conversion(est: Any, X: Any) -> bool:
     """Return whether only a number that is not finite could be wrong with X."""
     if type(X) is not np.ndarray or X.ndim != 2 or X.dtype not in _layout.FLOATS:
         return False
-    dtype = _own_parameters.value(est, "dtype")
+    dtype = _own_parameters.own_parameter(est, "dtype")
     if dtype is not None and X.dtype != dtype:
         return False
     state = est.__dict__
@@ -42,7 +42,7 @@ def _validated(est: Any, X: Any) -> Any:
     """Return X validated by scikit-learn, in the precision that it came in."""
     given = X
     X = validate_data(est, X, accept_sparse=["csr", "csc"], reset=False)
-    return _layout.in_precision(X, given, _own_parameters.value(est, "dtype"))
+    return _layout.in_precision(X, given, _own_parameters.own_parameter(est, "dtype"))
 
 
 def outputs(est: Any, X: Any, layers: int | None = None) -> Array:
@@ -78,7 +78,7 @@ class ForwardPass:
         coefs, intercepts, self.names = est.coefs_[:used], est.intercepts_[:used], self.names[:used]
         self.dtype = _layout.precision(X, [*coefs, *intercepts])
         self.W, self.b = _layout.layers(coefs, intercepts, self.dtype)
-        self.n_threads = _own_parameters.value(est, "n_threads")
+        self.n_threads = _own_parameters.own_parameter(est, "n_threads")
 
     def _threads_for(self, n: int) -> int:
         """Return how many threads to use for n examples."""

@@ -7,13 +7,15 @@ from typing import Any
 from fastnet.sklearn._compat import PrivateState
 from fastnet.sklearn._fit_arguments import FitArguments
 
-__all__ = ["NAMES", "SCIKIT_LEARN", "ScheduledRates", "for_estimator"]
+__all__ = ["NAMES", "SCIKIT_LEARN", "ScheduledRates", "learning_rate_schedule"]
 
 SCIKIT_LEARN = ("constant", "invscaling", "adaptive")  # its optimisers compute these
 NAMES = ("cosine", "one_cycle")
 
 
-def for_estimator(est: Any, arguments: FitArguments, n: int, batch_size: int) -> ScheduledRates | None:
+def learning_rate_schedule(
+    est: Any, arguments: FitArguments, n: int, batch_size: int
+) -> ScheduledRates | None:
     """Return the rates of a fit of n examples with a schedule; None if its rates are scikit-learn's."""
     if isinstance(est.learning_rate, str) and est.learning_rate in SCIKIT_LEARN:
         return None

@@ -25,26 +25,26 @@ from fastnet.sklearn import (
 from fastnet.sklearn._compat import PrivateState, draw_permutation
 from fastnet.sklearn._fit_arguments import FitArguments
 from fastnet.sklearn._layout import Array
-from fastnet.sklearn._own_parameters import value
+from fastnet.sklearn._own_parameters import own_parameter
 from fastnet.sklearn._validation_set import ValidationSet
 
-__all__ = ["EpochLoop", "batch_size", "fit", "is_own_optimizer", "knows_optimizer"]
+__all__ = ["EpochLoop", "batch_size", "fit_by_epochs", "is_own_optimizer", "knows_optimizer"]
 
 
-def fit(est: Any, arguments: FitArguments, X: Any, y: Any, sample_weight: Any) -> None:
+def fit_by_epochs(est: Any, arguments: FitArguments, X: Any, y: Any, sample_weight: Any) -> None:
     """Train an estimator whose weights are initialised. y is (n, n_outputs)."""
     incremental, state = arguments.incremental, PrivateState(est)
     if not incremental or not state.has_optimizer():
-        state.optimizer = _optimizer_state.new(est, arguments.solver)
+        state.optimizer = _optimizer_state.new_optimizer_state(est, arguments.solver)
     if est.early_stopping and incremental:
         raise ValueError("partial_fit does not support early_stopping=True")
-    class_weight = value(est, "class_weight")
+    class_weight = own_parameter(est, "class_weight")
     if incremental and isinstance(class_weight, str):
         raise ValueError(
             "class_weight must be a dict or None in partial_fit, which sees a part of the data, "
             f"got {class_weight!r}"
         )
-    sample_weight = _class_weight.for_fit(est, arguments, y)(y, sample_weight)
+    sample_weight = _class_weight.weights_by_class(est, arguments, y)(y, sample_weight)
     _continue_with_early_stopping(est)
     dtype = _layout.precision(X, [*est.coefs_, *est.intercepts_])
     validation_set = _validation_set.from_arguments(est, arguments, dtype)
@@ -121,7 +121,7 @@ class EpochLoop:
         self.solver = _optimizer_state.solver_of(self.state.optimizer) or arguments.solver
         self.trainer = _trainer.EstimatorTrainer(est, self.solver, dtype, self.batch)
         self.best: tuple[Any, Any] | None = None
-        self.schedule = _schedule.for_estimator(est, arguments, self.n, self.batch)
+        self.schedule = _schedule.learning_rate_schedule(est, arguments, self.n, self.batch)
 
     def run(self) -> None:
         """Train to the end, and give the estimator its weights, whatever ends the training."""

@@ -38,7 +38,7 @@ class EstimatorTrainer:
             b,
             _core_arguments.activations(est, len(W)),
             batch_size,
-            _threads.threads_for(_own_parameters.value(est, "n_threads"), flops),
+            _threads.threads_for(_own_parameters.own_parameter(est, "n_threads"), flops),
             **arguments,
         )
 

@@ -25,9 +25,9 @@ __all__ = ["Column", "TableEncoder", "TabularClassifier", "TabularRegressor"]
 def __getattr__(name: str) -> Any:
     if name not in ("TabularClassifier", "TabularRegressor"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from fastnet._optional import need
+    from fastnet._optional import import_optional
 
-    need("sklearn", f"fastnet.tabular.{name}", extra="sklearn,tables")
+    import_optional("sklearn", f"fastnet.tabular.{name}", extra="sklearn,tables")
     from fastnet.tabular import estimators
 
     return getattr(estimators, name)

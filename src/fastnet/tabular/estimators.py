@@ -23,7 +23,7 @@ from fastnet import _validate
 from fastnet.ensemble import Ensemble, Targets
 from fastnet.tabular.encoder import Column, TableEncoder
 from fastnet.tabular.recipe import CLASSES, NUMBERS, Recipe, folds
-from fastnet.tabular.training import Job, Member, train
+from fastnet.tabular.training import Job, Member, train_members
 
 __all__ = ["TabularClassifier", "TabularRegressor"]
 
@@ -140,7 +140,7 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
             progress=verbose,
             deadline=deadline,
         )
-        members = train(job, self.piecewise)
+        members = train_members(job, self.piecewise)
         self.histories_ = [one.history for one in members]
         self.piecewise_ = [one.piecewise for one in members]
         return members

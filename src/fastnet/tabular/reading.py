@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnet._optional import need
+from fastnet._optional import import_optional
 
 __all__ = ["KINDS", "Source", "read_table"]
 
@@ -181,7 +181,7 @@ def _object_source(values: list[Any], name: str) -> Source:
 
 
 def _from_frame(X: Any, name: str) -> tuple[list[Source], list[str]]:
-    nw = need("narwhals", f"{name}, a data frame,", extra="tables")
+    nw = import_optional("narwhals", f"{name}, a data frame,", extra="tables")
     try:
         frame = nw.from_native(X, eager_only=True)
     except TypeError:

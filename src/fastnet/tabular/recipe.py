@@ -26,7 +26,7 @@ from fastnet.network import Network
 from fastnet.optimizers import AdamW
 from fastnet.schedules import Cosine
 
-__all__ = ["Recipe", "folds", "input_factor", "member", "with_all_inputs"]
+__all__ = ["Recipe", "folds", "input_factor", "make_member", "with_all_inputs"]
 
 Array = NDArray[Any]
 
@@ -98,21 +98,21 @@ def input_factor(inputs: int, width: int) -> float:
     return math.sqrt(width / inputs)
 
 
-def member(recipe: Recipe, sizes: tuple[int, ...], last: str, seed: int) -> Network:
+def make_member(recipe: Recipe, sizes: tuple[int, ...], last: str, seed: int) -> Network:
     """Return a network as a training begins: W of N(0, 1/H), biases of N(0, 1), the last layer 0.
 
     The first layer too, of d inputs, is N(0, 1/H) where its input is multiplied by √(H/d): N(0, 1/d) in all.
     """
     layers = []
     width = sizes[1]
-    biases = _initializers.normal(engine.uniform(seed, _BIAS_STREAM, sum(sizes[1:-1])))
+    biases = _initializers.draw_normal(engine.uniform(seed, _BIAS_STREAM, sum(sizes[1:-1])))
     place = 0
     for k, (n_in, n_out) in enumerate(pairwise(sizes)):
         if k == len(sizes) - 2:
             W = np.zeros((n_out, n_in), np.float32)
             layers.append(Layer(n_in, n_out, last, W=W, b=np.zeros((n_out, 1), np.float32)))
             break
-        draws = _initializers.normal(engine.uniform(seed, 2**63 + k, n_out * n_in))
+        draws = _initializers.draw_normal(engine.uniform(seed, 2**63 + k, n_out * n_in))
         W = (draws.reshape(n_out, n_in) / math.sqrt(width)).astype(np.float32)
         b = biases[place : place + n_out].reshape(-1, 1).astype(np.float32)
         place += n_out

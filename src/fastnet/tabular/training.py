@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from fastnet.history import History
 from fastnet.network import Network
-from fastnet.tabular.recipe import Recipe, input_factor, member, with_all_inputs
+from fastnet.tabular.recipe import Recipe, input_factor, make_member, with_all_inputs
 from fastnet.training.many import train_many
 
-__all__ = ["Job", "Member", "train"]
+__all__ = ["Job", "Member", "train_members"]
 
 Array = NDArray[Any]
 Rows = NDArray[np.intp] | None
@@ -81,7 +81,7 @@ class Job:
         X = self.E[:, used] if inputs < self.E.shape[1] else self.E
         X = X * np.float32(factor)
         sizes = (inputs, *(width,) * self.recipe.layers, len(self.T))
-        networks = [member(self.recipe, sizes, self.last, self.seed + k) for k in numbers]
+        networks = [make_member(self.recipe, sizes, self.last, self.seed + k) for k in numbers]
         rows = [self.rows[k] for k in numbers]
         fewest = min(len(X) if which is None else len(which) for which in rows)
         histories = train_many(
@@ -104,7 +104,7 @@ class Job:
         ]
 
 
-def train(job: Job, piecewise: bool | str) -> list[Member]:
+def train_members(job: Job, piecewise: bool | str) -> list[Member]:
     """Train all members and return them; fewer if the time is over or Ctrl-C came.
 
     With `piecewise` "auto" the first fold is trained with the bins and without. If one of the two is better

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fastnet._core import engine
 from fastnet._examples import Examples
-from fastnet._optional import need
+from fastnet._optional import import_optional
 from fastnet._validate import Array
 from fastnet.optimizers import LBFGS
 
@@ -65,7 +65,7 @@ def minimize(
     ImportError
         If SciPy is missing.
     """
-    optimize = need("scipy.optimize", "the optimizer LBFGS", extra="lbfgs")
+    optimize = import_optional("scipy.optimize", "the optimizer LBFGS", extra="lbfgs")
     weights, gradient = Flat(*core.weights()), Flat(*core.weights())
     reached = weights.vector.copy()
     count = data.total_weight()

@@ -21,7 +21,7 @@ from fastnet.schedules import Schedule
 from fastnet.training.settings import Settings
 from fastnet.training.state import EarlyStopping, TrainingState, Weights
 
-__all__ = ["config", "differences", "from_arrays", "to_arrays", "trainer_arguments"]
+__all__ = ["from_arrays", "setting_differences", "to_arrays", "trainer_arguments", "trainer_config"]
 
 FORMAT = 1
 # Without these the arrays of a state mean nothing to a trainer; other settings may be changed on purpose.
@@ -34,7 +34,7 @@ COUNTERS = (
 LARGEST = {"restored": 1, "stopping.watched": 2}  # of the counters; others count epochs, batches or examples
 
 
-def config(structure: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+def trainer_config(structure: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """Return all that the bits of a training depend on, but for its data and state, as JSON can hold it."""
     return {
         "format": FORMAT,
@@ -100,7 +100,7 @@ def from_arrays(
     arrays: Mapping[str, Any], config: Mapping[str, Any], strict: bool, schedule: Schedule | None = None
 ) -> tuple[TrainingState, Weights]:
     """Return what a state_dict holds; ValueError, with all that does not fit, unless it fits the config."""
-    wrong = differences(_config(arrays), config, strict, "in the state", "in the trainer")
+    wrong = setting_differences(_config(arrays), config, strict, "in the state", "in the trainer")
     if wrong := wrong or _wrong_arrays(arrays, config):
         raise ValueError("state must fit the trainer:\n  " + "\n  ".join(wrong))
     memory = _starting("schedule.", arrays, float)
@@ -172,7 +172,7 @@ def _made(described: dict[str, Any], kinds: Iterable[type[Any]]) -> Any:
     return known[name](**fields)
 
 
-def differences(
+def setting_differences(
     theirs: Mapping[str, Any], ours: Mapping[str, Any], strict: bool, there: str, here: str
 ) -> list[str]:
     """Return the settings that differ, in words: all of them with `strict`, else the structural ones."""

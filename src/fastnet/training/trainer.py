@@ -353,7 +353,7 @@ class Trainer:
         >>> second.epochs_done
         5
         """
-        if wrong := _state_dict.differences(other._config(), self._config(), False, "before", "now"):
+        if wrong := _state_dict.setting_differences(other._config(), self._config(), False, "before", "now"):
             raise ValueError("training can go on only as it was:\n  " + "\n  ".join(wrong))
         self._session = _Session(other._current_state())
 
@@ -373,14 +373,14 @@ class Trainer:
 
     def _config(self) -> dict[str, Any]:
         """Return what the bits of the training depend on, as a state_dict holds it."""
-        return _state_dict.config(self.network.structure(), self.settings)
+        return _state_dict.trainer_config(self.network.structure(), self.settings)
 
     def _checked_examples(
         self, X: Any, T: Any, sample_weight: Any, **how: Any
     ) -> tuple[Examples, Examples | None]:
         """Return what to train on and what is held out; in float64 for L-BFGS."""
         network, settings = self.network, self.settings
-        data, held_out = _examples.prepared(
+        data, held_out = _examples.prepare_fit_data(
             *(X, T, sample_weight, settings.loss.name),
             *(network.sizes[0], network.sizes[-1], network.dtype),
             seed=settings.seed,

@@ -28,7 +28,7 @@ def model(tmp_path: Path) -> Path:
 def foreign(tmp_path: Path) -> Path:
     path = tmp_path / "foreign.safetensors"
     with path.open("wb") as file:
-        container.write(file, {"0.weight": np.ones((1, 2)), "0.bias": np.zeros(1)}, {})
+        container.write_safetensors(file, {"0.weight": np.ones((1, 2)), "0.bias": np.zeros(1)}, {})
     return path
 
 
