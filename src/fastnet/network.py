@@ -296,7 +296,7 @@ class Network:
         """
         data, found = self._checked_examples(X, T, loss, sample_weight)
         n = data.X.shape[1]
-        return self._core(min(n, 1024), self.flops(n) / 3, found).loss(*data) / data.total_weight()
+        return self._core(n, self.flops(n) / 3, found).loss(*data) / data.total_weight()
 
     @in_default_mode
     def gradients(
@@ -621,8 +621,11 @@ class Network:
         }
 
     def flops(self, examples: int) -> float:
-        """Return the flops of forward, backward and gradients of a block: between two barriers of threads."""
-        return 6.0 * self._multiplications * min(examples, 1024)
+        """Return the flops of forward, backward and gradients of a batch.
+
+        Threads wait for one another once a batch, or with many weights once a block, which is work enough.
+        """
+        return 6.0 * self._multiplications * examples
 
     def _checked_examples(self, X: Any, T: Any, loss: Any, sample_weight: Any) -> tuple[Examples, Loss]:
         from fastnet import _examples, losses

@@ -11,6 +11,8 @@ cdef extern from "team.h" nogil:
         int size
     thread_team new_team(int size)
     void team_wait(thread_team* team)
+    int team_next(thread_team* team)
+    void team_start_over(thread_team* team)
 
 cdef extern from "names.h" nogil:
     enum: ACTIVATION_identity, ACTIVATION_softmax, ACTIVATION_COUNT

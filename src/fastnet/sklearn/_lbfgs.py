@@ -61,7 +61,7 @@ class LossAndGradient:
             self.trainers[size].load_weights(W, b)
         else:
             n_threads = _threads.threads_for(
-                _own_parameters.own_parameter(self.est, "n_threads"), self.flops * min(size, 1024)
+                _own_parameters.own_parameter(self.est, "n_threads"), self.flops * size
             )
             self.trainers[size] = engine.TrainerCore(W, b, self.activations, size, n_threads, **self.loss)
         return self.trainers[size]

@@ -32,7 +32,7 @@ class EstimatorTrainer:
             | _core_arguments.optimizer(est, solver)
             | _core_arguments.dropout(est, len(W))
         )
-        flops = 6.0 * _core_arguments.multiplications(W) * min(batch_size, 1024)
+        flops = 6.0 * _core_arguments.multiplications(W) * batch_size
         self.core = engine.TrainerCore(
             W,
             b,

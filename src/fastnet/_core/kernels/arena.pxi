@@ -1,11 +1,14 @@
 # The memory of a fit, allocated once as one piece (the arena): weights in panels, the buffers of one block,
-# and those of each thread.
+# and those of each thread. Where a batch has several blocks and the weights are few, each thread has buffers
+# for whole blocks of its own.
 # Uses: activations, elementary, losses, narrow, panels, product, util
 
 cdef enum:
     SPARSE_INPUTS = 64          # a first layer with fewer inputs
     SPARSE_UNITS = 8            # or fewer units never takes the way of sparse.pxi
     PIECE = 64                  # features: whole panels in every build
+    RUNS_OF_A_THREAD = 32       # at most, of blocks in a batch: with more than 16, it waits 3 % at the end
+    RUNS_BYTES = 1 << 26        # that their sums may take
     SCALES = 3                  # from here on `read` and `write` mean what scaling.pxi keeps
 
 
@@ -86,6 +89,9 @@ cdef struct trainer:
     real* zeros                 # a row of X or T of zeros
     real* squares               # of rows of W, of rows of dW and of db: three numbers for each unit
     real* scale                 # of the first layer's inputs, and its moments: see scaling.pxi; or NULL
+    # for each thread, a trainer of the same weights with buffers for blocks of its own; or NULL
+    trainer* own_blocks
+    Py_ssize_t runs             # of blocks, at most, whose sums t.gradient has room for; see epoch.pxi
 
 
 cdef inline real* arena_take(char* base, size_t* used, Py_ssize_t numbers) noexcept nogil:
@@ -109,6 +115,14 @@ cdef inline Py_ssize_t height_of(Py_ssize_t numbers) noexcept nogil:
     return numbers if numbers <= NARROW else round_up(numbers, VW)
 
 
+cdef inline Py_ssize_t blocks_in_run(Py_ssize_t blocks, Py_ssize_t runs) noexcept nogil:
+    """Blocks that a thread takes at once: a power of two, so that they are a subtree, in at most `runs` runs."""
+    cdef Py_ssize_t run = 1
+    while ceil_div(blocks, run) > runs:
+        run *= 2
+    return run
+
+
 cdef void lay_out_lists(trainer* t, char* base, size_t* used, Py_ssize_t n_in, Py_ssize_t n_out,
                         real* value) noexcept nogil:
     cdef sparse_input* s = &t.sparse
@@ -118,9 +132,70 @@ cdef void lay_out_lists(trainer* t, char* base, size_t* used, Py_ssize_t n_in, P
     s.U = round_up(n_out, VW)
     s.feature = <int*>arena_take(base, used, ceil_div(t.AT_panel_rows*s.capacity, ints))
     s.start = <int*>arena_take(base, used, ceil_div(t.AT_panel_rows*(s.pieces + 1), ints))
-    s.WT = arena_take(base, used, round_up(n_in, PW)*s.U)
     s.dZT = arena_take(base, used, t.AT_panel_rows*s.U)
     s.value = value
+
+
+cdef void lay_out_block(trainer* t, char* base, size_t* used, const layer_arrays* arrays, int threads,
+                        const fit_options* options, bint lists) noexcept nogil:
+    """What the examples of one block need: activations, their transposes, lists, costs, sums of chunks.
+
+    For that many threads that work on it together; when predicting, a strip for each.
+    """
+    cdef bint training = options != NULL
+    cdef layer counted_layer
+    cdef layer* l
+    cdef real* AT = NULL
+    cdef int k
+    # training: activations of the whole block, each thread has its strips of them
+    cdef Py_ssize_t examples = t.AT_panel_rows if training else threads*round_up(t.strip, PW)
+    t.X = NULL
+    if training and t.X_height <= NARROW:
+        t.X = arena_take(base, used, t.X_height*examples)
+    for k in range(t.n_layers):
+        l = &t.layers[k] if base != NULL else &counted_layer
+        l.A = arena_take(base, used, arrays[k].n_out*examples)
+        if not training:
+            continue
+        l.dropout = <unsigned int>(65536*arrays[k].dropout + 0.5)
+        l.end = END_KEPT if l.dropout > 0 else SLOPE_END[arrays[k].activation]
+        if k == t.n_layers - 1:
+            t.logits = (ACTIVATION_OF_LOSS[options.loss] != FROM_OUTPUTS
+                        or arrays[k].activation == ACTIVATION_identity)
+            l.end = END_STORE if t.logits else END_KEPT
+        if l.end == END_KEPT:
+            l.S = arena_take(base, used, arrays[k].n_out*examples)
+        l.dZ = l.A
+        if k + 1 < t.n_layers and arrays[k + 1].n_out > block_k:
+            l.dZ = arena_take(base, used, arrays[k].n_out*examples)
+        l.AT = NULL
+        if (k + 1 < t.n_layers or not t.one_unit) and (k > 0 or t.X == NULL):
+            l.AT = arena_take(base, used, examples*round_up(arrays[k].n_in, VW))
+        if k == 0:
+            AT = l.AT
+    if not training:
+        return
+    if lists:
+        lay_out_lists(t, base, used, arrays[0].n_in, arrays[0].n_out, AT)
+    t.chunk_costs = <chunk_cost*>arena_take(base, used, ceil_div(t.block, CHUNK)*32)
+    t.output_sums = arena_take(base, used,
+                               2*t.sums_size*(ceil_div(t.block, CHUNK) if threads > 1 else 1))
+
+
+cdef void lay_out_gradient(trainer* t, char* base, size_t* used, const layer_arrays* arrays,
+                           Py_ssize_t copies) noexcept nogil:
+    """dW and db of all layers, so many times."""
+    cdef layer counted_layer
+    cdef layer* l
+    cdef size_t start = used[0]
+    cdef int k
+    for k in range(t.n_layers):
+        l = &t.layers[k] if base != NULL else &counted_layer
+        l.dW = arena_take(base, used, arrays[k].n_out*round_up(arrays[k].n_in, PW))
+        l.db = arena_take(base, used, round_up(arrays[k].n_out, VW))
+    t.gradient = <real*>(base + start) if base != NULL else NULL
+    t.gradient_size = <Py_ssize_t>(used[0] - start)//<Py_ssize_t>sizeof(real)
+    arena_take(base, used, (copies - 1)*t.gradient_size)
 
 
 cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssize_t batch, int threads,
@@ -131,18 +206,21 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
     sum n_k n_k-1 (1 + levels + states) for weights, gradients and what the optimiser keeps, 2 B sum n_k for
     activations and their transposes (3 B where slopes are kept), (n_0 + 2 B) n_1 and B n_0 integers for the
     lists of sparse.pxi, and for each thread S (n_0 + n_last) for examples, 48 max n_k for sums and, in wide
-    networks, 1 MB for packed blocks; with more than one, B/2 max n_k for the sums of chunks. When predicting
+    networks, 1 MB for packed blocks; with more than one, B/2 max n_k for the sums of chunks. With more than
+    one, several blocks and few weights, also each thread's own block, and gradients for its tree and
+    for RUNS_OF_A_THREAD runs (64 MB at most, or one for each thread). When predicting
     (options is NULL): S for each thread instead of 2 B, and no weights if they are shared with another arena.
     """
     cdef bint training = options != NULL
-    cdef trainer counted
+    cdef trainer counted, counted_own
+    cdef trainer* own
     cdef layer counted_layer
     cdef trainer* t = <trainer*>base if base != NULL else &counted
     cdef worker counted_worker
     cdef layer* l
     cdef worker* w
     cdef size_t used = round_up(sizeof(trainer), 64)
-    cdef Py_ssize_t weights = 0, widest = 0, units = 0, examples, levels, g
+    cdef Py_ssize_t weights = 0, widest = 0, units = 0, copies, g
     cdef Py_ssize_t outputs = arrays[n_layers - 1].n_out
     cdef int k, i
     cdef bint wide = False
@@ -198,12 +276,6 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
             w.folded = arena_take(base, &used, round_up(widest, VW))
             if lists:
                 w.transposed = arena_take(base, &used, PIECE*8*VW)
-    # training: activations of the whole block, each thread has its strips of them;
-    # else of a strip for each thread
-    examples = t.AT_panel_rows if training else threads*round_up(t.strip, PW)
-    t.X = NULL
-    if training and t.X_height <= NARROW:
-        t.X = arena_take(base, &used, t.X_height*examples)
     for k in range(n_layers):
         l = &t.layers[k] if base != NULL else &counted_layer
         l.n_in = arrays[k].n_in
@@ -216,49 +288,50 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
             l.b_lanes = arena_take(base, &used, l.n_out*VW)
         else:
             l.W, l.b, l.b_lanes = shared.layers[k].W, shared.layers[k].b, shared.layers[k].b_lanes
-        l.A = arena_take(base, &used, l.n_out*examples)
-        if training:
-            l.dropout = <unsigned int>(65536*arrays[k].dropout + 0.5)
-            l.end = END_KEPT if l.dropout > 0 else SLOPE_END[l.activation]
-            if k == n_layers - 1:
-                t.logits = (ACTIVATION_OF_LOSS[options.loss] != FROM_OUTPUTS
-                            or l.activation == ACTIVATION_identity)
-                l.end = END_STORE if t.logits else END_KEPT
-            if l.end == END_KEPT:
-                l.S = arena_take(base, &used, l.n_out*examples)
-            l.dZ = l.A
-            if k + 1 < n_layers and arrays[k + 1].n_out > block_k:
-                l.dZ = arena_take(base, &used, l.n_out*examples)
-            l.AT = NULL
-            if (k + 1 < n_layers or not t.one_unit) and (k > 0 or t.X == NULL):
-                l.AT = arena_take(base, &used, examples*round_up(l.n_in, VW))
+    t.sparse.feature = NULL
+    if lists:
+        t.sparse.WT = arena_take(base, &used,
+                                 round_up(arrays[0].n_in, PW)*round_up(arrays[0].n_out, VW))
+    lay_out_block(t, base, &used, arrays, threads, options, lists)
     if training:
-        t.sparse.feature = NULL
-        if lists:
-            lay_out_lists(t, base, &used, arrays[0].n_in, arrays[0].n_out,
-                          t.layers[0].AT if base != NULL else NULL)
-        t.chunk_costs = <chunk_cost*>arena_take(base, &used, ceil_div(t.block, CHUNK)*32)
-        t.output_sums = arena_take(base, &used, 2*t.sums_size*(ceil_div(t.block,
-                                                                        CHUNK) if threads > 1 else 1))
         t.squares = arena_take(base, &used, 3*units)
         t.scale = NULL
         if options.scale_rate > 0:
             t.scale = arena_take(base, &used, 3*round_up(arrays[0].n_in, PW))
-        levels = tree_levels(ceil_div(batch, BLOCK))
-        g = used
-        for k in range(n_layers):
-            l = &t.layers[k] if base != NULL else &counted_layer
-            l.dW = arena_take(base, &used, arrays[k].n_out*round_up(arrays[k].n_in, PW))
-            l.db = arena_take(base, &used, round_up(arrays[k].n_out, VW))
-        t.gradient = <real*>(base + g) if base != NULL else NULL
-        t.gradient_size = <Py_ssize_t>(used - g)//<Py_ssize_t>sizeof(real)
-        arena_take(base, &used, (levels - 1)*t.gradient_size)
+        copies = tree_levels(ceil_div(batch, BLOCK))
+        t.own_blocks = NULL
+        t.runs = 0
+        if threads > 1 and batch > BLOCK and weights <= packed_from:
+            t.runs = RUNS_OF_A_THREAD*threads
+            t.runs = larger(smaller(t.runs, RUNS_BYTES//<Py_ssize_t>sizeof(real)//weights), threads)
+            t.runs = smaller(t.runs, ceil_div(batch, BLOCK))
+            copies = larger(copies, t.runs)
+        lay_out_gradient(t, base, &used, arrays, copies)
         for i in range(MOMENTS_OF_OPTIMIZER[options.optimizer]):
             g = used
             arena_take(base, &used, t.gradient_size)
             if base != NULL:
                 for k in range(n_layers):
                     t.layers[k].state[i] = <real*>(base + g) + (t.layers[k].dW - t.gradient)
+        if t.runs > 0:
+            g = used
+            used += threads*(round_up(sizeof(trainer), 64) + round_up(n_layers*sizeof(layer), 64))
+            if base != NULL:
+                t.own_blocks = <trainer*>(base + g)
+            copies = tree_levels(blocks_in_run(ceil_div(batch, BLOCK), t.runs))
+            own = &counted_own
+            for i in range(threads):
+                if base != NULL:
+                    own = &t.own_blocks[i]
+                own[0] = t[0]
+                if base != NULL:
+                    own.workers = &t.workers[i]
+                    own.layers = <layer*>(base + g + threads*round_up(sizeof(trainer), 64)
+                                          + i*round_up(n_layers*sizeof(layer), 64))
+                    memcpy(own.layers, t.layers, n_layers*sizeof(layer))
+                if i > 0:                          # the first one uses the buffers that all share else
+                    lay_out_block(own, base, &used, arrays, 1, options, lists)
+                lay_out_gradient(own, base, &used, arrays, copies)
     return used
 
 
@@ -300,6 +373,7 @@ cdef size_t arena_size(const layer_arrays* arrays, int n_layers, Py_ssize_t batc
 cdef void prepare(void* arena, const layer_arrays* arrays, int n_layers, Py_ssize_t batch, int threads,
                   const fit_options* options) noexcept nogil:
     cdef trainer* t = <trainer*>arena
+    cdef trainer* own
     cdef Py_ssize_t i
     lay_out(<char*>arena, arrays, n_layers, batch, threads, options, NULL)
     t.options = options[0]
@@ -314,6 +388,11 @@ cdef void prepare(void* arena, const layer_arrays* arrays, int n_layers, Py_ssiz
         for i in range(round_up(arrays[0].n_in, PW)):  # padding too: it is divided by
             t.scale[i] = ONE
     load_weights(t, arrays)
+    for i in range(threads if t.own_blocks != NULL else 0):
+        own = &t.own_blocks[i]
+        own.options = t.options
+        memcpy(own.loss_constants, t.loss_constants, sizeof(t.loss_constants))
+        own.unit_bce, own.fused = t.unit_bce, t.fused
 
 
 cdef inline real* weights_or_moments(const layer* l, int which, bint bias) noexcept nogil:

@@ -3,7 +3,9 @@
 #
 # A batch of at most BLOCK examples is one chain for each sum. A larger one is cut into blocks of BLOCK
 # examples, and the block sums are added by a fixed binary tree over the block's index, T(n) = T(p) + T(n - p)
-# with p the largest power of two below n: whichever thread works a block out, the bits are the same.
+# with p the largest power of two below n: whichever thread works a block out, the bits are the same. So where
+# a network has few weights, threads take whole blocks, and wait for one another once a batch; where the
+# weights are many, they work on each block together, and read the weights once.
 # Uses: arena, narrow, optimizers, panels, passes, product, scaling, sparse, util
 
 cdef void sum_rows(const real* dZ, Py_ssize_t rows, Py_ssize_t r0, Py_ssize_t r1, Py_ssize_t n, real* sums,
@@ -167,16 +169,16 @@ cdef inline void merge_rest(const trainer* t, Py_ssize_t top, thread_team* team,
         team_wait(team)
 
 
-cdef Py_ssize_t batch_gradient(const trainer* t, const examples* data, Py_ssize_t position, Py_ssize_t n,
-                               int purpose, uint64_t step_number, bint sparse, real* costs, thread_team* team,
-                               int thread) noexcept nogil:
-    """The summed gradient of n examples at t.gradient, by blocks and their tree.
+cdef void run_gradient(const trainer* t, const examples* data, Py_ssize_t position, Py_ssize_t first,
+                       Py_ssize_t last, int purpose, uint64_t step_number, bint sparse, real* costs,
+                       thread_team* team, int thread) noexcept nogil:
+    """The summed gradient of a batch's examples [first, last) at t.gradient, by blocks and their tree.
 
-    Returns the number of blocks.
+    position: where the batch starts in the order. costs: of these blocks.
     """
-    cdef Py_ssize_t blocks = 0, first = 0, m, top = 0
-    while first < n:
-        m = smaller(t.block, n - first)
+    cdef Py_ssize_t blocks = 0, m, top = 0
+    while first < last:
+        m = smaller(t.block, last - first)
         block_passes(t, data, position + first, m, purpose, first, step_number, sparse, team, thread)
         team_wait(team)
         if thread == 0:
@@ -187,6 +189,63 @@ cdef Py_ssize_t batch_gradient(const trainer* t, const examples* data, Py_ssize_
         top = merge_twins(t, top + 1, blocks, team, thread)
         first += m
     merge_rest(t, top, team, thread)
+
+
+cdef void add_runs(const trainer* t, Py_ssize_t runs, const thread_team* team, int thread) noexcept nogil:
+    """This thread's numbers of the gradients of so many runs of blocks, added by the tree over the runs."""
+    cdef Py_ssize_t lines = t.gradient_size//LINE, distance = 1, run, i
+    cdef Py_ssize_t start = share(lines, thread, team.size)*LINE
+    cdef Py_ssize_t end = share(lines, thread + 1, team.size)*LINE
+    cdef real* left
+    cdef const real* right
+    while distance < runs:
+        run = 0
+        while run + distance < runs:
+            left = t.gradient + run*t.gradient_size
+            right = left + distance*t.gradient_size
+            i = start
+            while i < end:
+                v_store(left + i, v_add(v_load(left + i), v_load(right + i)))
+                i += VW
+            run += 2*distance
+        distance *= 2
+
+
+cdef inline bint in_whole_blocks(const trainer* t, Py_ssize_t n, const thread_team* team) noexcept nogil:
+    """Whether threads take whole blocks of n examples rather than parts of each block."""
+    return t.own_blocks != NULL and team.size > 1 and ceil_div(n, t.block) >= team.size
+
+
+cdef Py_ssize_t batch_gradient(const trainer* t, const examples* data, Py_ssize_t position, Py_ssize_t n,
+                               int purpose, uint64_t step_number, bint sparse, real* costs, thread_team* team,
+                               int thread) noexcept nogil:
+    """The summed gradient of n examples at t.gradient, by blocks and their tree.
+
+    Returns the number of blocks. Threads work on one block after the other together, or each takes the next
+    run of whole blocks, a subtree, until all are done.
+    """
+    cdef Py_ssize_t blocks = ceil_div(n, t.block), run, runs, i, first
+    cdef trainer* own
+    cdef thread_team alone
+    if not in_whole_blocks(t, n, team):
+        run_gradient(t, data, position, 0, n, purpose, step_number, sparse, costs, team, thread)
+        return blocks
+    own = &t.own_blocks[thread]
+    alone = new_team(1)
+    run = blocks_in_run(blocks, t.runs)
+    runs = ceil_div(blocks, run)
+    i = team_next(team)
+    while i < runs:
+        first = i*run*t.block
+        run_gradient(own, data, position, first, smaller(n, first + run*t.block), purpose, step_number, sparse,
+                     costs + i*run, &alone, 0)
+        memcpy(t.gradient + i*t.gradient_size, own.gradient, t.gradient_size*sizeof(real))
+        i = team_next(team)
+    team_wait(team)
+    if thread == 0:                                # nobody asks for the next before the wait below
+        team_start_over(team)
+    add_runs(t, runs, team, thread)
+    team_wait(team)
     return blocks
 
 
@@ -280,6 +339,18 @@ cdef void costs(void* arena, const examples* data, Py_ssize_t n, const cost_repo
     cdef const trainer* t = <const trainer*>arena
     cdef real* cost = <real*>report.block_costs
     cdef Py_ssize_t first = 0, m
+    cdef trainer* own
+    cdef thread_team alone
+    if in_whole_blocks(t, n, team):
+        own = &t.own_blocks[thread]
+        alone = new_team(1)
+        first = team_next(team)*t.block
+        while first < n:
+            m = smaller(t.block, n - first)
+            block_passes(own, data, first, m, COSTING, 0, 0, False, &alone, 0)
+            block_cost(own, m, cost + first//t.block)
+            first = team_next(team)*t.block
+        return
     while first < n:
         m = smaller(t.block, n - first)
         block_passes(t, data, first, m, COSTING, 0, 0, False, team, thread)

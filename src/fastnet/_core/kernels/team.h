@@ -1,7 +1,7 @@
 /* team: threads that run one call together, and the barrier they meet at.
  *
- * A sum is never split between them: they share out examples by whole chunks and gradients by whole rows, so
- * the bits do not depend on how many there are. No OpenMP runtime: a pool of our own starts its threads when
+ * A sum is never split between them: they share out examples by whole chunks and gradients by whole rows, or
+ * whole blocks, so the bits do not depend on how many there are. No OpenMP runtime: a pool of our own starts its threads when
  * they are first wanted, spins a little between regions and then sleeps, starts afresh in a forked child, and
  * runs one region at a time.
  */
@@ -13,9 +13,11 @@ enum { MAX_THREADS = 256 };
 #if defined(_WIN32)
 
 /* No pool for Windows yet: one thread, the same bits. */
-typedef struct { int size; } thread_team;
+typedef struct { int size, next; } thread_team;
 static inline void team_wait(thread_team *t) { (void)t; }
-static inline thread_team new_team(int size) { thread_team t; t.size = size; return t; }
+static inline thread_team new_team(int size) { thread_team t; t.size = size; t.next = 0; return t; }
+static inline int team_next(thread_team *t) { return t->next++; }
+static inline void team_start_over(thread_team *t) { t->next = 0; }
 
 #else
 #  include <sched.h>
@@ -31,7 +33,7 @@ static inline thread_team new_team(int size) { thread_team t; t.size = size; ret
 
 typedef struct {
     int size;                   /* threads that run the region */
-    _Atomic int arrived, phase;
+    _Atomic int arrived, phase, next;
 } thread_team;
 
 static inline thread_team new_team(int size)
@@ -40,7 +42,20 @@ static inline thread_team new_team(int size)
     t.size = size;
     atomic_init(&t.arrived, 0);
     atomic_init(&t.phase, 0);
+    atomic_init(&t.next, 0);
     return t;
+}
+
+/* 0, 1, 2, ...: each number for one thread of the team, which does the piece of work that it stands for. */
+static inline int team_next(thread_team *t)
+{
+    return atomic_fetch_add_explicit(&t->next, 1, memory_order_relaxed);
+}
+
+/* From 0 again, once no thread of the team asks any more. */
+static inline void team_start_over(thread_team *t)
+{
+    atomic_store_explicit(&t->next, 0, memory_order_relaxed);
 }
 
 enum { SPINS = 2000 };          /* 20 to 100 us of pauses */
