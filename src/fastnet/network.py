@@ -19,7 +19,7 @@ from fastnet._core import engine
 from fastnet._core.float_mode import in_default_mode
 from fastnet._exclusive import OneAtATime
 from fastnet._validate import Array
-from fastnet.layer import Layer, Publication
+from fastnet.layer import Layer, LayerWeights, Publication
 from fastnet.metadata import Class, Standardize
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["CoreArguments", "Network"]
 
 
+_FoundWeights: TypeAlias = tuple[list[LayerWeights], list[Array], list[Array]]
 CoreArguments: TypeAlias = tuple[list[Array], list[Array], list[str], tuple[Array, Array] | None]
 """W, b, activations and mean and scale of the inputs: how every entry of the core begins."""
 
@@ -95,6 +96,7 @@ class Network:
         """Set what belongs to this object alone, and goes into no copy of it."""
         self.fits = OneAtATime()
         self._trainer: Trainer | None = None
+        self._last_weights: _FoundWeights | None = None
         threads.register_if_loaded()
 
     @property
@@ -563,15 +565,29 @@ class Network:
     # ---- for the modules of fastnet: Trainer, Predictor, files and exports
 
     def weights(self) -> tuple[list[Array], list[Array]]:
-        """Return the arrays W and b of all layers themselves, as one finished fit left them."""
+        """Return the arrays W and b of all layers themselves, as one finished fit left them.
+
+        Do not change the lists: the next call may return the same ones.
+        """
         found = [layer.latest for layer in self._layers]
-        before = [weights.before for weights in found]
-        if any(before) or found != [layer.latest for layer in self._layers]:
+        last = self._last_weights
+        if last is None or last[0] != found:  # else these very objects were seen to belong together
+            last = self._settled_weights(found)
+        return last[1], last[2]
+
+    def _settled_weights(self, found: list[LayerWeights]) -> _FoundWeights:
+        """Return W and b of all layers; kept for the next call if no fit publishes at this moment."""
+        settled = not any(weights.before for weights in found)
+        if not settled or found != [layer.latest for layer in self._layers]:
             while True:  # a fit publishes at this moment: read until nothing has changed between two looks
                 found = [layer.current() for layer in self._layers]
                 if found == [layer.current() for layer in self._layers]:
                     break
-        return [weights.W for weights in found], [weights.b for weights in found]
+            settled = False
+        last = found, [weights.W for weights in found], [weights.b for weights in found]
+        if settled:
+            self._last_weights = last
+        return last
 
     def publish(self, W: list[Array], b: list[Array]) -> None:
         """Give all layers new arrays, which nobody else holds, in one step; an error leaves the old ones."""
@@ -579,8 +595,9 @@ class Network:
         for layer, new_W, new_b in zip(self._layers, W, b, strict=True):
             layer.propose(new_W, new_b, publication)
         publication.done = True  # the one step: before it all layers have their old weights
+        self._last_weights = None  # frees the old ones
         for layer in self._layers:
-            layer.current().before = None  # frees the old ones
+            layer.current().before = None
 
     def check_weights(self, W: list[Array], b: list[Array]) -> None:
         """ValueError that names the layer if weights are not finite."""
@@ -647,7 +664,7 @@ class Network:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        own = ("fits", "_trainer")  # what only this object goes on with
+        own = ("fits", "_trainer", "_last_weights")  # what only this object goes on with
         return {name: value for name, value in self.__dict__.items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
