@@ -264,3 +264,24 @@ def test_a_private_attribute_is_found(tmp_path: Path, monkeypatch: pytest.Monkey
     text = "import os\nclass A:\n    def f(self, other):\n        return self._x, other._x, other._y, os._z\n"
     monkeypatch.setitem(TREES, path, ast.parse(text))
     assert list(private_attributes(path)) == ["made_up.py:4 other._y"]
+
+
+def test_where_to_look_first_names_what_is_there() -> None:
+    """The table in CONTRIBUTING.md: each file is there, and each name after it is defined in it."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    rows = text.partition("\nWhere to look first")[2].partition("\n\nEvery `.pxi`")[0]
+    cells = [cell for row in rows.splitlines() if row.startswith("| ") for cell in row.split("|")[2:4]][2:]
+    found = 0
+    for part in (part for cell in cells for part in cell.split(";")):
+        file, *names = re.findall(r"`([^`]*)`", part) or [""]
+        if not file:
+            continue
+        path = SOURCE / "_core" / file if file.endswith(".pxi") else SOURCE / file
+        if file.endswith(".pxi") and not (SOURCE / "_core" / "kernels").is_dir():
+            continue  # an installed package has no sources of the core
+        assert path.exists(), file
+        for name in (last.rpartition(".")[2] for last in names):
+            defined = rf"^\s*(?:class|def) {name}\b|^cdef [^(]*\b{name}(?: \"\w+\")?\("
+            assert re.search(defined, path.read_text(), re.MULTILINE), f"{file} does not define {name}"
+            found += 1
+    assert found > 15

@@ -1,8 +1,21 @@
 """The kernels of one build: all arithmetic of fastnet, compiled once for each instruction set and dtype.
 
 Nothing here touches Python or allocates; engine.pyx calls through the table that this module hands out in a
-capsule. Read product.pxi for the matrix products, passes.pxi for the forward and backward pass,
-optimizers.pxi for a step, epoch.pxi for batches and epochs.
+capsule. Each file says in its first line what it does:
+
+    forward and backward pass       passes.pxi
+    matrix products                 product.pxi (few features: narrow.pxi; many zeros: sparse.pxi)
+    activations, losses             activations.pxi, losses.pxi (exp and log: elementary.pxi)
+    a step of an optimiser          optimizers.pxi (a scaling layer before the first: scaling.pxi)
+    batches and epochs              epoch.pxi
+    prediction                      predict.pxi for many rows, small_batch.pxi for one row and up to 16
+    single functions of arrays      functions.pxi, for fastnet.functions
+    memory and its layout           arena.pxi (all memory of a training), panels.pxi (how a matrix lies in it)
+
+The words: a *lane* is a number of a vector register, and holds one example (in small_batch.pxi one unit).
+A *panel* is a few vectors of columns that lie together in memory. A *chunk* is 64 examples, a *strip* the
+examples that go through all layers together, a *block* at most 1024 examples, whose gradients are one sum; a
+*tree* adds the sums of blocks.
 """
 from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport isinf, sqrt
@@ -32,7 +45,7 @@ include "kernels/scaling.pxi"
 include "kernels/epoch.pxi"
 include "kernels/predict.pxi"
 include "kernels/small_batch.pxi"
-include "kernels/single.pxi"
+include "kernels/functions.pxi"
 
 v_prepare()
 cdef kernel_table kernels

@@ -237,8 +237,8 @@ cdef Py_ssize_t batch_gradient(const trainer* t, const examples* data, Py_ssize_
     i = team_next(team)
     while i < runs:
         first = i*run*t.block
-        run_gradient(own, data, position, first, smaller(n, first + run*t.block), purpose, step_number, sparse,
-                     costs + i*run, &alone, 0)
+        run_gradient(own, data, position, first, smaller(n, first + run*t.block), purpose, step_number,
+                     sparse, costs + i*run, &alone, 0)
         memcpy(t.gradient + i*t.gradient_size, own.gradient, t.gradient_size*sizeof(real))
         i = team_next(team)
     team_wait(team)

@@ -1,4 +1,4 @@
-# Prediction of at most SMALL_BATCH examples: a lane is a unit.
+# Prediction of one row and of a few (at most SMALL_BATCH): a lane is a unit.
 #
 #     A (n, n_out) = f(b' + A_in (n, n_in) W')
 #
@@ -182,8 +182,8 @@ cdef void small_batch_predict_packed(const void* arena, void* scratch, matrix X,
     scatter_small_batch(A, n, l.n_out, out)
 
 
-cdef void single_example_panel(const layer_arrays* l, Py_ssize_t first, const real* a, const real* b,
-                               real* z) noexcept nogil:
+cdef void one_row_panel(const layer_arrays* l, Py_ssize_t first, const real* a, const real* b,
+                        real* z) noexcept nogil:
     """PW numbers of z = W a + b from unit `first` on, for one example, where rows of W are contiguous.
 
     Squares of VW x VW weights are transposed in registers and multiplied there: nothing is stored between. A
@@ -260,7 +260,7 @@ cdef int small_batch_predict_unpacked(const layer_arrays* arrays, int n_layers, 
         for j in range(ceil_div(l.n_out, PW)):
             memcpy(b, <const real*>l.b + j*PW, smaller(PW, l.n_out - j*PW)*sizeof(real))
             if n == 1 and weights_are_contiguous(l):
-                single_example_panel(l, j*PW, A, b, Z + j*PW)
+                one_row_panel(l, j*PW, A, b, Z + j*PW)
                 finite = finite and all_finite_array(Z + j*PW, smaller(PW, l.n_out - j*PW))
                 if l.activation != ACTIVATION_softmax:
                     activate_panel(l.activation, Z + j*PW, NULL, 1, vectors_in_panel(l.n_out, j))
