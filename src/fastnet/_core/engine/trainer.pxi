@@ -264,7 +264,7 @@ cdef class TrainerCore:
 
     cdef Py_ssize_t sums(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray weights, cnp.ndarray order,
                          const layer_arrays* out) except -1:
-        """Put the costs of blocks into self.costs, and gradients into `out` if it is not NULL; how many blocks."""
+        """Put costs of blocks into self.costs, gradients into `out` if it is not NULL; how many blocks."""
         cdef gradients_call call
         cdef Py_ssize_t n = X.shape[1] if order is None else cnp.PyArray_SIZE(order)
         cdef Py_ssize_t block = min(self.batch, BLOCK), blocks = (n + block - 1)//block

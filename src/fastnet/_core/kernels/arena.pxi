@@ -116,7 +116,7 @@ cdef inline Py_ssize_t height_of(Py_ssize_t numbers) noexcept nogil:
 
 
 cdef inline Py_ssize_t blocks_in_run(Py_ssize_t blocks, Py_ssize_t runs) noexcept nogil:
-    """Blocks that a thread takes at once: a power of two, a subtree, so that there are at most `runs` runs."""
+    """Blocks that a thread takes at once: a power of two (a subtree), so that `runs` runs are enough."""
     cdef Py_ssize_t run = 1
     while ceil_div(blocks, run) > runs:
         run *= 2
