@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fastnet import _validate
+from fastnet._core.float_mode import in_default_mode
 from fastnet._optional import import_optional
 from fastnet._validate import Array
 from fastnet.layer import Layer
@@ -131,6 +132,7 @@ def _is_standard_scaler(step: Any) -> bool:
     return type(step).__name__ == "StandardScaler" and type(step).__module__.startswith("sklearn.")
 
 
+@in_default_mode
 def to_sklearn(network: Network, *, estimator: type[Any] | None = None) -> Any:
     """Return a fitted MLPClassifier or MLPRegressor that computes what the network does.
 

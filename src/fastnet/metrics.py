@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastnet import _validate
+from fastnet._core.float_mode import in_default_mode
 from fastnet._validate import Array
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
 Metric: TypeAlias = Callable[[Any, Any], float]
 
 
+@in_default_mode
 def accuracy(T: ArrayLike, A: ArrayLike) -> float:
     """Return the share of examples whose largest output is where the largest target is.
 
@@ -44,6 +46,7 @@ def accuracy(T: ArrayLike, A: ArrayLike) -> float:
     return float(np.mean(T.argmax(axis=0) == A.argmax(axis=0)))
 
 
+@in_default_mode
 def binary_accuracy(T: ArrayLike, A: ArrayLike) -> float:
     """Return the share of all outputs that are above 0.5 where the target is.
 
@@ -54,6 +57,7 @@ def binary_accuracy(T: ArrayLike, A: ArrayLike) -> float:
     return float(np.mean((T > 0.5) == (A > 0.5)))
 
 
+@in_default_mode
 def r2(T: ArrayLike, A: ArrayLike) -> float:
     """Return 1 − Σ (a − t)² / Σ (t − mean t)², the mean over the outputs.
 
@@ -69,6 +73,7 @@ def r2(T: ArrayLike, A: ArrayLike) -> float:
     return float(np.mean(np.where(flat, left == 0, 1 - left / np.where(flat, 1, spread))))
 
 
+@in_default_mode
 def mean_squared_error(T: ArrayLike, A: ArrayLike) -> float:
     """Return the mean of (a − t)² over examples and outputs.
 
@@ -79,6 +84,7 @@ def mean_squared_error(T: ArrayLike, A: ArrayLike) -> float:
     return float(np.mean(np.square(np.subtract(A, T, dtype=np.float64))))
 
 
+@in_default_mode
 def root_mean_squared_error(T: ArrayLike, A: ArrayLike) -> float:
     """Return the root of the mean of (a − t)² over examples and outputs.
 
@@ -88,6 +94,7 @@ def root_mean_squared_error(T: ArrayLike, A: ArrayLike) -> float:
     return math.sqrt(mean_squared_error(T, A))
 
 
+@in_default_mode
 def mean_absolute_error(T: ArrayLike, A: ArrayLike) -> float:
     """Return the mean of abs(a − t) over examples and outputs.
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from fastnet import _validate
+from fastnet._core.float_mode import in_default_mode
 from fastnet._optional import import_optional
 from fastnet._validate import Array
 from fastnet._version import __version__
@@ -68,6 +69,7 @@ def export(network: Network, path: str | os.PathLike[str], *, dtype: DTypeLike =
     atomic.write_atomically(path, lambda stream: atomic.write_all(stream, content))
 
 
+@in_default_mode
 def model(network: Network, *, dtype: DTypeLike = "float32") -> Any:
     """Return a network as an ONNX model.
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnet import _validate
+from fastnet._core.float_mode import in_default_mode
 from fastnet._plateau import Plateau
 
 __all__ = [
@@ -142,6 +143,7 @@ class InverseScaling(Schedule):
     def __post_init__(self) -> None:
         object.__setattr__(self, "power", _validate.number(self.power, "power", at_least=0))
 
+    @in_default_mode
     def rates(self, learning_rate: float, at: Position) -> float:
         """Return the rate of the epoch."""
         seen = at.examples_seen + 1
@@ -187,6 +189,7 @@ class Adaptive(Schedule):
         object.__setattr__(self, "tol", _validate.number(self.tol, "tol", at_least=0))
         object.__setattr__(self, "smallest", _validate.number(self.smallest, "smallest", above=0))
 
+    @in_default_mode
     def rates(self, learning_rate: float, at: Position) -> float:
         """Return the rate of the epoch."""
         for _ in range(int(at.memory.get("cuts", 0))):
@@ -202,6 +205,7 @@ class Adaptive(Schedule):
                 return f"schedule.{name}: must be a whole number from 0 to 2**31, got {value}"
         return ""
 
+    @in_default_mode
     def after_epoch(self, loss: float, memory: dict[str, float]) -> str:
         """Take in the loss of an epoch; end the fit when the rate cannot become smaller."""
         plateau = Plateau(memory.get("best", math.inf), int(memory.get("waited", 0)))
@@ -242,6 +246,7 @@ class Step(Schedule):
         object.__setattr__(self, "every", _validate.integer(self.every, "every"))
         object.__setattr__(self, "factor", _validate.number(self.factor, "factor", above=0))
 
+    @in_default_mode
     def rates(self, learning_rate: float, at: Position) -> float:
         """Return the rate of the epoch."""
         for _ in range(at.epoch // self.every):  # no pow: that of the C library need not round the same
@@ -286,6 +291,7 @@ class Cosine(Schedule):
         _settle_epochs(self)
         object.__setattr__(self, "final", _fraction(self.final, "final"))
 
+    @in_default_mode
     def rates(self, learning_rate: float, at: Position) -> Array:
         """Return the rate of each batch of the epoch."""
         steps = _horizon(self, at) * at.batches
@@ -336,6 +342,7 @@ class OneCycle(Schedule):
             object.__setattr__(self, name, _fraction(getattr(self, name), name))
         _settle_epochs(self)
 
+    @in_default_mode
     def rates(self, learning_rate: float, at: Position) -> Array:
         """Return the rate of each batch of the epoch."""
         steps = _horizon(self, at) * at.batches

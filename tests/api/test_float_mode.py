@@ -2,6 +2,7 @@
 
 import ctypes
 import ctypes.util
+import dataclasses
 import platform
 import struct
 import warnings
@@ -15,6 +16,7 @@ import pytest
 import fastnet as fn
 from fastnet._core import engine
 from fastnet._initializers import NAMES as INITS
+from fastnet.ensemble import Targets
 
 MACHINE = platform.machine()
 # fesetround's codes for downward, upward and to zero; and where fenv_t holds flush-to-zero (x86-64: MXCSR,
@@ -57,6 +59,11 @@ TS = {"float32": T.astype("float32"), "float64": T}
 TINY = np.random.default_rng(4).random((5, 300)) * 1e-310  # denormal
 
 
+DENORMAL = np.float32(1e-40)
+SMALL32 = SMALL.T.astype("f4")
+OUTPUTS = np.random.default_rng(5).normal(size=(7, 300))
+
+
 def network(dtype: str = "float32", **options: Any) -> fn.Network:
     return fn.Network([fn.Layer(5, 7, "tanh", **options), fn.Layer(7, 1)], seed=11, dtype=dtype)
 
@@ -87,7 +94,114 @@ def estimator() -> list[Any]:
     return [repr(est.loss_curve_), *(array.tobytes() for array in est.coefs_)]
 
 
+def estimators_predict() -> list[Any]:
+    sklearn = pytest.importorskip("fastnet.sklearn")
+    found = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for solver in ("sgd", "lbfgs"):
+            est = sklearn.MLPRegressor(hidden_layer_sizes=(4,), solver=solver, max_iter=3, random_state=0)
+            found.append(est.fit(SMALL.T, WEIGHTS).predict(SMALL32).tobytes())
+        est = sklearn.MLPClassifier((4,), max_iter=3, random_state=0)
+        for _ in range(2):
+            est.partial_fit(SMALL.T, T[0], classes=[0.0, 1.0])
+        found += [est.predict_proba(SMALL.T).tobytes(), est.predict_log_proba(SMALL.T).tobytes()]
+        found += [est.transform(SMALL.T).tobytes(), est.predict(SMALL.T).tobytes()]
+    return found
+
+
+def tables(name: str, y: Any) -> list[Any]:
+    tabular = pytest.importorskip("fastnet.tabular")
+    times = np.datetime64("2024-02-28T23:59:59.7") + np.arange(300) * np.timedelta64(77777777, "ms")
+    table = {"number": SMALL[0], "time": times, "kind": np.array(list("abc") * 100)}
+    table = pytest.importorskip("pandas").DataFrame(table)
+    model = getattr(tabular, name)(members=2, epochs=2, width=4, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(table, y, sample_weight=WEIGHTS)
+    found = [tabular.TableEncoder().fit(table).transform(table).tobytes(), model.predict(table).tobytes()]
+    if name == "TabularRegressor":
+        return [*found, model.predict_spread(table).tobytes()]
+    return [*found, model.predict_proba(table).tobytes(), model.predict_log_proba(table).tobytes()]
+
+
+def many() -> list[Any]:
+    nets = [network(), network()]
+    histories = fn.train_many(nets, XS["float32"], TS["float32"], epochs=2, seed=[1, 2], n_threads=2)
+    return [repr([history and history.loss for history in histories]), *map(weights, nets)]
+
+
+def ensemble(targets: Any = None) -> list[Any]:
+    together = fn.Ensemble([prepared("float32") for _ in range(3)], targets=targets)
+    x, predictor = XS["float32"][:, :7], together.compile()
+    found = [together.predict_proba(x), together.spread(x), predictor(x), predictor(x[:, 0])]
+    return [array.tobytes() for array in found]
+
+
+def trainer_predicts() -> bytes:
+    trainer = fn.Trainer(prepared("float32"))
+    return trainer.predict_proba([[0.3], [0.1], [0.7], [2**25 + 1], [1e-40]]).tobytes()
+
+
+def layers() -> list[Any]:
+    layer = fn.Layer(5, 7, "tanh", init="he_uniform")
+    A = layer.forward(SMALL)
+    return [A.tobytes(), *(array.tobytes() for array in layer.backward(OUTPUTS))]
+
+
+def exported() -> str:
+    from fastnet import c_export
+
+    net = prepared("float32")
+    net.layers[0].W[0, 0] = DENORMAL
+    return c_export.source(net)
+
+
+def to_sklearn() -> bytes:
+    pytest.importorskip("sklearn")
+    from fastnet import exchange
+
+    return exchange.to_sklearn(prepared("float64"))[0].var_.tobytes()
+
+
+def to_onnx() -> bytes:
+    pytest.importorskip("onnx")
+    from fastnet import onnx
+
+    return onnx.model(prepared("float64")).SerializeToString()
+
+
+AT = fn.schedules.Position(epoch=5, end=9, batches=7, examples_seen=1234, memory={"cuts": 2.0})
+SCHEDULES = {
+    "inverse scaling": fn.schedules.InverseScaling(),
+    "inverse scaling, another power": fn.schedules.InverseScaling(0.3),
+    "adaptive": fn.schedules.Adaptive(),
+    "step": fn.schedules.Step(2, 0.3),
+    "cosine": fn.schedules.Cosine(warmup=7),
+    "one cycle": fn.schedules.OneCycle(),
+}
+METRICS = ("accuracy", "binary_accuracy", "r2", "mean_squared_error", "root_mean_squared_error")
+METRICS += ("mean_absolute_error",)
+TARGETS = Targets(*(np.array([v]) for v in (0.3, 1.7, -1e9, 1e9)))
 CASES: dict[str, Callable[[], Any]] = {
+    "train_many": many,
+    "ensemble": ensemble,
+    "ensemble with targets": lambda: ensemble(TARGETS),
+    "Trainer.predict_proba": trainer_predicts,
+    "layers": layers,
+    "c_export": exported,
+    "onnx": to_onnx,
+    "to_sklearn": to_sklearn,
+    "the estimators predict": estimators_predict,
+    "TabularClassifier": lambda: tables("TabularClassifier", T[0]),
+    "TabularRegressor": lambda: tables("TabularRegressor", SMALL[1]),
+    **{f"metric {name}": lambda name=name: repr(getattr(fn.metrics, name)(T, SMALL[:1])) for name in METRICS},
+    **{
+        f"schedule {name}": lambda one=one: np.asarray(
+            one.rates(0.1, dataclasses.replace(AT, memory=dict(AT.memory)))
+        ).tobytes()
+        for name, one in SCHEDULES.items()
+    },
     **{f"weights, {init}": lambda init=init: weights(network(init=init)) for init in INITS},
     "Standardize.of": lambda: [fn.Standardize.of(X).mean.tobytes(), fn.Standardize.of(X).scale.tobytes()],
     "Standardize.of denormals": lambda: fn.Standardize.of(TINY).mean.tobytes(),

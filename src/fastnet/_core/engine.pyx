@@ -39,6 +39,10 @@ cdef extern from "machine.h" nogil:
         pass
     fp_mode fp_enter()
     void fp_leave(fp_mode mode)
+    ctypedef struct library_mode:
+        pass
+    library_mode library_enter()
+    void library_leave(library_mode mode)
     double now()
     Py_ssize_t cache_bytes(int level)
 
@@ -133,15 +137,15 @@ cdef class DefaultFloatMode:
     """A context in which this thread rounds to nearest and keeps denormals; then the caller's mode is back.
 
     Another library may have set something else. The kernels see to it themselves; this is for arithmetic in
-    Python. An object serves one `with` at a time.
+    Python, NumPy and SciPy. An object serves one `with` at a time.
     """
-    cdef fp_mode before
+    cdef library_mode before
 
     def __enter__(self):
-        self.before = fp_enter()
+        self.before = library_enter()
 
     def __exit__(self, *_):
-        fp_leave(self.before)
+        library_leave(self.before)
 
 
 include "engine/arrays.pxi"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastnet._core.float_mode import in_default_mode
 from fastnet._validate import Array
 from fastnet.network import Network
 
@@ -38,6 +39,7 @@ class Targets:
     low: NDArray[np.float64]
     high: NDArray[np.float64]
 
+    @in_default_mode
     def of(self, A: Array) -> NDArray[np.float64]:
         """Return the targets of outputs (n_out, n), in float64."""
         mean, scale, low, high = (v[:, None] for v in (self.mean, self.scale, self.low, self.high))
@@ -155,6 +157,7 @@ class Ensemble:
         """
         return np.stack([network.predict_proba(X, n_threads=n_threads) for network in self.networks])
 
+    @in_default_mode
     def predict_proba(self, X: ArrayLike, *, n_threads: int | None = None) -> Array:
         """Return the mean of the networks' outputs; with `targets`, the targets that it means, in float64.
 
@@ -179,6 +182,7 @@ class Ensemble:
             total += network.predict_proba(X, n_threads=n_threads)
         return _finished(total, len(self.networks), self.targets)
 
+    @in_default_mode
     def spread(self, X: ArrayLike, *, n_threads: int | None = None) -> Array:
         """Return how far the networks disagree: the standard deviation of their outputs, (n_out, n).
 
@@ -251,6 +255,7 @@ class EnsemblePredictor:
         self._predictors = tuple(predictors)
         self._targets = targets
 
+    @in_default_mode
     def __call__(self, x: ArrayLike, *, n_threads: int | None = None) -> Array:
         """Return the outputs for one example, (n_out,), or for many in columns, (n_out, n)."""
         first, *others = self._predictors

@@ -270,6 +270,7 @@ class FastnetMLPMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
     def _check_solver(self) -> bool:
         return self.solver in OWN_SOLVERS or bool(super()._check_solver())
 
+    @in_default_mode
     def transform(self, X: Any, layer: int = -1) -> Any:
         """Return the activations of a hidden layer.
 

@@ -12,6 +12,7 @@ from sklearn.neural_network._multilayer_perceptron import MLPRegressor as Scikit
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
+from fastnet._core.float_mode import in_default_mode
 from fastnet.sklearn import _fast_validation, _own_parameters, _predict
 from fastnet.sklearn._base import CONSTRAINTS, DIFFERENCES, FastnetMLPMixin
 from fastnet.sklearn._layout import Array
@@ -180,6 +181,7 @@ class MLPClassifier(FastnetMLPMixin, ScikitLearnClassifier):  # type: ignore[mis
             classes = None  # scikit-learn would sort them and compare
         return super().partial_fit(X, y, sample_weight, classes)
 
+    @in_default_mode
     def predict(self, X: Any) -> Any:
         """Return the classes, or the label indicators, of the rows of X.
 
@@ -202,6 +204,7 @@ class MLPClassifier(FastnetMLPMixin, ScikitLearnClassifier):  # type: ignore[mis
             return super().predict(X)
         return _predict.classes(self, _predict.outputs(self, X))
 
+    @in_default_mode
     def predict_proba(self, X: Any) -> Array:
         """Return the probabilities of the classes, in the order of `classes_`.
 
@@ -232,6 +235,7 @@ class MLPClassifier(FastnetMLPMixin, ScikitLearnClassifier):  # type: ignore[mis
         np.subtract(1, A, out=P[:, :1])
         return P
 
+    @in_default_mode
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy of `predict`: the part of the labels that are right, weighted if so asked for.
 
@@ -401,6 +405,7 @@ class MLPRegressor(FastnetMLPMixin, ScikitLearnRegressor):  # type: ignore[misc]
             n_threads=n_threads,
         )
 
+    @in_default_mode
     def predict(self, X: Any) -> Array:
         """Return the targets predicted for the rows of X.
 

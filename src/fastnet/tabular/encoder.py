@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fastnet import _validate
+from fastnet._core.float_mode import in_default_mode
 from fastnet.tabular.columns import CategoryColumn, Encoded, NumberColumn, check_keys, time_parts
 from fastnet.tabular.reading import KINDS, Reals, Source, check_kinds, read_table
 
@@ -126,6 +127,7 @@ class TableEncoder:
         self.min_count = min_count
         self.kinds = kinds
 
+    @in_default_mode
     def fit(self, X: Any, y: Any = None) -> TableEncoder:
         """Find the kinds of the columns and learn their scales, bins and levels.
 
@@ -174,6 +176,7 @@ class TableEncoder:
         self._take(found, names)
         return self
 
+    @in_default_mode
     def transform(self, X: Any, dtype: DTypeLike = "float32") -> NDArray[Any]:
         """Return the input of the network for a table.
 

@@ -20,6 +20,7 @@ from sklearn.utils.validation import (
 )
 
 from fastnet import _validate
+from fastnet._core.float_mode import in_default_mode
 from fastnet.ensemble import Ensemble, Targets
 from fastnet.tabular.encoder import Column, TableEncoder
 from fastnet.tabular.recipe import CLASSES, NUMBERS, Recipe, folds
@@ -250,6 +251,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
         )
         self.class_weight = class_weight
 
+    @in_default_mode
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, eval_set: Any = None) -> Self:
         """Learn to tell the classes of rows.
 
@@ -308,6 +310,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
         """Return the probabilities of the classes, (n, classes), in the order of ``classes_``."""
         return self._outputs(X).astype(np.float64)
 
+    @in_default_mode
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the logarithms of the probabilities, (n, classes)."""
         with np.errstate(divide="ignore"):
@@ -345,6 +348,7 @@ class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
     True
     """
 
+    @in_default_mode
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, eval_set: Any = None) -> Self:
         """Learn to predict the targets of rows.
 

@@ -97,4 +97,27 @@ static inline fp_mode fp_enter(void) { fp_mode mode; fegetenv(&mode); fesetenv(F
 static inline void fp_leave(fp_mode mode) { fesetenv(&mode); }
 #endif
 
+/* The same for code of other libraries that we call: on x86 some of it computes on the x87 unit, which has a mode
+ * of its own (dnrm2 of OpenBLAS, long double), and fesetround sets both. 0x37f is what a process starts with. */
+typedef struct { fp_mode vector; unsigned short x87; } library_mode;
+#if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
+static inline library_mode library_enter(void)
+{
+    library_mode mode;
+    const unsigned short usual = 0x37f;
+    mode.vector = fp_enter();
+    __asm__ volatile("fnstcw %0" : "=m"(mode.x87));
+    if (mode.x87 != usual) __asm__ volatile("fldcw %0" : : "m"(usual));
+    return mode;
+}
+static inline void library_leave(library_mode mode)
+{
+    if (mode.x87 != 0x37f) __asm__ volatile("fldcw %0" : : "m"(mode.x87));
+    fp_leave(mode.vector);
+}
+#else
+static inline library_mode library_enter(void) { library_mode mode = {0}; mode.vector = fp_enter(); return mode; }
+static inline void library_leave(library_mode mode) { fp_leave(mode.vector); }
+#endif
+
 #endif
