@@ -5,11 +5,11 @@
     python tools/fuzz_files.py --runs 200000          so many files of each kind, whatever time that takes
     python tools/fuzz_files.py --engine mutator       without atheris, from a seed: the same files every time
 
-The kinds are safetensors, npz and checkpoint. Files are damaged byte by byte and, with checksums made right
-again, part by part: headers, descriptions, arrays, the directory of the zip file. With atheris (pip install
-atheris), which watches what code of fastnet.files each file reaches and goes on from those that reach more,
-this is fuzzing guided by coverage; without it, the mutations come from a seeded generator alone, and the
-first line says so.
+The kinds are safetensors, npz, checkpoint, ensemble and tabular. Files are damaged byte by byte and, with
+checksums made right again, part by part: headers, descriptions, arrays, the directory of the zip file. With
+atheris (pip install atheris), which watches what code of fastnet.files each file reaches and goes on from
+those that reach more, this is fuzzing guided by coverage; without it, the mutations come from a seeded
+generator alone, and the first line says so.
 
 What a file may do: raise FormatError, or load. Then what was loaded, saved and loaded again, has the same
 bits, and a checkpoint can go on training or refuses with ValueError. It may take a second of processor time,
@@ -48,9 +48,12 @@ try:
 except ImportError:
     atheris = None
 if atheris is not None and os.environ.get("FUZZ_FILES_GUIDED"):
-    with atheris.instrument_imports(include=["fastnet.files", "fastnet.training.state_dict"]):
+    watched = ["fastnet.files", "fastnet.training.state_dict", "fastnet.ensemble", "fastnet.tabular"]
+    with atheris.instrument_imports(include=watched):
         import fastnet as fn
+        import fastnet.ensemble.file
         import fastnet.files
+        import fastnet.tabular.file
         import fastnet.training
 else:
     import fastnet as fn
@@ -59,7 +62,7 @@ SECONDS = 1.0
 ALLOWANCE = 16_000_000  # bytes beyond the file's size
 X = np.random.RandomState(1).randint(-8, 8, size=(3, 12)) / 4.0
 T = np.arange(12) % 2
-KINDS = ("safetensors", "npz", "checkpoint")
+KINDS = ("safetensors", "npz", "checkpoint", "ensemble", "tabular")
 
 
 class Finding(Exception):
@@ -78,9 +81,35 @@ def network(dtype: str, *, described: bool = True) -> fn.Network:
     return made
 
 
+def estimators() -> list[Any]:
+    """Return small estimators of both kinds, with columns of all kinds."""
+    from fastnet.tabular import TableEncoder, TabularClassifier, TabularRegressor
+
+    table = np.array(
+        [["a", 1.0, True], ["b", None, False], ["c", 3.0, None], ["a", 4.5, True]] * 5, dtype=object
+    )
+    encoder = TableEncoder(bins=2, distinct_bins=1, kinds={1: "number"})
+    options = {"epochs": 1, "width": 3, "random_state": 0}
+    weights = {"x": 1.0, "y": 2.0}
+    return [
+        TabularClassifier(2, encoder=encoder, class_weight=weights, **options).fit(
+            table, ["x", "y", "y", "x"] * 5
+        ),
+        TabularClassifier(1, **options).fit(table[:, 1:], [1, 2, 3, 1] * 5),
+        TabularRegressor(2, time_limit=60.0, **options).fit(table, np.arange(20.0)),
+    ]
+
+
 def seeds(kind: str) -> list[bytes]:
     """Return whole files of a kind."""
     files = []
+    if kind in ("ensemble", "tabular"):
+        models = estimators()
+        for model in models if kind == "tabular" else [made.ensemble_ for made in models]:
+            file = io.BytesIO()
+            fn.save(model, file)
+            files.append(file.getvalue())
+        return files
     for dtype in ("float32", "float64"):
         for described in (True, False):
             file = io.BytesIO()
@@ -99,9 +128,16 @@ def seeds(kind: str) -> list[bytes]:
 # ---- what a file may do
 
 
-def arrays(made: fn.Network) -> list[bytes]:
-    """Return the bits of a network."""
-    return [array.tobytes() for layer in made.layers for array in (layer.W, layer.b)]
+def contents(made: Any) -> list[Any]:
+    """Return all that a model is, its bits first."""
+    if isinstance(made, fn.Network):
+        return [array.tobytes() for layer in made.layers for array in (layer.W, layer.b)]
+    if isinstance(made, fn.Ensemble):
+        targets = None if made.targets is None else [v.tobytes() for v in vars(made.targets).values()]
+        encoder = None if made.encoder is None else made.encoder.to_dict()
+        return [*(contents(network) for network in made.networks), targets, encoder]
+    learned = {name: repr(value) for name, value in sorted(vars(made).items()) if name != "ensemble_"}
+    return [type(made), learned, contents(made.ensemble_)]
 
 
 def read(kind: str, file: bytes) -> Any:
@@ -136,8 +172,10 @@ def check(kind: str, file: bytes, *, measure: bool = False) -> bool:
     again = io.BytesIO()
     fn.save(made, again)
     again.seek(0)
-    if arrays(fn.load(again)) != arrays(made):
+    if contents(fn.load(again)) != contents(made):
         raise Finding("what was loaded does not survive being saved")
+    if kind == "tabular":
+        made.predict(np.full((2, made.n_features_in_), None, object))
     if kind == "checkpoint" and made.sizes[0] == len(X):
         # Weights may be any finite numbers, and targets may not fit the loss: it may refuse or diverge.
         with contextlib.suppress(ValueError, FloatingPointError, fn.DivergenceError):
@@ -267,14 +305,17 @@ def of_safetensors(file: bytes, rng: random.Random) -> bytes:
         return of_bytes(file, rng)
     about = header.get("__metadata__") if isinstance(header, dict) else None
     choice = rng.randrange(4)
-    if choice == 0 or not isinstance(about, dict) or "fastnet" not in about:
+    key = next(
+        (key for key in ("fastnet", "fastnet.ensemble") if isinstance(about, dict) and key in about), None
+    )
+    if choice == 0 or key is None:
         return joined(of_json(header, rng), data, ascii_only=rng.random() < 0.5)
     if choice == 1:
         try:
-            description = json.loads(about["fastnet"])
+            description = json.loads(about[key])
         except (ValueError, TypeError, RecursionError):
             return of_bytes(file, rng)
-        about = {"fastnet": json.dumps(of_json(description, rng))}
+        about = {key: json.dumps(of_json(description, rng))}
         if rng.random() < 0.5:
             about["sha256"] = hashlib.sha256(data).hexdigest()
         return joined({**header, "__metadata__": about}, data)
@@ -303,7 +344,7 @@ def of_safetensors(file: bytes, rng: random.Random) -> bytes:
     else:
         tensors[name] = of_array(tensors[name], rng)
     tensors = {name: array for name, array in tensors.items() if array.dtype in NAMES}
-    header, data = {"__metadata__": {"fastnet": about["fastnet"]}}, b""
+    header, data = {"__metadata__": {key: about[key]}}, b""
     for name, array in tensors.items():
         part = array.tobytes()
         place = [len(data), len(data) + len(part)]
@@ -397,6 +438,8 @@ PARTWISE: dict[str, Callable[[bytes, random.Random], bytes]] = {
     "safetensors": of_safetensors,
     "npz": of_npz,
     "checkpoint": of_safetensors,
+    "ensemble": of_safetensors,
+    "tabular": of_safetensors,
 }
 
 

@@ -161,7 +161,8 @@ def _load_before_fork() -> None:
         from importlib import import_module
 
         waiting = {module or name for name, module in _LATER.items()}
-        for name in sorted(waiting | {"c_export", "onnx", "training.lbfgs", "training.progress"}):
+        further = {"c_export", "ensemble.file", "onnx", "training.lbfgs", "training.progress"}
+        for name in sorted(waiting | further):
             import_module(f"fastnet.{name}")
 
 

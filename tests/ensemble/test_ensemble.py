@@ -25,9 +25,9 @@ def test_an_ensemble_is_the_mean():
     np.testing.assert_allclose(ensemble.spread(X), each.std(axis=0), atol=1e-6)
     networks[0].classes = ["a", "b"]
     file = io.BytesIO()
-    ensemble.save(file)
+    fn.save(ensemble, file)
     file.seek(0)
-    again = fn.Ensemble.load(file)
+    again = fn.load(file)
     assert again.classes == ("a", "b")
     same(again.predict_proba(X), ensemble.predict_proba(X))
 

@@ -73,7 +73,7 @@ def test_weights_that_are_not_finite(tmp_path: Path) -> None:
     tensors["layers.1.weight"][0, 2] = np.nan
     for kind in ("safetensors", "npz"):
         file = io.BytesIO()
-        files._write(file, tensors, about, kind)
+        files._write(file, tensors, about, files.NETWORK, kind)
         with pytest.raises(fn.FormatError, match=r"layers.1.weight must be finite, got nan at \[0, 2\]"):
             loaded(file.getvalue())
         assert np.isnan(loaded(file.getvalue(), allow_nonfinite=True).layers[1].W[0, 2])

@@ -26,7 +26,7 @@ def fuzz() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("kind", ["safetensors", "npz", "checkpoint"])
+@pytest.mark.parametrize("kind", ["safetensors", "npz", "checkpoint", "ensemble", "tabular"])
 def test_damaged_files(fuzz: ModuleType, kind: str) -> None:
     rng, files = random.Random(5), fuzz.seeds(kind)
     assert all(fuzz.check(kind, file) for file in files)

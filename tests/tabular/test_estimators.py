@@ -130,8 +130,8 @@ def test_it_is_saved_in_one_file_and_pickled(tmp_path):
         TabularClassifier(2, epochs=3, random_state=0).fit(table, y),
         TabularRegressor(2, epochs=3, random_state=0).fit(table, values),
     ):
-        model.ensemble_.save(tmp_path / "model.safetensors")
-        ensemble = fn.Ensemble.load(tmp_path / "model.safetensors")
+        fn.save(model.ensemble_, tmp_path / "model.safetensors")
+        ensemble = fn.load(tmp_path / "model.safetensors")
         got = ensemble.predict_proba(ensemble.encode(table))
         expected = model.ensemble_.predict_proba(model.ensemble_.encode(table))
         same(got, expected)

@@ -14,7 +14,6 @@ from fastnet._validate import Array
 from fastnet.network import Network
 
 if TYPE_CHECKING:
-    from fastnet.files import Source
     from fastnet.predictor import Predictor
     from fastnet.tabular import TableEncoder
 
@@ -203,37 +202,6 @@ class Ensemble:
         array([0.5])
         """
         return EnsemblePredictor([network.compile() for network in self.networks], self.targets)
-
-    def save(self, path: Source) -> None:
-        """Write networks, encoder and targets to one safetensors file, as `fastnet.save` writes a network.
-
-        Examples
-        --------
-        >>> import fastnet as fn, io
-        >>> file = io.BytesIO()
-        >>> fn.Ensemble([fn.Network([fn.Layer(2, 1)], seed=k) for k in range(2)]).save(file)
-        >>> _ = file.seek(0)
-        >>> fn.Ensemble.load(file)
-        Ensemble of 2 networks 2-1, float64
-        """
-        from fastnet.ensemble.file import write
-
-        write(self, path)
-
-    @staticmethod
-    def load(path: Source) -> Ensemble:
-        """Read an ensemble from a file that `save` wrote.
-
-        Raises
-        ------
-        FormatError
-            If the file is damaged, of another kind or newer than this program. Nothing in it is trusted.
-        OSError
-            If the file cannot be read.
-        """
-        from fastnet.ensemble.file import read
-
-        return read(path)
 
     def __len__(self) -> int:
         return len(self.networks)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from fastnet import _validate
+from fastnet._optional import import_optional
 from fastnet._validate import Array
 from fastnet.files import atomic, container, description, npz, stored_zip
 from fastnet.files import checkpoint as training
@@ -26,23 +27,27 @@ from fastnet.files.container import FormatError
 from fastnet.network import Network
 
 if TYPE_CHECKING:
+    from fastnet.ensemble import Ensemble
+    from fastnet.tabular import TabularClassifier, TabularRegressor
     from fastnet.training import Trainer
+
+    Model: TypeAlias = Network | Trainer | Ensemble | TabularClassifier | TabularRegressor
 
 __all__ = ["FormatError", "info", "load", "load_checkpoint", "save"]
 
 Source: TypeAlias = str | os.PathLike[str] | BinaryIO
-ABOUT, BYTES, HEADER = "fastnet", "sha256", "sha256_header"
+NETWORK, ENSEMBLE = "fastnet", "fastnet.ensemble"  # where the metadata has the description
+BYTES, HEADER = "sha256", "sha256_header"
 
 
-def save(
-    model: Network | Trainer, path: Source, *, checkpoint: bool = False, kind: str | None = None
-) -> None:
-    """Write a network to one file that `load` reads, safetensors or NumPy's .npz.
+def save(model: Model, path: Source, *, checkpoint: bool = False, kind: str | None = None) -> None:
+    """Write a model to one file that `load` reads, safetensors or NumPy's .npz.
 
     Parameters
     ----------
-    model : Network or Trainer
-        Of a trainer, its network.
+    model : Network, Trainer, Ensemble, TabularClassifier or TabularRegressor
+        Of a trainer, its network. An estimator must be fitted; its labels must be numbers, texts or booleans,
+        and a generator as its ``random_state`` is not kept.
     path : str, path-like, or a binary file open for writing
         A file that is there is replaced as a whole when the new one is safely on the disk, and keeps its
         permissions; whatever goes wrong, it is never half written. (An open file is just written to.)
@@ -50,7 +55,8 @@ def save(
         Write the trainer's state as well, for `load_checkpoint`: optimiser, generator and position. The
         network is then the one as trained so far, also in a callback.
     kind : {"safetensors", "npz"}, optional
-        By default "npz" where the path ends with .npz, otherwise "safetensors".
+        By default "npz" where the path ends with .npz, otherwise "safetensors", the only one for several
+        networks.
 
     Raises
     ------
@@ -70,45 +76,57 @@ def save(
     ('no', 'yes')
     """
     checkpoint = _validate.flag(checkpoint, "checkpoint")
-    network, trainer = _network_of(model)
-    if checkpoint and trainer is None:
-        raise TypeError("model must be a Trainer for a checkpoint, got a Network")
-    tensors, about = description.network_tensors(network), description.describe_network(network)
-    if checkpoint:
-        state, about["checkpoint"] = training.checkpoint_tensors(trainer)
-        tensors |= state
+    tensors, about, key = _described(model, checkpoint)
     name, stream = _opened(path)
     if kind is None:
         kind = "npz" if stream is None and name.endswith(".npz") else "safetensors"
-    _validate.choice(kind, "kind", ("safetensors", "npz"))
+    _validate.choice(kind, "kind", ("safetensors", "npz") if key == NETWORK else ("safetensors",))
     if stream is None:
-        atomic.write_atomically(name, lambda new: _write(new, tensors, about, kind))
+        atomic.write_atomically(name, lambda new: _write(new, tensors, about, key, kind))
     else:
-        _write(stream, tensors, about, kind)
+        _write(stream, tensors, about, key, kind)
 
 
-def _network_of(model: Any) -> tuple[Network, Any]:
-    """Return the network of a model, and the model itself if it is a Trainer."""
-    if isinstance(model, Network):
-        return model, None
+def _described(model: Any, checkpoint: bool) -> tuple[dict[str, Array], dict[str, Any], str]:
+    """Return the arrays of a model, its description, and where the metadata of a file has that."""
     from fastnet.training import Trainer
 
-    if not isinstance(model, Trainer):
-        raise TypeError(f"model must be a Network or a Trainer, got {type(model).__name__}")
-    return model.network, model
+    if isinstance(model, Trainer):
+        tensors = description.network_tensors(model.network)
+        about = description.describe_network(model.network)
+        if checkpoint:
+            state, about["checkpoint"] = training.checkpoint_tensors(model)
+            tensors |= state
+        return tensors, about, NETWORK
+    if checkpoint:
+        raise TypeError(f"model must be a Trainer for a checkpoint, got a {type(model).__name__}")
+    if isinstance(model, Network):
+        return description.network_tensors(model), description.describe_network(model), NETWORK
+    from fastnet.ensemble import Ensemble, file
+
+    if isinstance(model, Ensemble):
+        return file.ensemble_tensors(model), file.describe_ensemble(model), ENSEMBLE
+    if not hasattr(model, "piecewise"):  # scikit-learn need not be there
+        kinds = "a Network, a Trainer, an Ensemble, a TabularClassifier or a TabularRegressor"
+        raise TypeError(f"model must be {kinds}, got {type(model).__name__}")
+    from fastnet.tabular.file import describe_estimator
+
+    estimator = describe_estimator(model)
+    ensemble = model.ensemble_
+    return file.ensemble_tensors(ensemble), file.describe_ensemble(ensemble, estimator), ENSEMBLE
 
 
-def _write(stream: BinaryIO, tensors: dict[str, Array], about: dict[str, Any], kind: str) -> None:
+def _write(stream: BinaryIO, tensors: dict[str, Array], about: dict[str, Any], key: str, kind: str) -> None:
     if kind == "npz":
         npz.write_npz(stream, tensors, about)
         return
     text = json.dumps(about, separators=(",", ":"))
     digest, around = container.checksums(tensors, text)
-    container.write_safetensors(stream, tensors, {ABOUT: text, BYTES: digest, HEADER: around})
+    container.write_safetensors(stream, tensors, {key: text, BYTES: digest, HEADER: around})
 
 
-def load(path: Source, *, activations: Sequence[str] | None = None, allow_nonfinite: bool = False) -> Network:
-    """Read a network from a file that `save` wrote, or from a safetensors or .npz file of torch's names.
+def load(path: Source, *, activations: Sequence[str] | None = None, allow_nonfinite: bool = False) -> Any:
+    """Read a model from a file that `save` wrote, or a network from one with torch's names.
 
     Parameters
     ----------
@@ -122,7 +140,8 @@ def load(path: Source, *, activations: Sequence[str] | None = None, allow_nonfin
 
     Returns
     -------
-    Network
+    Network, Ensemble, TabularClassifier or TabularRegressor
+        What was saved. It predicts the same bits.
 
     Raises
     ------
@@ -132,6 +151,8 @@ def load(path: Source, *, activations: Sequence[str] | None = None, allow_nonfin
         and 16 MB.
     ValueError, TypeError
         If `activations` are given where they are not needed, or are none that fastnet has.
+    ImportError
+        If it is an estimator, and scikit-learn is missing.
     OSError
         If the file cannot be read.
 
@@ -153,7 +174,9 @@ def load(path: Source, *, activations: Sequence[str] | None = None, allow_nonfin
             raise ValueError(
                 f"activations must not be given: {content.where} has a description that says them"
             )
-        return _network(content, allow_nonfinite)
+        if content.key == NETWORK:
+            return _network(content, allow_nonfinite)
+        return _several(content, allow_nonfinite)
     if activations is None:
         raise FormatError(
             f"{content.where}: a file without a description by fastnet: give activations=, one for each layer"
@@ -202,7 +225,7 @@ def load_checkpoint(path: Source, trainer: Trainer | None = None) -> Trainer:
     (20, True)
     """
     content = _read(path)
-    if content.about is None or "checkpoint" not in content.about:
+    if content.about is None or content.key != NETWORK or "checkpoint" not in content.about:
         raise FormatError(f"{content.where}: there is no training in this file: use load")
     network = _network(content, False)
     return training.resume_trainer(network, content.tensors, content.size, content.where, trainer)
@@ -215,6 +238,23 @@ def _network(content: _Content, allow_nonfinite: bool) -> Network:
     if "checkpoint" in about:
         tensors = {name: tensors[name] for name in tensors if not name.startswith(training.PREFIX)}
     return description.rebuild_network(about, tensors, content.where, allow_nonfinite=allow_nonfinite)
+
+
+def _several(content: _Content, allow_nonfinite: bool) -> Ensemble | TabularClassifier | TabularRegressor:
+    """Return the ensemble of a file with its description, or the estimator."""
+    from fastnet.ensemble import file
+
+    about = content.about
+    assert about is not None
+    estimator = about.get("estimator")
+    if estimator is not None:
+        import_optional("sklearn", f"{content.where}, an estimator,", extra="sklearn,tables")
+    ensemble = file.rebuild_ensemble(about, content.tensors, content.where, allow_nonfinite=allow_nonfinite)
+    if estimator is None:
+        return ensemble
+    from fastnet.tabular.file import rebuild_estimator
+
+    return rebuild_estimator(estimator, ensemble, content.where)
 
 
 def info(path: Source) -> dict[str, Any]:
@@ -265,6 +305,7 @@ class _Content:
     where: str
     size: int
     about: dict[str, Any] | None  # of a version that is known, otherwise unchecked
+    key: str  # NETWORK or ENSEMBLE: whose description it is
     tensors: dict[str, Array]
     checked: bool  # whether the file has checksums; if it has, they agreed
 
@@ -282,17 +323,25 @@ def _read(path: Source) -> _Content:
         stream.seek(start)
         if stored_zip.is_zip(head):
             tensors, about = npz.read_npz(stream, size, where)
-            checked = True  # every entry of a zip file has a checksum
+            key, checked = NETWORK, True  # every entry of a zip file has a checksum
         else:
-            tensors, about, checked = _read_safetensors(stream, size, where)
+            tensors, about, key, checked = _read_safetensors(stream, size, where)
     if about is not None:
-        description.check_version(about, where)
-    return _Content(where, size, about, tensors, checked)
+        if key == NETWORK:
+            description.check_version(about, where)
+        else:
+            from fastnet.ensemble import file
+
+            file.check_version(about, where)
+    return _Content(where, size, about, key, tensors, checked)
 
 
-def _read_safetensors(stream: BinaryIO, size: int, where: str) -> tuple[dict[str, Array], Any, bool]:
+def _read_safetensors(stream: BinaryIO, size: int, where: str) -> tuple[dict[str, Array], Any, str, bool]:
     header = container.read_header(stream, size, where)
-    text = header.metadata.get(ABOUT)
+    key = ENSEMBLE if ENSEMBLE in header.metadata else NETWORK
+    if header.metadata.keys() >= {ENSEMBLE, NETWORK}:
+        raise FormatError(f"{where}: the metadata must have one description, got {NETWORK} and {ENSEMBLE}")
+    text = header.metadata.get(key)
     about = None if text is None else container.parse_json(text, f"{where}: the description")
     tensors, digest = container.read_tensors(stream, header, where)
     around = container.header_checksum(header.entries, text or "", header.metadata.get(BYTES, ""))
@@ -302,7 +351,7 @@ def _read_safetensors(stream: BinaryIO, size: int, where: str) -> tuple[dict[str
         if expected is not None and expected != found:
             raise FormatError(f"{where}: damaged: its {name} must be {expected:.64}, got {found}")
         checked = expected is not None
-    return tensors, about, checked
+    return tensors, about, key, checked
 
 
 def _opened(path: Any) -> tuple[str, BinaryIO | None]:

@@ -264,7 +264,7 @@ class TableEncoder:
             row: dict[str, Any] = {"name": name, "kind": kind, "why": why}
             columns.append(row | {"encoding": None if encoded is None else encoded.to_dict()})
         names = [str(name) for name in self.feature_names_in_] if hasattr(self, "feature_names_in_") else None
-        settings = {name: getattr(self, name) for name in _SETTINGS if name != "kinds"}
+        settings = {name: int(getattr(self, name)) for name in _SETTINGS if name != "kinds"}
         return {"version": VERSION, "settings": settings, "names": names, "columns": columns}
 
     @classmethod
@@ -286,7 +286,11 @@ class TableEncoder:
             raise ValueError(f"{where}.names must be different texts or null, got {names!r:.100}")
         if not isinstance(rows, list) or not rows:
             raise ValueError(f"{where}.columns must be a list of at least one, got {rows!r:.60}")
-        encoder = cls(**settings)
+        checked: dict[str, Any] = {
+            name: _validate.integer(value, f"{where}.settings.{name}", 0 if "bins" in name else 1)
+            for name, value in settings.items()
+        }
+        encoder = cls(**checked)
         found: list[tuple[str, str, str, Encoded | None]] = []
         for k, row in enumerate(rows):
             here = f"{where}.columns[{k}]"

@@ -186,7 +186,7 @@ _ATTRIBUTES = """encoder_ : TableEncoder
     columns_ : list of Column
         The kinds of the columns that were found.
     ensemble_ : fastnet.Ensemble
-        The networks with the encoder; ``ensemble_.save(path)`` writes them to one file.
+        The networks with the encoder. ``fastnet.save(estimator, path)`` writes all to one file.
     histories_ : list of fastnet.History
         Of each member.
     piecewise_ : list of bool
@@ -336,6 +336,8 @@ class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
 
     Attributes
     ----------
+    vector_target_ : bool
+        Whether y was a vector.
     {attributes}
 
     Examples
@@ -377,7 +379,7 @@ class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
             If it was interrupted (Ctrl-C): the members that were done by then are kept.
         """
         y = check_array(_target(self, X, y), ensure_2d=False, dtype=np.float64, input_name="y")
-        self._vector = y.ndim == 1
+        self.vector_target_ = y.ndim == 1
         y = y.reshape(len(y), -1)
         weights = self._weights(sample_weight, X)
         counted = y if weights is None or not weights.any() else y[weights > 0]
@@ -399,14 +401,14 @@ class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Return the predicted targets, (n,) or (n, targets) as in `fit`."""
         y = self._outputs(X)
-        return y[:, 0] if self._vector else y
+        return y[:, 0] if self.vector_target_ else y
 
     def predict_spread(self, X: Any) -> NDArray[np.float64]:
         """Return how far the members disagree: the standard deviation of their predictions, as `predict`."""
         check_is_fitted(self)
         _check_columns(self, X, reset=False)
         spread = self.ensemble_.spread(self._encoded(X).T, n_threads=self.n_threads).T
-        return spread[:, 0] if self._vector else spread
+        return spread[:, 0] if self.vector_target_ else spread
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
