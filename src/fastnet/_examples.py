@@ -6,8 +6,8 @@ folded into the weights of the examples, which is all the core knows of.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,50 @@ from fastnet import _validate
 from fastnet._core import engine
 from fastnet._validate import Array
 
-__all__ = ["Examples", "check_targets", "one_hot", "prepare_fit_data", "sample_weights", "usable_weights"]
+__all__ = [
+    "Examples",
+    "Piece",
+    "TrainingData",
+    "check_targets",
+    "check_validation",
+    "one_hot",
+    "prepare_fit_data",
+    "sample_weights",
+    "usable_weights",
+]
 
 SPLIT_STREAM = 2**61  # of the seed: the epochs' shuffles are far below, dropout and weights above
+
+
+class Piece(NamedTuple):
+    """Examples that are trained on by one call of the core: columns of X and T by `order`, and how many.
+
+    weights are those of the columns; order None: all columns as they lie.
+    """
+
+    X: Array
+    T: Array
+    order: NDArray[np.intp] | None
+    weights: Array | None
+    n: int
+
+
+class TrainingData(Protocol):
+    """What a fit trains on: `Examples` in memory, or rows that come in pieces (`fastnet.streaming`)."""
+
+    @property
+    def n(self) -> int:
+        """How many examples there are."""
+
+    @property
+    def in_memory(self) -> Examples | None:
+        """The examples if all of them are in memory."""
+
+    def pieces(self, batch: int, epoch: int, seed: int | None) -> Generator[Piece]:
+        """Give what an epoch trains on, in pieces of whole batches, but for the last.
+
+        seed: of the shuffle, or None for no shuffle.
+        """
 
 
 class Examples(NamedTuple):
@@ -47,9 +88,19 @@ class Examples(NamedTuple):
         """Return the targets, and of the outputs A for all of X those that go with them."""
         return take_rows(self.T.T, self.which).T, A if self.which is None else A.take(self.which, axis=1)
 
-    def order(self, shuffled: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Return the columns of X for an order of the examples."""
-        return shuffled if self.which is None else take_rows(self.which, shuffled)
+    @property
+    def in_memory(self) -> Examples | None:
+        """These."""
+        return self
+
+    def pieces(self, batch: int, epoch: int, seed: int | None) -> Generator[Piece]:
+        """Give all at once."""
+        X, T, weights, order = self
+        n = self.n
+        if seed is not None:
+            shuffled = engine.permutation(n, seed, epoch)
+            order = shuffled if order is None else order[shuffled]
+        yield Piece(X, T, order, weights, n)
 
     def in_double(self) -> Examples:
         """Return the same in float64, those that count copied if they are not."""
@@ -80,7 +131,7 @@ def prepare_fit_data(
     if fraction and validation is not None:
         raise ValueError("validation and validation_fraction were both given: give one of them")
     data = check_examples(X, T, weights, loss, n_in, n_out, dtype)
-    held_out = None if validation is None else _validation(validation, loss, n_in, n_out, dtype)
+    held_out = None if validation is None else check_validation(validation, loss, n_in, n_out, dtype)
     if fraction:
         kept, others = split_validation(data.X.shape[1], fraction, seed)
         data, held_out = _part(data, kept), _part(data, others)
@@ -105,7 +156,8 @@ def check_examples(
     return Examples(X, T, sample_weights(weights, X.shape[1]))
 
 
-def _validation(validation: Any, loss: str, n_in: int, n_out: int, dtype: np.dtype[Any]) -> Examples:
+def check_validation(validation: Any, loss: str, n_in: int, n_out: int, dtype: np.dtype[Any]) -> Examples:
+    """Return validation data that a user gave, as (X, T) or (X, T, sample_weight)."""
     if not isinstance(validation, Sequence) or len(validation) not in (2, 3):
         raise TypeError(
             f"validation must be (X, T) or (X, T, sample_weight), got {type(validation).__name__}"

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from fastnet.optimizers import Optimizer
     from fastnet.predictor import Predictor
     from fastnet.schedules import Schedule
+    from fastnet.streaming import Stream
     from fastnet.training.trainer import Trainer
 
 __all__ = ["CoreArguments", "Network"]
@@ -195,13 +196,14 @@ class Network:
             A = layer.forward_with(W, b, A, f"layers[{k}].")
         return A
 
-    def predict_proba(self, X: ArrayLike, *, n_threads: int | None = None) -> Array:
+    def predict_proba(self, X: ArrayLike | Stream, *, n_threads: int | None = None) -> Array:
         """Return the output of the network like `forward`, the same bits, but in one call that keeps nothing.
 
         Parameters
         ----------
         X : array_like, shape (n_in, n)
-            An example in each column, in the network's dtype; any strides, read without a copy.
+            An example in each column, in the network's dtype; any strides, read without a copy. Or a
+            `fastnet.stream`, or a memory map of another dtype: they are read and converted block by block.
         n_threads : int, optional
             At most so many threads (see `fastnet.threads`); the same bits for any number.
 
@@ -221,8 +223,19 @@ class Network:
         >>> net.predict_proba([[3.0, 1000.0], [3.0, 0.0]])
         array([[0.5, 1. ]])
         """
+        if type(X) is not np.ndarray and not isinstance(X, (list, tuple)):
+            from fastnet.streaming import passes
+
+            if passes.is_in_pieces(X, self._dtype):
+                own = self.core_arguments()  # the same weights for all blocks
+                shape = self._sizes[0], self._sizes[-1], self._dtype
+                return passes.predict_blocks(lambda block: self._predict(block, own, n_threads), X, *shape)
         X = _validate.columns(X, "X", self._sizes[0], self._dtype)
-        W, b, activations, standardize = self.core_arguments()
+        return self._predict(X, self.core_arguments(), n_threads)
+
+    def _predict(self, X: Array, core_arguments: CoreArguments, n_threads: int | None) -> Array:
+        """Return the output for a checked matrix by such weights."""
+        W, b, activations, standardize = core_arguments
         team = threads.threads_for(2.0 * self._multiplications * X.shape[1], n_threads)
         A = engine.forward(W, b, activations, X, team, None, standardize, check=True)
         if A is None:
@@ -346,8 +359,8 @@ class Network:
     @in_default_mode
     def fit(
         self,
-        X: ArrayLike,
-        T: ArrayLike,
+        X: ArrayLike | Stream,
+        T: ArrayLike | None = None,
         epochs: int = 100,
         batch_size: int | None = None,
         learning_rate: float | None = None,
@@ -383,8 +396,9 @@ class Network:
         ----------
         X : array_like, shape (n_in, n)
             At least one example, one in each column, in the network's dtype; any strides, never copied whole.
+            Or a `fastnet.stream`, for data larger than memory.
         T : array_like, shape (n_out, n)
-            Targets in the range of the loss; class labels (n,) for "cross_entropy".
+            Targets in the range of the loss; class labels (n,) for "cross_entropy". None with a stream.
         epochs : int
             How often each example is visited at most.
         batch_size : int, optional
@@ -515,7 +529,11 @@ class Network:
 
     @in_default_mode
     def fit_one_epoch(
-        self, X: ArrayLike, T: ArrayLike, sample_weight: ArrayLike | None = None, **options: Any
+        self,
+        X: ArrayLike | Stream,
+        T: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        **options: Any,
     ) -> float:
         """Train for one epoch, going on from the last, and return its loss.
 

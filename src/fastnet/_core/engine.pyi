@@ -111,6 +111,7 @@ class TrainerCore:
         order: NDArray[np.intp] | None,
         learning_rate: float | NDArray[np.float64],
         weights: _Real | None = None,
+        total: float = 0.0,
     ) -> float: ...
     def gradients(
         self, X: _Real, T: _Real, weights: _Real | None = None, order: NDArray[np.intp] | None = None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from fastnet._core import engine
-from fastnet._examples import Examples
+from fastnet._examples import Examples, TrainingData
 from fastnet._validate import Array
 from fastnet.history import DONE, DivergenceError, History
 from fastnet.training.settings import FitOptions, Settings
@@ -44,7 +45,7 @@ class FitLoop:
     settings : Settings
     state : TrainingState
         Where the training stands; changed as the epochs go by.
-    data, held_out : Examples
+    data, held_out : TrainingData and Examples
         To train on, and to validate on or None.
     options : FitOptions
     batch : int
@@ -66,7 +67,7 @@ class FitLoop:
         core: engine.TrainerCore,
         settings: Settings,
         state: TrainingState,
-        data: Examples,
+        data: TrainingData,
         held_out: Examples | None,
         options: FitOptions,
         *,
@@ -126,8 +127,8 @@ class FitLoop:
         """Train epoch by epoch, and return why the last was the last."""
         core, settings, state = self.core, self._settings, self.state
         history, display = self.history, self._display
-        X, T, weights, which = data = self._data
-        n, seed, shuffle = data.n, settings.seed, settings.shuffle
+        data, batch = self._data, self._batch
+        n, seed = data.n, settings.seed if settings.shuffle else None
         learning_rate, schedule = settings.optimizer.learning_rate, settings.schedule  # type: ignore[union-attr]
         rate: Any = learning_rate
         last_rate = learning_rate
@@ -148,8 +149,15 @@ class FitLoop:
                 position.epoch, position.examples_seen = epoch, state.examples_seen
                 rate = schedule.rates(learning_rate, position)
                 last_rate = float(rate if isinstance(rate, (int, float)) else rate[-1])
-            order = data.order(engine.permutation(n, seed, epoch)) if shuffle else which
-            loss = core.epoch(X, T, order, rate, weights) / n
+            total, batches_done = 0.0, 0
+            with closing(data.pieces(batch, epoch, seed)) as pieces:  # so that a reader ends with the epoch
+                for X, T, order, weights, n_piece in pieces:
+                    rates = rate
+                    if n_piece < n and np.ndim(rate):  # one for each batch
+                        rates = np.asarray(rate)[batches_done : batches_done + -(-n_piece // batch)]
+                    total = core.epoch(X, T, order, rates, weights, total)
+                    batches_done += -(-n_piece // batch)
+            loss = total / n
             now = clock()
             if not (isfinite(loss) and core.finite()):
                 raise self._divergence(f"learning_rate={last_rate:g}")
@@ -192,8 +200,10 @@ class FitLoop:
 
         from fastnet.training.lbfgs import minimize
 
-        reason = minimize(core, self._data, self._settings.l2, lbfgs, after_iteration)
-        if not (math.isfinite(core.loss(*self._data)) and core.finite()):
+        data = self._data.in_memory
+        assert data is not None
+        reason = minimize(core, data, self._settings.l2, lbfgs, after_iteration)
+        if not (math.isfinite(core.loss(*data)) and core.finite()):
             raise self._divergence("optimizer=LBFGS")
         return reason
 
@@ -220,12 +230,14 @@ class FitLoop:
                 )
             self.history.validation_loss.append(loss)
         if self._options.metrics:
-            A = self.core.predict(self._data.X)
-            self._measure("", self._data, A)
-            if self._held_out is not None:
-                same = self._held_out.X is self._data.X  # another part of it
-                A = A if same else self.core.predict(self._held_out.X)
-                self._measure("validation_", self._held_out, A)
+            data, held_out = self._data.in_memory, self._held_out
+            A = None if data is None else self.core.predict(data.X)
+            if data is not None and A is not None:
+                self._measure("", data, A)
+            if held_out is not None:
+                if A is None or data is None or held_out.X is not data.X:  # else it is another part of it
+                    A = self.core.predict(held_out.X)
+                self._measure("validation_", held_out, A)
         if self._options.early_stopping:
             reason = self._check_early_stopping(loss)
         schedule = self._settings.schedule

@@ -24,11 +24,12 @@ from fastnet.training.settings import FitOptions, Settings
 from fastnet.training.state import TrainingState, Weights, same_weights
 
 if TYPE_CHECKING:
-    from fastnet._examples import Examples
+    from fastnet._examples import Examples, TrainingData
     from fastnet.callbacks import Callback
     from fastnet.metadata import Standardize
     from fastnet.optimizers import Optimizer
     from fastnet.schedules import Schedule
+    from fastnet.streaming import Stream
 
 __all__ = ["DivergenceError", "History", "Trainer"]
 
@@ -138,8 +139,8 @@ class Trainer:
     @in_default_mode
     def fit(
         self,
-        X: ArrayLike,
-        T: ArrayLike,
+        X: ArrayLike | Stream,
+        T: ArrayLike | None = None,
         epochs: int = 100,
         *,
         progress: bool | None = None,
@@ -203,7 +204,9 @@ class Trainer:
         return loop.history
 
     @in_default_mode
-    def fit_one_epoch(self, X: ArrayLike, T: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def fit_one_epoch(
+        self, X: ArrayLike | Stream, T: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> float:
         """Train for one more epoch and return its mean cost; other examples each time, if you like.
 
         Parameters and errors are those of `Network.fit_one_epoch`. An interrupt comes out of here as
@@ -376,16 +379,22 @@ class Trainer:
         return _state_dict.trainer_config(self.network.structure(), self.settings)
 
     def _checked_examples(
-        self, X: Any, T: Any, sample_weight: Any, **how: Any
-    ) -> tuple[Examples, Examples | None]:
+        self, X: Any, T: Any, sample_weight: Any, metrics: bool, **how: Any
+    ) -> tuple[TrainingData, Examples | None]:
         """Return what to train on and what is held out; in float64 for L-BFGS."""
         network, settings = self.network, self.settings
-        data, held_out = _examples.prepare_fit_data(
-            *(X, T, sample_weight, settings.loss.name),
-            *(network.sizes[0], network.sizes[-1], network.dtype),
-            seed=settings.seed,
-            **how,
-        )
+        shape = (settings.loss.name, network.sizes[0], network.sizes[-1], network.dtype)
+        if not isinstance(X, (np.ndarray, list, tuple)) or isinstance(X, np.memmap):
+            from fastnet.streaming.passes import examples_in_pieces
+
+            in_pieces = examples_in_pieces(
+                X, T, sample_weight, *shape, whole=metrics or settings.lbfgs is not None, **how
+            )
+            if in_pieces is not None:
+                return in_pieces
+        if T is None:
+            raise TypeError("T must be the targets of X, got None")
+        data, held_out = _examples.prepare_fit_data(X, T, sample_weight, *shape, seed=settings.seed, **how)
         if settings.lbfgs is not None:
             return data.in_double(), held_out and held_out.in_double()
         return data, held_out
@@ -410,14 +419,14 @@ class Trainer:
         claim = self.network.fits.enter()
         try:
             self._check_claim(claim)
-            data, held_out = self._checked_examples(X, T, sample_weight, **how)
+            data, held_out = self._checked_examples(X, T, sample_weight, bool(options.metrics), **how)
             return self._run_fit(data, held_out, options, callbacks, keeps_core)
         finally:
             self.network.fits.leave(claim)
 
     def _run_fit(
         self,
-        data: Examples,
+        data: TrainingData,
         held_out: Examples | None,
         options: FitOptions,
         callbacks: Any,

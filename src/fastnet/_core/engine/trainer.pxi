@@ -183,10 +183,12 @@ cdef class TrainerCore:
         report.batch_squares = cnp.PyArray_DATA(self.batch_squares)
         return report
 
-    def epoch(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray order, learning_rate, cnp.ndarray weights=None):
+    def epoch(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray order, learning_rate, cnp.ndarray weights=None,
+              double total=0):
         """One epoch over the columns that `order` names, in its order, with one learning rate or one a batch.
 
-        Returns the sum over the batches of a batch's cost times its examples.
+        Returns the sum over the batches of a batch's cost times its examples, added to `total`: an epoch may
+        come in several calls, each but the last of whole batches, with the bits of one.
 
         One call into the kernels, unless it takes long: then one every few hundredths of a second, so that
         Ctrl-C works. It comes between whole batches; `examples_done` tells after how many examples.
@@ -195,7 +197,7 @@ cdef class TrainerCore:
         cdef Py_ssize_t n = X.shape[1] if order is None else cnp.PyArray_SIZE(order), piece, done
         cdef Py_ssize_t batches = (n + self.batch - 1)//self.batch
         cdef cnp.ndarray rates = np.asarray(learning_rate, np.float64)
-        cdef double total = 0, started, spent
+        cdef double started, spent
         if cnp.PyArray_NDIM(rates) > 1 or cnp.PyArray_NDIM(rates) == 1 and cnp.PyArray_SIZE(rates) != batches:
             raise ValueError(f"learning_rate must be a number or {batches}, got shape {np.shape(rates)}")
         rates = np.ascontiguousarray(rates)
