@@ -155,7 +155,8 @@ def to_sklearn(network: Network, *, estimator: type[Any] | None = None) -> Any:
     Raises
     ------
     ValueError
-        If scikit-learn cannot have this network; the message says what it has not.
+        If scikit-learn cannot have this network; the message says what it has not. If the weights are not
+        finite.
     ImportError
         If scikit-learn is missing.
 
@@ -183,9 +184,12 @@ def to_sklearn(network: Network, *, estimator: type[Any] | None = None) -> Any:
         settings["loss"] = "poisson" if last == "exp" else "squared_error"
     made = (estimator or (neural.MLPRegressor if regression else neural.MLPClassifier))(**settings)
     all_W, all_b = network.weights()
+    network.check_weights(all_W, all_b)
     W, b = [np.array(w) for w in all_W], [np.array(v) for v in all_b]
     if last == "softmax" and len(W[-1]) == 2:  # a_2 = e^z2 / (e^z1 + e^z2) = sigmoid(z2 - z1)
-        W[-1], b[-1], last = W[-1][1:] - W[-1][:1], b[-1][1:] - b[-1][:1], "sigmoid"
+        with np.errstate(over="ignore"):
+            W[-1], b[-1], last = W[-1][1:] - W[-1][:1], b[-1][1:] - b[-1][:1], "sigmoid"
+        network.check_weights(W, b)  # a difference may be too large for the dtype
     made.out_activation_ = {"sigmoid": "logistic"}.get(last, last)
     made.coefs_ = [np.array(w.T, order="C") for w in W]
     made.intercepts_ = [v.reshape(-1) for v in b]
@@ -355,7 +359,7 @@ def to_torch(network: Network) -> Any:
     Raises
     ------
     ValueError
-        If torch cannot have this network.
+        If torch cannot have this network, or its weights are not finite.
     ImportError
         If torch is missing.
 
@@ -377,14 +381,16 @@ def to_torch(network: Network) -> Any:
         if layer.activation not in names:
             raise ValueError(f"torch has no module for {layer.activation!r}, the activation of layers[{k}]")
     torch = import_optional("torch", "to_torch", requirement="torch")
+    all_W, all_b = network.weights()
+    network.check_weights(all_W, all_b)
     parts = []
-    for layer in network.layers:
+    for layer, W, b in zip(network.layers, all_W, all_b, strict=True):
         linear = torch.nn.utils.skip_init(
             torch.nn.Linear, layer.n_in, layer.n_out, dtype=getattr(torch, str(network.dtype))
         )
         with torch.no_grad():
-            linear.weight.copy_(torch.from_numpy(layer.W.copy()))
-            linear.bias.copy_(torch.from_numpy(layer.b.reshape(-1).copy()))
+            linear.weight.copy_(torch.from_numpy(W.copy()))
+            linear.bias.copy_(torch.from_numpy(b.reshape(-1).copy()))
         parts.append(linear)
         name = names[layer.activation]
         if name != "Identity":

@@ -94,8 +94,9 @@ class Standardize:
                [1.]])
         """
         array = _validate.finite(_validate.matrix(X, "X", "(n_in, n), a column per example"), "X")
-        mean = array.mean(axis=1, keepdims=True, dtype=np.float64)
-        scale = array.std(axis=1, keepdims=True, dtype=np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is too large is reported as not finite
+            mean = array.mean(axis=1, keepdims=True, dtype=np.float64)
+            scale = array.std(axis=1, keepdims=True, dtype=np.float64)
         constant = array.min(axis=1, keepdims=True) == array.max(axis=1, keepdims=True)
         return cls(mean, np.where(constant | (scale == 0), 1.0, scale))
 

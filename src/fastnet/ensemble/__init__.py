@@ -42,7 +42,8 @@ class Targets:
     def of(self, A: Array) -> NDArray[np.float64]:
         """Return the targets of outputs (n_out, n), in float64."""
         mean, scale, low, high = (v[:, None] for v in (self.mean, self.scale, self.low, self.high))
-        targets: NDArray[np.float64] = np.clip(mean + scale * A.astype(np.float64), low, high)
+        with np.errstate(over="ignore"):  # an infinity is cut like any number
+            targets: NDArray[np.float64] = np.clip(mean + scale * A.astype(np.float64), low, high)
         return targets
 
 

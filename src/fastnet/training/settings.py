@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fastnet import _validate, losses, optimizers, threads
 from fastnet.losses import Loss
 from fastnet.optimizers import LBFGS, Optimizer
@@ -63,6 +65,13 @@ class Settings:
         if checked.lbfgs is not None:
             checked._refuse_with_lbfgs(max(dropout))
         return checked
+
+    def check_precision(self, dtype: np.dtype[Any]) -> None:
+        """ValueError if a number is 0 in the network's dtype: a fit would learn nothing."""
+        named = {"learning_rate": getattr(self.optimizer, "learning_rate", None), "clip_norm": self.clip_norm}
+        for name, value in named.items():
+            if value and not dtype.type(value):
+                raise ValueError(f"{name} must be a number that {dtype} tells from 0, got {value:g}")
 
     def _refuse_with_lbfgs(self, dropout: float) -> None:
         """ValueError if a setting was chosen that has no meaning for L-BFGS."""

@@ -90,6 +90,7 @@ class Trainer:
     True
     """
 
+    @in_default_mode
     def __init__(
         self,
         network: Network,
@@ -123,6 +124,7 @@ class Trainer:
             seed=seed,
             n_threads=n_threads,
         )
+        self.settings.check_precision(network.dtype)
         self.keeps_core = (
             True  # after a fit; else moments and step go back to plain arrays, and memory is freed
         )
@@ -243,6 +245,11 @@ class Trainer:
     def predict_proba(self, X: ArrayLike) -> Array:
         """Return the network's output by the weights as training has them now.
 
+        Raises
+        ------
+        ValueError, TypeError
+            As `Network.predict_proba`.
+
         Examples
         --------
         >>> import fastnet as fn
@@ -253,6 +260,7 @@ class Trainer:
         network = self.network
         X = _validate.examples(X, network.sizes[0], network.dtype)
         W, b, activations, standardize = network.core_arguments(self._current_weights())
+        network.check_weights(W, b)
         return engine.forward(W, b, activations, X, standardize=standardize)
 
     def state_dict(self) -> dict[str, Array]:
