@@ -47,7 +47,7 @@ SHIPPED = Path(fn.__file__).parent / "data" / "golden.json"
 
 
 def resumed(dtype: str, optimizer: Any, **options: Any) -> dict[str, str]:
-    """Return the hashes of a state, of its checkpoint file, and of what is trained from there."""
+    """Return the hashes of a state, of the files without and with it, and of what is trained from there."""
     X = examples(150, dtype)
     T = targets("labels", SIZES[-1], X)
 
@@ -59,13 +59,15 @@ def resumed(dtype: str, optimizer: Any, **options: Any) -> dict[str, str]:
     first, second = trainer(), trainer()
     first.fit(X, T, epochs=4, validation_fraction=0.2, early_stopping=True)
     state = first.state_dict()
-    file = io.BytesIO()
+    file, whole = io.BytesIO(), io.BytesIO()
     fn.save(first, file)
+    fn.save(first, whole, checkpoint=True)
     second.load_state_dict(state)
     history = second.fit(X, T, epochs=3, validation_fraction=0.2, early_stopping=True)
     return {
         "state": digest(*(part for name in sorted(state) for part in (name, state[name]))),
-        "checkpoint": file_content(file),
+        "checkpoint": file_content(file),  # of the network alone
+        "checkpoint with the state": file_content(whole),
         **outcome(second.network, X, history),
     }
 
