@@ -20,6 +20,7 @@ __all__ = [
     "Examples",
     "Piece",
     "TrainingData",
+    "check_rows",
     "check_targets",
     "check_validation",
     "one_hot",
@@ -125,16 +126,28 @@ def prepare_fit_data(
     validation: Any = None,
     fraction: Any = 0.0,
     seed: int = 0,
+    rows: Any = None,
+    validation_rows: Any = None,
 ) -> tuple[Examples, Examples | None]:
     """Return what a fit trains on and what it holds out, both checked."""
     fraction = _validate.number(fraction, "validation_fraction", at_least=0, below=1)
     if fraction and validation is not None:
         raise ValueError("validation and validation_fraction were both given: give one of them")
+    if validation_rows is not None and (fraction or validation is not None):
+        other = "validation_fraction" if fraction else "validation"
+        raise ValueError(f"validation_rows and {other} were both given: give one of them")
     data = check_examples(X, T, weights, loss, n_in, n_out, dtype)
     held_out = None if validation is None else check_validation(validation, loss, n_in, n_out, dtype)
+    if validation_rows is not None:
+        held_out = data._replace(which=check_rows(validation_rows, "validation_rows", data.X.shape[1]))
+    if rows is not None:
+        data = data._replace(which=check_rows(rows, "rows", data.X.shape[1]))
     if fraction:
-        kept, others = split_validation(data.X.shape[1], fraction, seed)
-        data, held_out = _part(data, kept), _part(data, others)
+        kept, others = split_validation(data.n, fraction, seed)
+        if data.which is None:
+            data, held_out = _part(data, kept), _part(data, others)
+        else:
+            data, held_out = (data._replace(which=data.which[part]) for part in (kept, others))
     X, T, weights, which = data
     if class_weight is not None:
         by_class = np.ones(X.shape[1])
@@ -167,6 +180,18 @@ def check_validation(validation: Any, loss: str, n_in: int, n_out: int, dtype: n
         return check_examples(X, T, weights[0] if weights else None, loss, n_in, n_out, dtype)
     except (TypeError, ValueError) as error:
         raise type(error)(f"validation: {error}") from None
+
+
+def check_rows(rows: Any, name: str, n: int) -> NDArray[np.intp]:
+    """Return numbers of examples as the core takes them: at least one, each from 0 to n - 1."""
+    found = rows if type(rows) is np.ndarray else _validate.to_array(rows, name)
+    if found.ndim != 1 or found.dtype.kind not in "iu" or not found.size:
+        raise ValueError(f"{name} must be a vector of at least one whole number, got {_validate.shown(rows)}")
+    lowest, highest = int(found.min()), int(found.max())
+    if lowest < 0 or highest >= n:
+        wrong = lowest if lowest < 0 else highest
+        raise ValueError(f"{name} must be numbers of examples, 0 to {n - 1}, got {wrong}")
+    return np.ascontiguousarray(found, np.intp)
 
 
 def split_validation(n: int, fraction: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

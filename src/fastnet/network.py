@@ -374,10 +374,12 @@ class Network:
         schedule: str | Schedule | None = None,
         l2: float = 0.0,
         clip_norm: float | None = None,
+        rows: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         class_weight: Mapping[int, float] | str | None = None,
         validation: Sequence[ArrayLike] | None = None,
         validation_fraction: float = 0.0,
+        validation_rows: ArrayLike | None = None,
         early_stopping: bool = False,
         tol: float = 1e-4,
         patience: int = 10,
@@ -430,6 +432,9 @@ class Network:
         clip_norm : float, optional
             Scale the gradient of a batch down to this Euclidean norm, over all weights and biases, where it
             is longer.
+        rows : array_like of int, optional
+            The numbers of the examples to train on, in any order and also repeatedly: folds, bootstraps.
+            Nothing is copied, and the bits are those of a fit on ``X[:, rows]``; all of X is checked.
         sample_weight : array_like, shape (n,), optional
             How much each example counts, at least 0.
         class_weight : dict of int to float or "balanced", optional
@@ -440,6 +445,8 @@ class Network:
         validation_fraction : float
             Or hold out this part of the examples, round(fraction · n) but at least one: the first columns of
             ``permutation(n, seed, 2**61)``. The same seed holds out the same. The others are copied.
+        validation_rows : array_like of int, optional
+            Or hold out the examples of these numbers, of all of X.
         early_stopping : bool
             End when the validation loss, or without validation data the loss, no longer falls, and give the
             network the weights of its lowest value.
@@ -513,10 +520,12 @@ class Network:
             T,
             epochs,
             progress=progress,
+            rows=rows,
             sample_weight=sample_weight,
             class_weight=class_weight,
             validation=validation,
             validation_fraction=validation_fraction,
+            validation_rows=validation_rows,
             early_stopping=early_stopping,
             tol=tol,
             patience=patience,

@@ -243,6 +243,8 @@ def examples_in_pieces(
     class_weight: Any = None,
     validation: Any = None,
     fraction: Any = 0.0,
+    rows: Any = None,
+    validation_rows: Any = None,
 ) -> tuple[TrainingData, Examples | None] | None:
     """Return what a fit trains on if that comes in pieces, and what it holds out; None for data in memory.
 
@@ -252,6 +254,7 @@ def examples_in_pieces(
         return None
     if isinstance(X, Stream):
         needed = {"class_weight": class_weight is not None, "validation_fraction": bool(fraction)}
+        needed |= {"rows": rows is not None, "validation_rows": validation_rows is not None}
         for name in (name for name, given in needed.items() if given):
             raise ValueError(
                 f"{name} must not be given with a stream, which has no parts; use sample_weight "
@@ -263,7 +266,7 @@ def examples_in_pieces(
                 "validation=(X, T)"
             )
         data: TrainingData = _streamed_examples(X, T, sample_weight, loss, n_in, n_out, dtype)
-    elif whole or fraction or class_weight is not None:
+    elif whole or fraction or class_weight is not None or rows is not None or validation_rows is not None:
         return None  # it is converted whole
     else:
         if X.shape[0] != n_in or not X.shape[1]:

@@ -146,10 +146,12 @@ class Trainer:
         epochs: int = 100,
         *,
         progress: bool | None = None,
+        rows: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         class_weight: Mapping[int, float] | str | None = None,
         validation: Sequence[ArrayLike] | None = None,
         validation_fraction: float = 0.0,
+        validation_rows: ArrayLike | None = None,
         early_stopping: bool = False,
         tol: float = 1e-4,
         patience: int = 10,
@@ -161,8 +163,10 @@ class Trainer:
 
         Parameters
         ----------
-        X, T, epochs, progress, sample_weight, class_weight, validation, validation_fraction
+        X, T, epochs, progress, rows, sample_weight, class_weight
             As for `Network.fit`; so are all others.
+        validation, validation_fraction, validation_rows
+            As for `Network.fit`.
         early_stopping, tol, patience, metrics, callbacks, max_seconds
             As for `Network.fit`.
 
@@ -200,6 +204,8 @@ class Trainer:
             class_weight=class_weight,
             validation=validation,
             fraction=validation_fraction,
+            rows=rows,
+            validation_rows=validation_rows,
         )
         if loop.interrupted:
             _validate.warn(loop.interrupted)
@@ -400,8 +406,6 @@ class Trainer:
             )
             if in_pieces is not None:
                 return in_pieces
-        if T is None:
-            raise TypeError("T must be the targets of X, got None")
         data, held_out = _examples.prepare_fit_data(X, T, sample_weight, *shape, seed=settings.seed, **how)
         if settings.lbfgs is not None:
             return data.in_double(), held_out and held_out.in_double()
