@@ -1,10 +1,10 @@
 """Measure the largest errors of the activations, on every float32 number and on a million of float64.
 
     python tools/ulp_sweep.py                          all activations on all 2^32 float32 numbers (an hour)
-    python tools/ulp_sweep.py sigmoid tanh             these python tools/ulp_sweep.py exp --part 3/16
-    the third of sixteen parts, to share out the work python tools/ulp_sweep.py exp --step 1009          every
-    1009th number: a look, in a second or two python tools/ulp_sweep.py --float64 exp tanh       a million
-    random float64 numbers beside mpmath (minutes)
+    python tools/ulp_sweep.py sigmoid tanh             these
+    python tools/ulp_sweep.py exp --part 3/16          the third of sixteen parts, to share out the work
+    python tools/ulp_sweep.py exp --step 1009          every 1009th number: a look, in a second or two
+    python tools/ulp_sweep.py --float64 exp tanh       a million float64 numbers beside mpmath (minutes)
 
 The exact values of float32 come from `fastnet.reference` in float64, whose own error is below 2^-20 of a
 float32 unit; those of float64 from mpmath with 140 bits. An error is counted in units of the last place (ULP)
