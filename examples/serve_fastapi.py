@@ -128,6 +128,13 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000, help="0: any that is free")
     arguments = parser.parse_args()
+    try:  # a model that is missing, damaged or of another kind is told before the server starts
+        model = fn.load(arguments.model)
+    except (OSError, ValueError, ImportError) as error:
+        parser.exit(1, f"{parser.prog}: error: {error}\n")
+    if not isinstance(model, fn.Network):
+        kind = type(model).__name__
+        parser.exit(1, f"{parser.prog}: error: {arguments.model} must hold a Network, got a {kind}\n")
     with socket.create_server((arguments.host, arguments.port)) as listening:
         host, port = listening.getsockname()[:2]
         print(f"serving {arguments.model} on http://{host}:{port}", flush=True)

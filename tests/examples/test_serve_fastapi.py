@@ -202,3 +202,28 @@ def test_other_outputs(last: str, n_out: int, classes: Any, expected: set[str]) 
     elif last == "sigmoid":
         assert got["labels"] == [[k for k in range(2) if row[k] > 0.5] for row in A]
     assert list(got.values())[-1] == A.tolist()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "No such file or directory: "),
+        (b"nonsense", "the file must be at least 8 bytes long"),
+        ("ensemble", "must hold a Network, got a Ensemble"),
+    ],
+)
+def test_a_model_that_cannot_be_served_is_told_in_one_line(
+    content: Any, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.safetensors"
+    if content == "ensemble":
+        fn.save(fn.Ensemble([fn.Network([fn.Layer(2, 1)])]), path)
+    elif content is not None:
+        path.write_bytes(content[:7])
+    ran = subprocess.run(
+        [sys.executable, str(EXAMPLE), str(path), "--port", "0"], capture_output=True, text=True, timeout=60
+    )
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith("serve_fastapi.py: error: ")
+    assert message in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
+import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from fastnet import isa, plot
 from fastnet._version import __version__
-from fastnet.cli import models
+from fastnet.cli import completion, models, predict, train
+from fastnet.cli.parser import Parser, positive_float, positive_int, seed
 
 __all__ = ["main"]
 
@@ -30,20 +34,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     run: Callable[[argparse.Namespace], int] = arguments.run
-    try:
-        return run(arguments)
-    except KeyboardInterrupt:
-        print("fastnet: interrupted", file=sys.stderr)
-        return 130
-    except (ValueError, ImportError, OSError) as error:
-        print(f"fastnet: error: {error}", file=sys.stderr)
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning  # type: ignore[assignment]
+        try:
+            status = run(arguments)
+            sys.stdout.flush()  # a full disk or a closed pipe may show only now
+            return status
+        except KeyboardInterrupt:
+            print("fastnet: interrupted", file=sys.stderr)
+            return 130
+        except BrokenPipeError:
+            message = "standard output was closed before all was written"
+        except OSError as error:
+            message = error.strerror or str(error)
+            message += "" if error.filename is None else f": {os.fsdecode(error.filename)}"
+        except (ValueError, ImportError, MemoryError) as error:
+            message = " ".join(str(error).split()) or "not enough memory"
+        print(f"fastnet: error: {message}", file=sys.stderr)
+        _give_up_output()
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="fastnet", description="Dense neural networks on the CPU.")
+def _give_up_output() -> None:
+    """Let what is left in the buffer of a standard output that fails go nowhere, at the end of Python too."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _show_warning(message: Warning | str, *_: Any) -> None:
+    """Show a warning in one line, without the place in the source."""
+    print(f"fastnet: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="fastnet", description="Dense neural networks on the CPU.")
     parser.add_argument("--version", action="version", version=f"fastnet {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command")
+    train.add_command(commands)
+    predict.add_command(commands)
+    models.add_commands(commands)
 
     demo = commands.add_parser(
         "demo",
@@ -54,13 +86,13 @@ def _parser() -> argparse.ArgumentParser:
         "--notes", action="store_true", help="show every quantity of the 2-3-1 network of the notes"
     )
     demo.add_argument("--dtype", choices=("float32", "float64"), default="float64", help="default: float64")
-    demo.add_argument("--epochs", type=_positive_int, metavar="N", help="default: 100")
-    demo.add_argument("--batch-size", type=_positive_int, metavar="N", help="default: 200, or 3 with --notes")
+    demo.add_argument("--epochs", type=positive_int, metavar="N", help="default: 100")
+    demo.add_argument("--batch-size", type=positive_int, metavar="N", help="default: 200, or 3 with --notes")
     demo.add_argument(
-        "--learning-rate", type=_positive_float, metavar="R", help="default: 0.2, or 0.5 with --notes"
+        "--learning-rate", type=positive_float, metavar="R", help="default: 0.2, or 0.5 with --notes"
     )
     demo.add_argument(
-        "--seed", type=_seed, default=0, metavar="N", help="of split, weights and shuffle; default: 0"
+        "--seed", type=seed, default=0, metavar="N", help="of split, weights and shuffle; default: 0"
     )
     demo.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
     demo.add_argument("--plot", metavar="FILE", help="save the loss curve as a picture (needs matplotlib)")
@@ -84,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Check every build that this CPU runs. Paste the report into a bug report.",
     )
     selftest.set_defaults(run=_selftest)
-    models.add_commands(commands)
+    completion.add_command(commands)
     return parser
 
 
@@ -127,24 +159,3 @@ def _isa(_: argparse.Namespace) -> int:
     print(f"supported  {' '.join(isa.supported())}")
     print(f"active     {isa.active()}")
     return 0
-
-
-def _positive_int(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
-    return number
-
-
-def _seed(text: str) -> int:
-    number = int(text)
-    if not 0 <= number < 2**64:
-        raise argparse.ArgumentTypeError(f"must be at least 0 and below 2**64, got {text}")
-    return number
-
-
-def _positive_float(text: str) -> float:
-    number = float(text)
-    if not (math.isfinite(number) and number > 0):
-        raise argparse.ArgumentTypeError(f"must be finite and greater than 0, got {text}")
-    return number

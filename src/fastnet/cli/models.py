@@ -7,20 +7,22 @@ import json
 import os
 from typing import Any
 
+from fastnet.cli.parser import Parser
+
 __all__ = ["add_commands"]
 
 _FORMATS = ("safetensors", "npz", "onnx", "c")
 _MODEL = "a file that fastnet.save wrote, or a safetensors file with torch's names"
 
 
-def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_commands(commands: argparse._SubParsersAction[Parser]) -> None:
     """Add `info` and `export` to the commands of an argument parser.
 
     Examples
     --------
-    >>> import argparse
     >>> from fastnet.cli import models
-    >>> parser = argparse.ArgumentParser()
+    >>> from fastnet.cli.parser import Parser
+    >>> parser = Parser()
     >>> models.add_commands(parser.add_subparsers())
     >>> parser.parse_args(["info", "model.safetensors"]).model
     'model.safetensors'
@@ -70,23 +72,43 @@ def _report(facts: dict[str, Any]) -> str:
     if about is None:
         rows.append(("written by", "another program: no description, give activations to load it"))
     else:
-        rows.append(("written by", f"{about.get('writer', 'unknown')}, format version {about['version']}"))
+        writer = about["networks"][0] if "networks" in about else about
+        rows.append(("written by", f"{writer.get('writer', 'unknown')}, format version {about['version']}"))
     rows.append(("checksums", "agree" if facts["checksums"] else "none"))
     if about is None:
         return _lines(
             rows + [(name, f"{shape} {dtype}") for name, (shape, dtype) in facts["tensors"].items()]
         )
-    network = files.load(facts["file"])
-    rows.append(("output", network.output))
+    model = files.load(facts["file"])
+    if "networks" in about:
+        return _report_several(rows, model)
+    rows.append(("output", model.output))
     for name in ("classes", "feature_names"):
-        values = getattr(network, name)
+        values = getattr(model, name)
         if values is not None:
             rows.append((name.replace("_", " "), ", ".join(map(str, values))))
     if "checkpoint" in about:
         rows.append(("training", f"can go on after {about['checkpoint']['epochs_done']} epochs"))
-    if network.preprocessing is not None:
+    if model.preprocessing is not None:
         rows.append(("preprocessing", "standardise"))
-    return f"{_lines(rows)}\n\n{network}"
+    return f"{_lines(rows)}\n\n{model}"
+
+
+def _report_several(rows: list[tuple[str, str]], model: Any) -> str:
+    """Return the report of an ensemble, or of an estimator for tables around one."""
+    ensemble = getattr(model, "ensemble_", model)
+    rows.append(("holds", type(model).__name__))
+    if (classes := getattr(model, "classes_", ensemble.classes)) is not None:
+        rows.append(("classes", ", ".join(map(str, classes))))
+    if ensemble.targets is not None:
+        low, high = (getattr(ensemble.targets, name).tolist() for name in ("low", "high"))
+        rows.append(("targets", ", ".join(f"{a:g} to {b:g}" for a, b in zip(low, high, strict=True))))
+    parts = [_lines(rows), *map(str, ensemble.networks[:1])]
+    if len(ensemble) > 1:
+        parts[-1] += f"\n  and {len(ensemble) - 1} more of that kind; the prediction is their mean"
+    if ensemble.encoder is not None:
+        parts.append(str(ensemble.encoder))
+    return "\n\n".join(parts)
 
 
 def _lines(rows: list[tuple[str, str]]) -> str:
@@ -95,12 +117,15 @@ def _lines(rows: list[tuple[str, str]]) -> str:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from fastnet import _validate, files
+    from fastnet import Network, _validate, files
 
     kind = arguments.to or os.path.splitext(arguments.output)[1].removeprefix(".")
     _validate.choice(kind, "--to, or the suffix of --output,", _FORMATS)
     activations = None if arguments.activations is None else arguments.activations.split(",")
     network = files.load(arguments.model, activations=activations)
+    if kind != "safetensors" and not isinstance(network, Network):
+        name = type(network).__name__
+        raise ValueError(f"{arguments.model} holds a {name}, which has no export to {kind}; a Network has")
     if kind == "onnx":
         from fastnet import onnx
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from fastnet import _validate
+from fastnet import _validate, threads
 from fastnet.ensemble import Ensemble
 from fastnet.files.container import FormatError
 from fastnet.history import History
@@ -27,7 +27,7 @@ __all__ = ["describe_estimator", "rebuild_estimator"]
 _ESTIMATORS: dict[str, Any] = {"TabularClassifier": TabularClassifier, "TabularRegressor": TabularRegressor}
 _KEYS = {"name", "parameters", "feature_names", "piecewise", "histories"}
 _SETTINGS = {"bins": 0, "distinct_bins": 0, "max_levels": 1, "min_count": 1}  # the least value of each
-_LISTS = ("loss", "seconds", "validation_loss", "learning_rate")
+_LISTS = ("loss", "validation_loss", "learning_rate")  # no seconds: a training gives the same file each time
 # dtypes of labels: texts, objects that are texts, numbers or booleans, and the plain ones
 _PLAIN = ("bool", "float16", "float32", "float64")
 _WHOLE = tuple(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64))
@@ -130,10 +130,9 @@ def _checked_parameters(found: Any, classifier: bool) -> dict[str, Any]:
     checked: dict[str, Any] = {
         name: _validate.integer(found[name], f"{where}.{name}") for name in ("members", "epochs", "width")
     }
-    for name in ("random_state", "n_threads"):
-        low = 0 if name == "random_state" else 1
+    for name, bounds in (("random_state", (0, 2**32)), ("n_threads", (1, threads.MOST + 1))):
         value = found[name]
-        checked[name] = None if value is None else _validate.integer(value, f"{where}.{name}", low)
+        checked[name] = None if value is None else _validate.integer(value, f"{where}.{name}", *bounds)
     piecewise, limit = found["piecewise"], found["time_limit"]
     if not isinstance(piecewise, bool) and piecewise != "auto":
         raise ValueError(f"{where}.piecewise must be true, false or 'auto', got {piecewise!r:.60}")
