@@ -74,7 +74,7 @@ class Predictor:
         self._prepare()
 
     def _prepare(self) -> None:
-        core = engine.PredictorCore(*self._parts)
+        self.core = core = engine.PredictorCore(*self._parts)
         self.n_in, self.n_out = core.n_in, core.n_out
         self.dtype = np.dtype(core.dtype.char)  # the very object that arrays have, which is quick to compare
         self._one: Callable[..., Array] = core.one

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastnet._core import engine
 from fastnet._core.float_mode import in_default_mode
 from fastnet._validate import Array
 from fastnet.network import Network
@@ -106,6 +107,38 @@ class Ensemble:
             )
         self.encoder = encoder
         self.targets = targets
+
+    @staticmethod
+    def from_sklearn(estimator: Any) -> Ensemble:
+        """Return the ensemble of a fitted bagging or voting estimator of scikit-learn.
+
+        Parameters
+        ----------
+        estimator : BaggingClassifier, BaggingRegressor, VotingClassifier or VotingRegressor
+            Of members that `fastnet.from_sklearn` takes: MLPs, also behind a StandardScaler. A voting
+            classifier needs ``voting="soft"``; weights of the members must be equal.
+
+        Returns
+        -------
+        Ensemble
+            Predicts what the estimator's `predict_proba` or `predict` does, an example in each column. Where
+            members saw some of the features only, the weights of the others are 0.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the estimator is of another kind or not fitted, or a member cannot be taken; it is named.
+
+        Examples
+        --------
+        >>> import fastnet as fn
+        >>> from sklearn.ensemble import BaggingClassifier  # doctest: +SKIP
+        >>> bagging = BaggingClassifier(MLPClassifier()).fit(X, y)  # doctest: +SKIP
+        >>> ensemble = fn.Ensemble.from_sklearn(bagging)  # doctest: +SKIP
+        """
+        from fastnet.ensemble.conversion import ensemble_from_sklearn
+
+        return ensemble_from_sklearn(estimator)
 
     @property
     def n_in(self) -> int:
@@ -227,6 +260,14 @@ class EnsemblePredictor:
     @in_default_mode
     def __call__(self, x: ArrayLike, *, n_threads: int | None = None) -> Array:
         """Return the outputs for one example, (n_out,), or for many in columns, (n_out, n)."""
+        if type(x) is np.ndarray and x.ndim == 1 and self._targets is None:
+            try:
+                return engine.mean_of_one([predictor.core for predictor in self._predictors], x)
+            except (ValueError, TypeError):  # the first predictor says what is wrong, or makes its core anew
+                pass
+        return self._with_care(x, n_threads)
+
+    def _with_care(self, x: Any, n_threads: int | None) -> Array:
         first, *others = self._predictors
         total = first(x, n_threads=n_threads)
         for predictor in others:

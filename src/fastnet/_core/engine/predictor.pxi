@@ -3,6 +3,11 @@
 
 SMALL_BATCH_ROWS = SMALL_BATCH
 
+ctypedef fused real_or_double:
+    float
+    double
+
+
 cdef class PredictorCore:
     """A network that only predicts; the same bits as `forward`.
 
@@ -130,3 +135,37 @@ cdef class PredictorCore:
         if n_threads == 1:
             self.spare_blocks = scratch
         return out
+
+
+cdef void add_and_divide(real_or_double* total, const real_or_double* part, Py_ssize_t n,
+                         real_or_double count) noexcept nogil:
+    """total += part; at the last part, when count is not 0, also total /= count."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        total[i] += part[i]
+        if count != 0:
+            total[i] /= count
+
+
+def mean_of_one(list cores, cnp.ndarray x):
+    """The mean of the outputs (n_out) of several predictors for one example, summed in their order.
+
+    As `PredictorCore.one`, whose outputs must be as many for each.
+    """
+    cdef PredictorCore core = cores[0]
+    cdef cnp.ndarray total = core.one(x), part
+    cdef Py_ssize_t k, count = len(cores), n = core.n_out
+    cdef fp_mode mode
+    part = cnp.PyArray_EMPTY(1, <cnp.npy_intp*>&core.n_out, cnp.PyArray_TYPE(total), 0)
+    for k in range(1, count):
+        core = cores[k]
+        core.one(x, part)
+        mode = fp_enter()
+        if cnp.PyArray_TYPE(total) == cnp.NPY_FLOAT32:
+            add_and_divide(<float*>cnp.PyArray_DATA(total), <const float*>cnp.PyArray_DATA(part), n,
+                           <float>(count if k == count - 1 else 0))
+        else:
+            add_and_divide(<double*>cnp.PyArray_DATA(total), <const double*>cnp.PyArray_DATA(part), n,
+                           <double>(count if k == count - 1 else 0))
+        fp_leave(mode)
+    return total
