@@ -67,7 +67,7 @@ def trained_circle() -> tuple[fn.Network, fn.History]:
     """Return the README's network, trained as there."""
     X, T = circle_data()
     net = fn.Network([fn.Layer(2, 8), fn.Layer(8, 1)], seed=0)
-    return net, net.fit(X, T, epochs=200, batch_size=20, learning_rate=1.0, progress=False)
+    return net, net.fit(X, T, progress=False)
 
 
 def draw_points(ax: Any, X: Any, T: Any) -> None:

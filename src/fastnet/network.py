@@ -73,7 +73,7 @@ class Network:
     >>> net = fn.Network([fn.Layer(2, 3), fn.Layer(3, 1)], seed=0)
     >>> X = [[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 0.0, 1.0]]
     >>> T = [[0.0, 1.0, 1.0, 0.0]]
-    >>> history = net.fit(X, T, epochs=4000, batch_size=4, learning_rate=2.0)
+    >>> history = net.fit(X, T, epochs=2000)
     >>> net.predict_proba(X).round()
     array([[0., 1., 1., 0.]])
     """
@@ -369,7 +369,7 @@ class Network:
         progress: bool | None = None,
         n_threads: int | None = None,
         *,
-        optimizer: str | Optimizer = "sgd",
+        optimizer: str | Optimizer = "adam",
         loss: Any = None,
         schedule: str | Schedule | None = None,
         l2: float = 0.0,
@@ -407,7 +407,7 @@ class Network:
             Examples per change of the weights: min(200, n) unless given; more than n is taken as n, with a
             warning.
         learning_rate : float, optional
-            In place of the optimiser's own.
+            In place of the optimiser's own: 0.01, for "sgd" 0.1.
         shuffle : bool
             Visit the examples in another order in each epoch, drawn from (seed, epoch) as
             `fastnet.reference.permutation` does; otherwise from the first to the last.
@@ -419,9 +419,9 @@ class Network:
         n_threads : int, optional
             At most so many threads (see `fastnet.threads`); the same bits for any number. Batches of small
             networks are trained by one, which is faster.
-        optimizer : {"sgd", "adam", "adamw", "rmsprop", "lbfgs"} or object
-            Or an object such as `fastnet.Adam(beta_2=0.99)`. With `LBFGS` its own max_iter counts, not
-            `epochs`.
+        optimizer : {"adam", "sgd", "adamw", "rmsprop", "lbfgs"} or object
+            Or an object such as `fastnet.Adam(beta_2=0.99)`. "sgd" is the plain rule of the notes, W ← W −
+            learning_rate ∂J/∂W. With `LBFGS` its own max_iter counts, not `epochs`.
         loss : str or object, optional
             A name from `fastnet.losses`, `losses.Huber` or `losses.Quantile`. By default what goes with the
             last activation: sigmoid bce, softmax cross_entropy, exp poisson, any other squared_error.
@@ -483,6 +483,7 @@ class Network:
         UserWarning
             If it was interrupted (Ctrl-C): the network has the weights of the last whole batch, or with
             early_stopping the best ones, and the history up to there is returned.
+            If the loss has hardly moved in ten epochs or more: what may help.
 
         Notes
         -----

@@ -78,6 +78,8 @@ class Adam:
     Parameters
     ----------
     learning_rate : float
+        0.01 suits the defaults of a fit, 100 epochs in batches of 200; `benchmarks.defaults` measures it.
+        torch, Keras and scikit-learn begin with 0.001: give that for long trainings or small batches.
     beta_1, beta_2 : float
         0 ≤ β < 1.
     epsilon : float
@@ -101,7 +103,7 @@ class Adam:
     Adam(learning_rate=0.0003, beta_1=0.9, beta_2=0.999, epsilon=1e-08)
     """
 
-    learning_rate: float = 0.001
+    learning_rate: float = 0.01
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-8
@@ -208,10 +210,10 @@ class RMSProp:
     --------
     >>> import fastnet as fn
     >>> fn.RMSProp(rho=0.99)
-    RMSProp(learning_rate=0.001, rho=0.99, epsilon=1e-08, momentum=0.0)
+    RMSProp(learning_rate=0.01, rho=0.99, epsilon=1e-08, momentum=0.0)
     """
 
-    learning_rate: float = 0.001
+    learning_rate: float = 0.01
     rho: float = 0.9
     epsilon: float = 1e-8
     momentum: float = 0.0

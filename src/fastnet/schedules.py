@@ -91,7 +91,7 @@ class Schedule:
     ...         return learning_rate if at.epoch % 2 else learning_rate / 10
     >>> net = fn.Network([fn.Layer(1, 1)])
     >>> net.fit([[-1.0, 1.0]], [[0, 1]], epochs=3, schedule=Alternating()).learning_rate
-    [0.01, 0.1, 0.01]
+    [0.001, 0.01, 0.001]
     """
 
     def rates(self, learning_rate: float, at: Position) -> Rates:

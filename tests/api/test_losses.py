@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from typing import Any
 
 import numpy as np
@@ -119,6 +120,8 @@ def test_every_loss_is_lowered_by_every_optimiser() -> None:
         loss, activation, n_out = KINDS[kind]
         T, net = targets(kind, 120, "float32"), outputs(activation, n_out, "float32")
         before = net.loss(X, T, loss=loss)
-        history = net.fit(X, T, epochs=30, batch_size=16, optimizer=optimizer, loss=loss)
+        with warnings.catch_warnings():  # these targets are noise: some losses hardly move
+            warnings.filterwarnings("ignore", "the loss has hardly moved")
+            history = net.fit(X, T, epochs=30, batch_size=16, optimizer=optimizer, loss=loss)
         assert net.loss(X, T, loss=loss) < before, (kind, optimizer)
         assert len(history.loss) == 30

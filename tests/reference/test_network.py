@@ -4,6 +4,7 @@ Nothing here uses the compiled core, which is checked against `reference` elsewh
 """
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -136,7 +137,8 @@ def task(rng: np.random.Generator, n: int = 10) -> tuple[np.ndarray, np.ndarray]
 def test_one_epoch_is_its_batches_one_by_one(shuffle: bool, rng: np.random.Generator) -> None:
     inputs, targets = task(rng)
     net, by_hand = notes_network(), notes_network()
-    history = net.fit(inputs, targets, epochs=2, batch_size=4, learning_rate=0.5, shuffle=shuffle, seed=3)
+    how: Any = {"optimizer": "sgd", "learning_rate": 0.5, "shuffle": shuffle, "seed": 3}
+    history = net.fit(inputs, targets, epochs=2, batch_size=4, **how)
     for epoch in range(2):
         order = ref.permutation(10, 3, epoch) if shuffle else np.arange(10)
         cost = 0.0

@@ -222,10 +222,11 @@ def test_fit_is_the_epochs_of_a_trainer(rng: np.random.Generator) -> None:
 def test_a_schedule_has_a_rate_for_each_batch(schedule: Any, rng: np.random.Generator) -> None:
     X, T = rng.normal(size=(3, 8)), rng.uniform(size=(1, 8))
     scheduled, by_hand = (ref.Network([ref.Layer(3, 1)], seed=3) for _ in range(2))
-    scheduled.fit(X, T, epochs=2, batch_size=4, shuffle=False, schedule=schedule)
+    how: Any = {"optimizer": "sgd", "shuffle": False}
+    scheduled.fit(X, T, epochs=2, batch_size=4, schedule=schedule, **how)
     for first, rate in zip((0, 4, 0), (0.5, 0.25, 0.125), strict=True):
         columns = slice(first, first + 4)
-        by_hand.fit(X[:, columns], T[:, columns], epochs=1, learning_rate=rate, shuffle=False)
+        by_hand.fit(X[:, columns], T[:, columns], epochs=1, learning_rate=rate, **how)
     np.testing.assert_array_equal(scheduled.layers[0].W, by_hand.layers[0].W)
 
 

@@ -28,7 +28,7 @@ def test_bins_are_chosen_by_the_first_fold():
 def test_an_interrupt_keeps_the_members_that_are_done(monkeypatch):
     table, y, _ = mixed()
     seen = []
-    after = many._Crowd._after_epoch
+    after = many._Crowd.after_epoch
 
     def counted(self, trainer, display):
         seen.append(trainer)
@@ -37,7 +37,7 @@ def test_an_interrupt_keeps_the_members_that_are_done(monkeypatch):
             threading.Event().wait(0.6)
         after(self, trainer, display)
 
-    monkeypatch.setattr(many._Crowd, "_after_epoch", counted)
+    monkeypatch.setattr(many._Crowd, "after_epoch", counted)
     model = TabularClassifier(3, epochs=10, random_state=0, n_threads=1, piecewise=True)
     with pytest.warns(UserWarning, match="training interrupted: 1 of 3 networks are done"):
         model.fit(table, y)

@@ -27,7 +27,8 @@ def test_early_stopping_without_validation_watches_the_loss() -> None:
 
 def test_patience_zero_and_one_and_a_warm_start_after_the_end() -> None:
     X, T = data(3, 1, 40, "float64")
-    worse: Any = {"validation": (X, 1 - T), "early_stopping": True, "tol": 0, "learning_rate": 1.0}
+    worse: Any = {"validation": (X, 1 - T), "early_stopping": True, "tol": 0}
+    worse |= {"optimizer": "sgd", "learning_rate": 1.0}
     for patience in (0, 1, 3):
         net = network((3, 4, 1))
         history = net.fit(X, T, **worse, patience=patience)

@@ -196,7 +196,7 @@ def test_a_warm_start_goes_on_and_a_cold_one_starts_anew() -> None:
     slower = parts.fit(X, T, epochs=1, warm_start=True, learning_rate=1e-4, **how)
     assert slower.learning_rate == [1e-4]
     with pytest.raises(ValueError, match=r"(?s)only as it was.*optimizer\.name: 'Adam' before, 'SGD' now"):
-        parts.fit(X, T, epochs=1, warm_start=True)
+        parts.fit(X, T, epochs=1, optimizer="sgd", warm_start=True)
 
 
 @pytest.mark.parametrize("n", [7, 100, 200, 260])

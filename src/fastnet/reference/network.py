@@ -164,7 +164,7 @@ class Network:
         progress: bool | None = None,
         n_threads: int | None = None,
         *,
-        optimizer: str | Optimizer = "sgd",
+        optimizer: str | Optimizer = "adam",
         loss: Any = None,
         schedule: Sequence[float] | Callable[[int], float] | None = None,
         l2: float = 0.0,

@@ -61,7 +61,7 @@ class Adam:
     array([0.9])
     """
 
-    learning_rate: float = 0.001
+    learning_rate: float = 0.01
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-8
@@ -105,7 +105,7 @@ class RMSProp:
     array([0.683772])
     """
 
-    learning_rate: float = 0.001
+    learning_rate: float = 0.01
     rho: float = 0.9
     epsilon: float = 1e-8
     momentum: float = 0.0
@@ -131,7 +131,7 @@ def named(name: str, **options: Any) -> Optimizer:
     """Return the optimiser of a name, made of those of the options that it has.
 
     >>> named("rmsprop", rho=0.5, nesterov=True)
-    RMSProp(learning_rate=0.001, rho=0.5, epsilon=1e-08, momentum=0.0)
+    RMSProp(learning_rate=0.01, rho=0.5, epsilon=1e-08, momentum=0.0)
     """
     kind = BY_NAME[name]
     own = {field.name for field in fields(kind)}

@@ -120,7 +120,14 @@ def fitted(
     T = targets(kind, sizes[-1], X)
     if weighted:
         options["sample_weight"] = np.arange(n) % 4 / 2
-    options = {"epochs": 6, "batch_size": 40, "learning_rate": 0.05, "seed": 5} | options
+    usual: dict[str, Any] = {
+        "epochs": 6,
+        "batch_size": 40,
+        "optimizer": "sgd",
+        "learning_rate": 0.05,
+        "seed": 5,
+    }
+    options = usual | options
     if options["learning_rate"] is None:
         del options["learning_rate"]
     return outcome(network, X, network.fit(X, T, **options))

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnet.callbacks import Callback
 from fastnet.history import History
 from fastnet.network import Network
 from fastnet.tabular.recipe import Recipe, input_factor, make_member, with_all_inputs
 from fastnet.training.many import train_many
+
+if TYPE_CHECKING:
+    from fastnet.training import Trainer
 
 __all__ = ["Job", "Member", "train_members"]
 
@@ -21,6 +25,13 @@ Rows = NDArray[np.intp] | None
 
 # validation losses nearer to each other than this do not tell whether bins help: members then take turns
 NEAR = 0.03
+
+
+class _WithoutAdvice(Callback):
+    """Silences the advice on settings: they are the recipe's, and not the user's to change."""
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        trainer.advice = ""
 
 
 @dataclass(frozen=True)
@@ -95,6 +106,7 @@ class Job:
             progress=self.progress,
             total_seconds=max(self.deadline - time.perf_counter(), 1e-3) if self.deadline < np.inf else None,
             seed=[self.seed + k for k in numbers],
+            callbacks=[_WithoutAdvice()],
             **self.recipe.options(width, fewest, self.epochs),
         )
         return [

@@ -13,6 +13,7 @@ from fastnet._core import engine
 from fastnet._examples import Examples, TrainingData
 from fastnet._validate import Array
 from fastnet.history import DONE, DivergenceError, History
+from fastnet.training.advice import advice, hardly_moved
 from fastnet.training.settings import FitOptions, Settings
 from fastnet.training.state import TrainingState, Weights
 
@@ -58,6 +59,8 @@ class FitLoop:
     history : History
     interrupted : str
         What to tell the user of an interrupt once the fit is over, or "".
+    advice : str
+        What to tell the user of a loss that has hardly moved, or "".
     result : lists of W and b
         The weights for the network, once the loop has run.
     """
@@ -78,6 +81,7 @@ class FitLoop:
         self.state = state
         self.history = History()
         self.interrupted = ""
+        self.advice = ""
         self.result: Weights = [], []
         self.observer: Observer | None = None
         self._settings = settings
@@ -106,6 +110,10 @@ class FitLoop:
                 self.observer.on_train_begin()
             lbfgs = self._settings.lbfgs
             reason = self._run_epochs() if lbfgs is None else self._run_lbfgs(lbfgs)
+            data = self._data.in_memory
+            if data is not None and hardly_moved(self.history):
+                cost = self.core.loss(*data) / data.total_weight()
+                self.advice = advice(self.history, self._settings, data, cost)
         except KeyboardInterrupt:
             reason = self._after_interrupt()
         self.history.stopped = reason

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastnet import _validate, threads
 from fastnet._validate import Array
+from fastnet.callbacks import Callback
 from fastnet.history import DivergenceError, History
 from fastnet.network import Network
 
@@ -112,6 +113,8 @@ def train_many(
     if crowd.stopped == _INTERRUPTED:
         done = sum(history is not None and history.stopped != _INTERRUPTED for history in crowd.histories)
         _validate.warn(f"training interrupted: {done} of {len(fits)} networks are done")
+    if crowd.advice:
+        _validate.warn(f"{len(crowd.advice)} of {len(fits)} networks have hardly learned: {crowd.advice[0]}")
     if crowd.diverged:
         _validate.warn(f"{len(crowd.diverged)} of {len(fits)} networks diverged: {crowd.diverged[0]}")
     return crowd.histories
@@ -155,6 +158,7 @@ class _Crowd:
     def __init__(self, fits: list[_Fit], data: _Data, total_seconds: float | None) -> None:
         self.histories: list[History | None] = [None] * len(fits)
         self.diverged: list[DivergenceError] = []
+        self.advice: list[str] = []
         self.stopped = ""
         self._fits = fits
         self._data = data
@@ -189,7 +193,7 @@ class _Crowd:
             options["validation"] = self._data.part(fit.validation_rows)
             if options["validation"][2] is None:
                 options["validation"] = options["validation"][:2]
-        callbacks = [*options.pop("callbacks", ()), lambda trainer: self._after_epoch(trainer, display)]
+        callbacks = [*options.pop("callbacks", ()), _Watcher(self, display)]
         options.update(sample_weight=weights, n_threads=1, progress=False, callbacks=callbacks)
         try:
             self.histories[k] = fit.network.fit(X, T, **options)
@@ -200,7 +204,8 @@ class _Crowd:
     def _late(self) -> bool:
         return time.perf_counter() >= self._deadline
 
-    def _after_epoch(self, trainer: Trainer, display: Callable[[int, History], None]) -> None:
+    def after_epoch(self, trainer: Trainer, display: Callable[[int, History], None]) -> None:
+        """Count an epoch of one network, and end its fit where all are to end."""
         if self._late():
             trainer.stop(_LATE)
         if self.stopped:
@@ -208,6 +213,22 @@ class _Crowd:
         with self._lock:
             self._epochs += 1
             display(self._epochs, trainer.history)
+
+
+class _Watcher(Callback):
+    """Tells the others how far one network is; its advice is told once for all networks."""
+
+    def __init__(self, crowd: _Crowd, display: Callable[[int, History], None]) -> None:
+        self._crowd = crowd
+        self._display = display
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        self._crowd.after_epoch(trainer, self._display)
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        if trainer.advice:
+            self._crowd.advice.append(trainer.advice)
+            trainer.advice = ""
 
 
 @contextmanager

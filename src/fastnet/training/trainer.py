@@ -95,7 +95,7 @@ class Trainer:
         self,
         network: Network,
         *,
-        optimizer: str | Optimizer = "sgd",
+        optimizer: str | Optimizer = "adam",
         loss: Any = None,
         batch_size: int | None = None,
         learning_rate: float | None = None,
@@ -131,6 +131,7 @@ class Trainer:
         self._session = _Session(TrainingState())
         self._loop: FitLoop | None = None  # of the fit that runs
         self._stop_reason = ""
+        self.advice = ""  # what to tell the user of a loss that has hardly moved; a callback may take it away
 
     @property
     def epochs_done(self) -> int:
@@ -209,6 +210,8 @@ class Trainer:
         )
         if loop.interrupted:
             _validate.warn(loop.interrupted)
+        if self.advice:
+            _validate.warn(self.advice)
         return loop.history
 
     @in_default_mode
@@ -338,7 +341,7 @@ class Trainer:
             ...
         ValueError: state must fit the trainer:
           dtype: 'float32' in the state, 'float64' in the trainer
-          optimizer.learning_rate: 0.2 in the state, 0.1 in the trainer
+          optimizer.learning_rate: 0.2 in the state, 0.01 in the trainer
         """
         claim = self.network.fits.enter()
         try:
@@ -382,7 +385,7 @@ class Trainer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         arrays = state.pop("state")
         self.__dict__.update(state)
-        self._loop, self._stop_reason = None, ""
+        self._loop, self._stop_reason, self.advice = None, "", ""
         now, weights = _state_dict.from_arrays(arrays, self._config(), True)
         if now.last_weights is None and not same_weights(weights, self.network.weights()):
             self.network.publish(*weights)  # the copy was made in the middle of a fit
@@ -462,7 +465,7 @@ class Trainer:
         loop.observer = observer
         preprocessing = network.preprocessing
         self._session = _Session(before)  # what an error goes back to: the loop moves a copy, and the core
-        self.history, self._stop_reason = loop.history, ""
+        self.history, self._stop_reason, self.advice = loop.history, "", ""
         try:
             self._loop = loop
             loop.run()
@@ -471,6 +474,7 @@ class Trainer:
                 after = _without_core(after)
             network.publish(*loop.result)  # all that may fail is done
             self._session = after
+            self.advice = loop.advice
         except BaseException as error:
             loop.history.stopped = f"{type(error).__name__}: {error}"
             raise
