@@ -22,7 +22,9 @@ TREES = {path: ast.parse(path.read_text()) for path in FILES}
 
 # Packages that are not needed by everybody, and the only files that may import them.
 OPTIONAL = {
-    "sklearn": ("sklearn/", "tabular/", "exchange.py"),
+    "sklearn": ("sklearn/", "tabular/", "dask/", "exchange.py"),
+    "dask": ("dask/",),
+    "distributed": ("dask/",),
     "scipy": ("training/lbfgs.py", "sklearn/"),
     "torch": ("exchange.py",),
     "onnx": ("onnx.py",),

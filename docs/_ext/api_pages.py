@@ -18,6 +18,7 @@ TITLES = {  # what these pages are called; a module that is not here gets its na
     "fastnet.ensemble": "fastnet.ensemble: what an Ensemble is made of",
     "fastnet.tabular": "fastnet.tabular: tables with text and gaps",
     "fastnet.sklearn": "fastnet.sklearn: the drop-in for scikit-learn",
+    "fastnet.dask": "fastnet.dask: L-BFGS over rows on several machines",
     "fastnet.optimizers": "fastnet.optimizers: SGD, Adam and others",
     "fastnet.losses": "fastnet.losses: what training makes small",
     "fastnet.metrics": "fastnet.metrics: accuracy, r2 and others",

@@ -9,9 +9,11 @@ that is unknown or that this CPU cannot run makes the import fail. "v3", "v4" an
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
+
 from fastnet._core import engine
 
-__all__ = ["active", "compiled", "supported", "using"]
+__all__ = ["active", "compiled", "fused", "supported", "using"]
 
 
 def compiled() -> tuple[str, ...]:
@@ -61,6 +63,28 @@ def active() -> str:
     True
     """
     return engine.active()
+
+
+def fused() -> bool:
+    """Return whether the build in use multiplies and adds with one rounding (FMA).
+
+    All builds that do give the same bits, and so do all that don't. Asked is the arithmetic, not the name:
+    "portable" does on machines where every C program may.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> import fastnet
+    >>> fastnet.isa.fused() or fastnet.isa.active() in ("portable", "v2")
+    True
+    """
+    # (1 + e)(1 + e) - (1 + 2e) is e * e, which is lost if the product is rounded on its own
+    above_one = 1 + np.finfo(np.float64).eps
+    W, x, b = np.array([[above_one]]), np.array([[above_one]]), np.array([[1 - 2 * above_one]])
+    return bool(engine.forward([W], [b], ["identity"], x)[0, 0] != 0)
 
 
 @contextmanager

@@ -20,6 +20,8 @@ MODULES = ["fastnet"] + [
 ]
 if importlib.util.find_spec("sklearn") is None:  # the one package that imports it when it is loaded
     MODULES = [name for name in MODULES if not name.startswith("fastnet.sklearn")]
+if not all(importlib.util.find_spec(name) for name in ("sklearn", "distributed", "pandas")):
+    MODULES = [name for name in MODULES if not name.startswith("fastnet.dask")]
 
 
 def examples_in(name: str) -> list[doctest.DocTest]:

@@ -123,6 +123,10 @@ def test_fixture_activates_its_build(isa: str) -> None:
     assert fastnet.isa.active() == isa
 
 
+def test_fused_is_what_the_arithmetic_of_the_build_is(isa: str) -> None:
+    assert fastnet.isa.fused() == (isa in ("v3", "v4", "neon") or (isa == "portable" and "neon" in COMPILED))
+
+
 def test_using_returns_to_the_build_before() -> None:
     before = fastnet.isa.active()
     for name in SUPPORTED:

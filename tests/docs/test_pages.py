@@ -19,6 +19,7 @@ PAGES = [path for path in TEXTS if "```python" in path.read_text(encoding="utf-8
 OPTIONAL = {
     "sklearn": "sklearn",
     "pandas": "pandas",
+    "fastnet.dask": "distributed",
     "fastnet.plot": "matplotlib",
     "fastnet.tabular": "narwhals",
 }  # a word: what it needs

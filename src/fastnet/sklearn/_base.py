@@ -259,7 +259,7 @@ class FastnetMLPMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         function = None if arguments is None else arguments.loss_and_gradient
         dtype = _layout.precision(X, [packed])
         if function is None or not function.is_made_from(X, y, sample_weight, dtype):
-            function = _lbfgs.LossAndGradient(self, X, y, sample_weight, dtype)
+            function = _lbfgs.LossOfArrays(self, X, y, sample_weight, dtype)
         return function(packed)
 
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> Any:

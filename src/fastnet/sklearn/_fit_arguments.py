@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ class FitArguments:
     sample_weight_val: Any = None
     callbacks: CallbackReporter | None = None
     loss_and_gradient: LossAndGradient | None = None  # of a fit by L-BFGS
+    make_loss: Callable[..., LossAndGradient] | None = None  # if the data are elsewhere, as for fastnet.dask
     incremental: bool = False
     left_to_scikit_learn: tuple[str, ...] = ()  # why scikit-learn's own code has to train
     class_weights: ClassWeights | None = None

@@ -7,6 +7,8 @@ float32; the weights that it ends with are float64, here as in scikit-learn.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -30,30 +32,61 @@ from fastnet.sklearn._fit_arguments import FitArguments
 from fastnet.sklearn._layout import Array
 from fastnet.sklearn._validation_set import ValidationSet
 
-__all__ = ["LossAndGradient", "fit_by_lbfgs"]
+__all__ = ["LossAndGradient", "LossOfArrays", "fit_by_lbfgs"]
 
 
-class LossAndGradient:
-    """The loss over some data and its gradient, as a function of the weights."""
+class LossAndGradient(ABC):
+    """The loss over some data and its gradient, as a function of the weights: wherever the data are.
+
+    Attributes
+    ----------
+    weight_sum : float
+        The sum of the weights of the examples.
+    """
+
+    weight_sum: float
 
     def __init__(self, est: Any, X: Any, y: Any, weights: Any, dtype: np.dtype[Any]) -> None:
         self.est = est
         self.given = (X, y, weights)
         self.dtype = dtype
+        self.activations = _core_arguments.activations(est, len(est.coefs_))
+        self.loss = _core_arguments.loss(est, dtype)
+        self.flops = 6.0 * _core_arguments.multiplications(est.coefs_)
+
+    def is_made_from(self, X: Any, y: Any, weights: Any, dtype: np.dtype[Any]) -> bool:
+        """Return whether it was made from these very arrays, for weights of this precision."""
+        return dtype == self.dtype and all(a is b for a, b in zip(self.given, (X, y, weights), strict=True))
+
+    @abstractmethod
+    def sums(self, W: list[Array], b: list[Array]) -> Iterator[tuple[list[Array], list[Array], float]]:
+        """Give dW, db and the cost, each summed over the examples of a part of the data, for all parts."""
+
+    def __call__(self, packed: Array) -> tuple[float, Array]:
+        """Return the loss and its gradient, packed: (Σ J + alpha/2 Σ W²) / Σ w, Σ over the examples."""
+        est = self.est
+        W, b = _layout.layers(est.coefs_, est.intercepts_, self.dtype)
+        total, gradient = 0.0, np.zeros(packed.size, self.dtype)
+        for dW, db, cost in self.sums(W, b):
+            total += cost
+            gradient += np.concatenate([d.T.ravel() for d in dW] + [d.ravel() for d in db])
+        flat = packed[: sum(w.size for w in W)]
+        gradient[: flat.size] += est.alpha * flat
+        gradient /= self.weight_sum
+        return (total + 0.5 * est.alpha * float(flat @ flat)) / self.weight_sum, gradient
+
+
+class LossOfArrays(LossAndGradient):
+    """The loss over arrays in memory; sparse ones are worked through block by block."""
+
+    def __init__(self, est: Any, X: Any, y: Any, weights: Any, dtype: np.dtype[Any]) -> None:
+        super().__init__(est, X, y, weights, dtype)
         self.X = X = _layout.dense_if_small(X, dtype)
         self.T = _layout.converted(np.reshape(y, (X.shape[0], -1)), dtype, "y").T
         self.weights = None if weights is None else _layout.converted(weights, dtype, "sample_weight")
         self.weight_sum = float(X.shape[0] if self.weights is None else self.weights.sum())
         self.rows_at_once = X.shape[0] if not _layout.is_sparse(X) else _layout.rows_at_once(X, dtype)
-        count = len(est.coefs_)
-        self.activations = _core_arguments.activations(est, count)
-        self.loss = _core_arguments.loss(est, dtype)
-        self.flops = 6.0 * _core_arguments.multiplications(est.coefs_)
         self.trainers: dict[int, Any] = {}  # one for each length of a block: the last is shorter
-
-    def is_made_from(self, X: Any, y: Any, weights: Any, dtype: np.dtype[Any]) -> bool:
-        """Return whether it was made from these very arrays, for weights of this precision."""
-        return dtype == self.dtype and all(a is b for a, b in zip(self.given, (X, y, weights), strict=True))
 
     def trainer(self, size: int, W: list[Array], b: list[Array]) -> Any:
         """Return a trainer for blocks of this size, with these weights."""
@@ -66,22 +99,14 @@ class LossAndGradient:
             self.trainers[size] = engine.TrainerCore(W, b, self.activations, size, n_threads, **self.loss)
         return self.trainers[size]
 
-    def __call__(self, packed: Array) -> tuple[float, Array]:
-        """Return the loss and its gradient, packed: (Σ J + alpha/2 Σ W²) / Σ w, Σ over the examples."""
-        est, n = self.est, self.X.shape[0]
-        W, b = _layout.layers(est.coefs_, est.intercepts_, self.dtype)
-        total, gradient = 0.0, np.zeros(packed.size, self.dtype)
+    def sums(self, W: list[Array], b: list[Array]) -> Iterator[tuple[list[Array], list[Array], float]]:
+        """Give the sums of one block of rows after the other; of all rows at once if they are dense."""
+        n = self.X.shape[0]
         for start in range(0, n, self.rows_at_once):
             rows = slice(start, min(n, start + self.rows_at_once))
             X = self.X.T if self.rows_at_once == n else _layout.columns(self.X[rows], self.dtype)
             w = None if self.weights is None else self.weights[rows]
-            dW, db, cost = self.trainer(X.shape[1], W, b).gradients(X, self.T[:, rows], w)
-            total += cost
-            gradient += np.concatenate([d.T.ravel() for d in dW] + [d.ravel() for d in db])
-        flat = packed[: sum(w.size for w in W)]
-        gradient[: flat.size] += est.alpha * flat
-        gradient /= self.weight_sum
-        return (total + 0.5 * est.alpha * float(flat @ flat)) / self.weight_sum, gradient
+            yield self.trainer(X.shape[1], W, b).gradients(X, self.T[:, rows], w)
 
 
 def fit_by_lbfgs(
@@ -101,7 +126,8 @@ def fit_by_lbfgs(
     state.intercept_spans = spans[len(sizes) :]
     dtype = _layout.precision(X, [*est.coefs_, *est.intercepts_])
     validation_set = _validation_set.from_arguments(est, arguments, dtype)
-    function = arguments.loss_and_gradient = LossAndGradient(est, X, y, sample_weight, dtype)
+    make_loss = arguments.make_loss or LossOfArrays
+    function = arguments.loss_and_gradient = make_loss(est, X, y, sample_weight, dtype)
     result = scipy.optimize.minimize(
         state.loss_and_gradient,
         np.hstack([np.ravel(a) for a in (*est.coefs_, *est.intercepts_)]),
@@ -153,6 +179,7 @@ def _after_iteration(
         intercepts = [xk[start:end].copy() for start, end in state.intercept_spans]
         if validation_set is not None:
             weights = _layout.layers(coefs, intercepts, function.dtype)
+            assert isinstance(function, LossOfArrays)  # where data are elsewhere, there is no validation set
             core = function.trainer(function.rows_at_once, *weights)
             est.validation_loss_curve_.append(validation_set.loss(core))
         if callbacks is not None:

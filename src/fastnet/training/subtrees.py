@@ -17,7 +17,7 @@ from fastnet._core import engine
 from fastnet._core.float_mode import in_default_mode
 from fastnet._validate import Array
 
-__all__ = ["BLOCK_ROWS", "Subtree", "combine", "gradients", "spans"]
+__all__ = ["BLOCK_ROWS", "Subtree", "combine", "gradients", "merge", "spans"]
 
 BLOCK_ROWS = engine.BLOCK_ROWS
 
@@ -126,29 +126,52 @@ def combine(
         If blocks are missing or there twice; they are named.
     """
     stack: list[Subtree] = []
-    costs, wanted, blocks = [], 0, -(-n_rows // BLOCK_ROWS)
-    for part in sorted(parts, key=lambda part: part.first):
+    wanted, blocks = 0, -(-n_rows // BLOCK_ROWS)
+    for part in merge(parts):
         if part.first != wanted:
             what = f"blocks {wanted} to {part.first - 1} are missing" if part.first > wanted else "some twice"
             raise ValueError(f"parts must hold each of {blocks} blocks once, got {what}")
         wanted = part.stop
-        costs.append(part.costs)
+        stack.append(part)
+    if wanted != blocks:
+        raise ValueError(f"parts must hold each of {blocks} blocks once, got those below {wanted}")
+    costs = np.concatenate([part.costs for part in stack])
+    while len(stack) > 1:  # the smaller subtrees at the end, from the right
+        stack[-2:] = [_sum(*stack[-2:])]
+    return stack[0].dW, stack[0].db, core.total_cost(costs)
+
+
+@in_default_mode
+def merge(parts: Iterable[Subtree]) -> list[Subtree]:
+    """Return fewer subtrees, in the order of their blocks: each two that make up a larger one are added.
+
+    Parameters
+    ----------
+    parts : iterable of Subtree
+        In any order. Their arrays are used up: sums are written into them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastnet.training import subtrees
+    >>> parts = [subtrees.Subtree(k, k + 1, [np.ones((1, 1))], [], np.ones(1)) for k in (3, 2, 4)]
+    >>> [(part.first, part.stop, part.dW[0].item()) for part in subtrees.merge(parts)]
+    [(2, 4, 2.0), (4, 5, 1.0)]
+    """
+    stack: list[Subtree] = []
+    for part in sorted(parts, key=lambda part: part.first):
         stack.append(part)
         while len(stack) > 1 and _are_twins(*stack[-2:]):
             stack[-2:] = [_sum(*stack[-2:])]
-    if wanted != blocks:
-        raise ValueError(f"parts must hold each of {blocks} blocks once, got those below {wanted}")
-    while len(stack) > 1:  # the smaller subtrees at the end, from the right
-        stack[-2:] = [_sum(*stack[-2:])]
-    return stack[0].dW, stack[0].db, core.total_cost(np.concatenate(costs))
+    return stack
 
 
 def _are_twins(left: Subtree, right: Subtree) -> bool:
     size = left.stop - left.first
-    return size == right.stop - right.first and left.first % (2 * size) == 0
+    return right.first == left.stop and size == right.stop - right.first and left.first % (2 * size) == 0
 
 
 def _sum(left: Subtree, right: Subtree) -> Subtree:
     for a, b in zip((*left.dW, *left.db), (*right.dW, *right.db), strict=True):
         np.add(a, b, out=a)
-    return left._replace(stop=right.stop)
+    return left._replace(stop=right.stop, costs=np.concatenate([left.costs, right.costs]))
