@@ -32,7 +32,7 @@ OPTIONAL = {
     "rich": ("training/progress.py",),
     "tqdm": ("training/progress.py",),
     "threadpoolctl": ("threads.py",),
-    "joblib": ("sklearn/",),
+    "joblib": ("sklearn/", "tabular/"),
     "pyarrow": ("cli/table_files.py", "streaming/spool.py"),
 }
 UPWARD = 4  # at most so many imports may point to a higher layer: each is named in CONTRIBUTING.md

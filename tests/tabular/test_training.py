@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tables import mixed
 
-from fastnet.tabular import TableEncoder, TabularClassifier, TabularRegressor
+from fastnet.tabular import TableEncoder, TabularClassifier, TabularRegressor, training
 from fastnet.training import many
 
 
@@ -54,3 +54,28 @@ def test_there_may_be_a_time_limit():
     assert 1 <= len(model.ensemble_) <= 5
     none = TabularClassifier(5, time_limit=1e-6, random_state=0).fit(table, y)
     assert len(none.histories_[0].loss) == 1
+
+
+def test_members_are_tasks_where_joblibs_dask_backend_is_active(monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    joblib = pytest.importorskip("joblib")
+    table, y, _ = mixed()
+    here = TabularClassifier(3, epochs=4, random_state=0, piecewise=True).fit(table, y)
+    workers = []
+    run_here = training.Job.run_here
+
+    def noted(self, numbers, piecewise):
+        workers.append((distributed.get_worker().address, *numbers))  # an error outside of a task
+        return run_here(self, numbers, piecewise)
+
+    monkeypatch.setattr(training.Job, "run_here", noted)
+    options = {"processes": False, "n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
+    with distributed.Client(**options), joblib.parallel_config("dask"):
+        spread = TabularClassifier(3, epochs=4, random_state=0, piecewise=True).fit(table, y)
+        assert sorted(k for _, k in workers) == [0, 1, 2]
+        late = TabularClassifier(3, epochs=4, random_state=0, piecewise=True, time_limit=1e-9).fit(table, y)
+        monkeypatch.setattr(training, "_train_remotely", lambda *arguments: ([], None))
+        with pytest.raises(RuntimeError, match="workers must run builds of fastnet"):
+            TabularClassifier(2, epochs=1, piecewise=True).fit(table, y)
+    assert len(late.histories_) == len(late.histories_[0].loss) == 1
+    np.testing.assert_array_equal(spread.predict_proba(table), here.predict_proba(table))

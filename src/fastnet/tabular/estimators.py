@@ -178,6 +178,7 @@ _PARAMETERS = """members : int
         Of folds, weights, shuffles and dropout. The same number gives the same bits.
     n_threads : int, optional
         At most so many members are trained at a time (see `fastnet.threads`); the same bits for any number.
+        Inside of ``joblib.parallel_config("dask")`` the members are tasks on the cluster, with the same bits.
     verbose : bool
         Show the progress over the epochs of all members."""
 

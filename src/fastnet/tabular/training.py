@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnet import isa
 from fastnet.callbacks import Callback
 from fastnet.history import History
 from fastnet.network import Network
@@ -25,6 +27,7 @@ Rows = NDArray[np.intp] | None
 
 # validation losses nearer to each other than this do not tell whether bins help: members then take turns
 NEAR = 0.03
+_NONE = np.empty((0, 0), np.float32)
 
 
 class _WithoutAdvice(Callback):
@@ -85,7 +88,35 @@ class Job:
     deadline: float
 
     def run(self, numbers: list[int], piecewise: bool) -> list[Member]:
-        """Train the members of these numbers, with the bins or without; those that have begun come back."""
+        """Train the members of these numbers, with the bins or without; those that have begun come back.
+
+        They are threads of this process, or tasks on other machines where joblib's Dask backend is active.
+        """
+        if _on_dask():
+            return self._run_as_tasks(numbers, piecewise)
+        return self.run_here(numbers, piecewise)
+
+    def _run_as_tasks(self, numbers: list[int], piecewise: bool) -> list[Member]:
+        from joblib import Parallel, delayed
+
+        end = time.time() + self.deadline - time.perf_counter()  # machines share this clock, not the other
+        settings = replace(self, E=_NONE, T=_NONE, weights=None, n_threads=1, progress=False)
+        tasks = (  # of the large arrays as arguments of their own, joblib sends one copy to each machine
+            delayed(_train_remotely)(settings, self.E, self.T, self.weights, k, piecewise, end)
+            for k in numbers
+        )
+        found = []
+        for members, fused in Parallel()(tasks):
+            if fused != isa.fused():
+                raise RuntimeError(
+                    "workers must run builds of fastnet that give the bits of this process's build "
+                    f"{isa.active()!r}, got others: start all with the same environment variable FASTNET_ISA"
+                )
+            found += members
+        return found
+
+    def run_here(self, numbers: list[int], piecewise: bool) -> list[Member]:
+        """Train members in threads of this process."""
         used = np.flatnonzero(~self.piecewise | piecewise)
         width, inputs = self.width, len(used)
         factor = input_factor(inputs, width)
@@ -114,6 +145,23 @@ class Job:
             for network, history in zip(networks, histories, strict=True)
             if history is not None
         ]
+
+
+def _on_dask() -> bool:
+    """Return whether joblib's Dask backend is active: `joblib.parallel_config("dask")`."""
+    parallel = sys.modules.get("joblib.parallel")
+    return parallel is not None and type(parallel.get_active_backend()[0]).__module__ == "joblib._dask"
+
+
+def _train_remotely(
+    settings: Job, E: Array, T: Array, weights: Array | None, k: int, piecewise: bool, end: float
+) -> tuple[list[Member], bool]:
+    """Train one member on a worker; none if the time is over. Return also whether the build uses FMA."""
+    left = end - time.time()
+    if k > 0 and left <= 0:
+        return [], isa.fused()
+    job = replace(settings, E=E, T=T, weights=weights, deadline=time.perf_counter() + left)
+    return job.run_here([k], piecewise), isa.fused()
 
 
 def train_members(job: Job, piecewise: bool | str) -> list[Member]:
