@@ -43,6 +43,7 @@ cdef extern from "machine.h" nogil:
         pass
     library_mode library_enter()
     void library_leave(library_mode mode)
+    unsigned int fp_tiny_seen
     double now()
     Py_ssize_t cache_bytes(int level)
 
@@ -117,6 +118,17 @@ cdef const kernel_table* table_for(cnp.ndarray a) except NULL:
     if kind == cnp.NPY_FLOAT64:
         return table64
     raise TypeError(f"arrays must have dtype float32 or float64, got {a.dtype}")
+
+
+def denormals_seen():
+    """Whether a kernel on this thread has read, or made, a denormal number since the last call of this.
+
+    A pair of bools, from the flags that an x86 processor keeps: for tests and benchmarks.
+    """
+    global fp_tiny_seen
+    seen = fp_tiny_seen
+    fp_tiny_seen = 0
+    return bool(seen & 0x02), bool(seen & 0x10)
 
 
 # ---- threads

@@ -10,6 +10,7 @@ cdef extern from "tiles.h" nogil:
     enum: LV                   # vectors in 16 virtual lanes
     enum: LINE                 # numbers in a cache line
     enum: TILE_ROWS_MAX
+    enum: FUSED                # whether v_fma rounds once
     const real[16] ZEROS
 
     real real_log(real a)
@@ -36,6 +37,8 @@ cdef extern from "tiles.h" nogil:
     lanes v_fma(lanes a, lanes b, lanes c)
     lanes v_fnma(lanes a, lanes b, lanes c)
     lanes v_negabs(lanes a)
+    lanes v_abs(lanes a)
+    lanes v_zero_below(lanes x, lanes least, lanes a)
     lanes v_if_negative(lanes x, lanes a, lanes b)
     lanes v_keep_positive(lanes c, lanes a)
     lanes v_scale(lanes p, lanes n, lanes t, lanes unbias)
@@ -53,12 +56,13 @@ cdef extern from "tiles.h" nogil:
         Py_ssize_t fetch_step
         int end
         real scale, decay
+        real tiny
     ctypedef struct prefetch_queue:
         const real* next
         const real* end
         const real* then
         const real* then_end
-    enum: END_STORE, END_SIGMOID, END_TANH, END_RELU, END_KEPT, END_UPDATE
+    enum: END_STORE, END_IDENTITY, END_SIGMOID, END_TANH, END_RELU, END_KEPT, END_UPDATE
     ctypedef void (*tile_function)(const span*, Py_ssize_t, const real*, real*, const real*, const real*,
                                    prefetch_queue*) noexcept nogil
     const tile_function[2][4][14] TILES

@@ -156,11 +156,13 @@ def _predict(network: Network, name: str, real: str) -> str:
         target = "y" if k == len(network.layers) else f"buffer_{k % 2}"
         n_in, n_out, activation = layer.n_in, layer.n_out, layer.activation
         lines.append(f"dense(W{k}, b{k}, {given}, {target}, {n_out}, {n_in});")
+        least = _templates.LOG_LEAST[str(network.dtype)][k == len(network.layers)]
         if activation == "softmax":
-            lines.append(f"softmax({target}, {n_out});")
+            lines.append(f"softmax({target}, {n_out}, {least});")
         elif activation != "identity":
             lines.append(f"for (i = 0; i < {n_out}; i++)")
-            lines.append(f"    {target}[i] = act_{activation}({target}[i]);")
+            more = f", {least}" if _templates.takes_least(activation) else ""
+            lines.append(f"    {target}[i] = act_{activation}({target}[i]{more});")
         given = target
     if not any(line.startswith("for") for line in lines):
         lines.remove("int i;")

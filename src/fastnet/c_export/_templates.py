@@ -7,7 +7,7 @@ operation by operation, with the constants of `_core/lanes/constants.h`, which t
 
 from __future__ import annotations
 
-__all__ = ["DENSE", "FUNCTIONS", "HEAD", "c_functions"]
+__all__ = ["DENSE", "FUNCTIONS", "HEAD", "LOG_LEAST", "c_functions", "takes_least"]
 
 # What `real`, `bits` and `FMA` mean in the code below, for each dtype
 HEAD = {
@@ -68,8 +68,8 @@ _CONSTANTS = {
     "LOG2E": ("1.4426950216293335f", "1.4426950408889634"),
     "LN2_HI": ("0.693145751953125f", "0.6931471805598903"),
     "LN2_LO": ("1.428606765330187e-06f", "5.497923018708371e-14"),
-    "EXP_LEAST": ("-104.0f", "-746.0"),
     "EXP_MOST": ("89.0f", "710.0"),
+    "LINEAR": ("9.313225746154785e-10f", "8.673617379884035e-19"),
     "ROUND": ("12582912.0f", "6755399441055744.0"),
     "BIAS_UP": ("18446744073709551616.0f", "1.3407807929942597e+154"),
     "BIAS": ("64.0f", "512.0"),
@@ -135,10 +135,10 @@ static real exp_scaled(real x, real tail, real bias, real unbias)
     "exp_of_negative": (
         ("exp_scaled",),
         """\
-/* e^x for x <= 0, within 1.1 ULP */
-static real exp_of_negative(real x)
+/* e^x for least <= x <= 0, within 1.1 ULP, and 0 below: no denormal number slows down what comes next */
+static real exp_of_negative(real x, real least)
 {
-    return exp_scaled(x < @EXP_LEAST ? @EXP_LEAST : x, 0, @BIAS, @UNBIAS);
+    return x < least ? 0 : exp_scaled(x, 0, @BIAS, @UNBIAS);
 }
 """,
     ),
@@ -162,9 +162,11 @@ static real expm1_of_negative(real x)
         ("exp_scaled",),
         """\
 /* e^z, within 1.1 ULP */
-static real act_exp(real z)
+static real act_exp(real z, real least)
 {
-    const real x = z < @EXP_LEAST ? @EXP_LEAST : z > @EXP_MOST ? @EXP_MOST : z;
+    const real x = z > @EXP_MOST ? @EXP_MOST : z;
+    if (z < least)
+        return 0;
     return z < 0 ? exp_scaled(x, 0, @BIAS, @UNBIAS) : exp_scaled(x, 0, -@BIAS, @BIAS_UP);
 }
 """,
@@ -173,9 +175,9 @@ static real act_exp(real z)
         ("exp_of_negative",),
         """\
 /* 1/(1 + e^-z), within 2 ULP */
-static real act_sigmoid(real z)
+static real act_sigmoid(real z, real least)
 {
-    const real e = exp_of_negative(z < 0 ? z : -z);
+    const real e = exp_of_negative(z < 0 ? z : -z, least);
     const real s = z < 0 ? e : 1;
     return FMA(-s, e / (1 + e), s);
 }
@@ -185,9 +187,9 @@ static real act_sigmoid(real z)
         ("exp_of_negative",),
         """\
 /* 1/(1 + e^-z), within 2.5 ULP, as scikit-learn rounds it */
-static real act_logistic(real z)
+static real act_logistic(real z, real least)
 {
-    const real e = exp_of_negative(z < 0 ? z : -z);
+    const real e = exp_of_negative(z < 0 ? z : -z, least);
     return (z < 0 ? e : 1) / (1 + e);
 }
 """,
@@ -219,7 +221,10 @@ static real act_selu(real z)
 }
 """,
     ),
-    "silu": (("sigmoid",), "static real act_silu(real z) { return z * act_sigmoid(z); }\n"),
+    "silu": (
+        ("sigmoid",),
+        "static real act_silu(real z, real least) { return z * act_sigmoid(z, least); }\n",
+    ),
     "gelu": (
         ("exp_scaled",),
         """\
@@ -227,14 +232,15 @@ static real act_selu(real z)
 static const real PHI_Q[] = {
 @PHI_Q};
 
-static real act_gelu(real z)
+static real act_gelu(real z, real least)
 {
     const real size = z < 0 ? -z : z;
     const real x = size < @PHI_MOST ? size : @PHI_MOST;
     const real w = x * (1 / (x + @PHI_C));
     const real q = polynomial(PHI_Q, (int)(sizeof PHI_Q / sizeof *PHI_Q), w + w - 1);
     const real square = x * x;
-    const real e = exp_scaled(-(@HALF * square), @HALF * FMA(-x, x, square), @BIAS, @UNBIAS);
+    const real y = -(@HALF * square);
+    const real e = y < least ? 0 : exp_scaled(y, @HALF * FMA(-x, x, square), @BIAS, @UNBIAS);
     return (z > 0 ? z : 0) - w * q * e;
 }
 """,
@@ -246,11 +252,11 @@ static real act_gelu(real z)
 static const real LOG_Q[] = {
 @LOG_Q};
 
-static real act_softplus(real z)
+static real act_softplus(real z, real least)
 {
-    const real e = exp_of_negative(z < 0 ? z : -z);
+    const real e = exp_of_negative(z < 0 ? z : -z, least);
     const real s = e / (e + 2);
-    const real m = s * s;
+    const real m = s < @LINEAR ? 0 : s * s;
     const real q = polynomial(LOG_Q, (int)(sizeof LOG_Q / sizeof *LOG_Q), m);
     return (z > 0 ? z : 0) + FMA((s + s) * m, q, s + s);
 }
@@ -260,9 +266,9 @@ static real act_softplus(real z)
         ("exp_of_negative",),
         """\
 /* z tanh(log(1 + e^z)), within 6 ULP */
-static real act_mish(real z)
+static real act_mish(real z, real least)
 {
-    const real e = exp_of_negative(z < 0 ? z : -z);
+    const real e = exp_of_negative(z < 0 ? z : -z, least);
     const real n = z < 0 ? e * (2 + e) : FMA(2, e, 1);
     return z * (n / (n + (z < 0 ? 2 : (e + e) * e)));
 }
@@ -271,14 +277,14 @@ static real act_mish(real z)
     "softmax": (
         ("exp_of_negative",),
         """\
-static void softmax(real *a, int n)
+static void softmax(real *a, int n, real least)
 {
     real most = a[0], sum = 0;
     int i;
     for (i = 1; i < n; i++)
         most = a[i] > most ? a[i] : most;
     for (i = 0; i < n; i++) {
-        a[i] = exp_of_negative(a[i] - most);
+        a[i] = exp_of_negative(a[i] - most, least);
         sum += a[i];
     }
     sum = 1 / sum;
@@ -303,6 +309,15 @@ static void dense(const real *W, const real *b, const real *a, real *z, int n_ou
     }
 }
 """
+
+
+# Exponentials are 0 where their logarithm is below this: in hidden layers, and in the last one
+LOG_LEAST = {"float32": ("-34.5f", "-83.0f"), "float64": ("-332.5", "-700.0")}
+
+
+def takes_least(activation: str) -> bool:
+    """Return whether the function of an activation has the parameter `least`."""
+    return "real least)" in FUNCTIONS[activation][1]
 
 
 def c_functions(activations: list[str], dtype: str) -> list[str]:

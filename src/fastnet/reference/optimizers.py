@@ -6,7 +6,8 @@
     AdamW      first w ← w − η λ w (not for a bias), then Adam
     RMSProp    v ← ρ v + (1 − ρ) g²,  m ← μ m + g / (√v + ε),  w ← w − η m; plainly with μ = 0
 
-η is the learning rate. `first` is the velocity or m, `second` is v; both begin with zeros.
+η is the learning rate. `first` is the velocity or m, `second` is v; both begin with zeros. The velocity, m
+and, where there is a v, g count as 0 below the first number of `least`, v below the second.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from fastnet.reference.functions import Array
+from fastnet.reference.functions import Array, least, without_tiny
 
 __all__ = ["BY_NAME", "SGD", "Adam", "AdamW", "Optimizer", "RMSProp", "named"]
 
@@ -47,7 +48,7 @@ class SGD:
             w -= rate * g
             return
         v = kept["first"]
-        v[...] = self.momentum * v - rate * g
+        v[...] = without_tiny(self.momentum * v - rate * g)
         w += self.momentum * v - rate * g if self.nesterov else v
 
 
@@ -73,9 +74,9 @@ class Adam:
 
     def step(self, w: Array, g: Array, kept: dict[str, Array], rate: float, t: int) -> None:
         """Change w, and the moments kept of it, in place."""
-        m, v = kept["first"], kept["second"]
-        m[...] = self.beta_1 * m + (1 - self.beta_1) * g
-        v[...] = self.beta_2 * v + (1 - self.beta_2) * g * g
+        m, v, g = kept["first"], kept["second"], without_tiny(g)
+        m[...] = without_tiny(self.beta_1 * m + (1 - self.beta_1) * g)
+        v[...] = _mean_square(self.beta_2, g, v)
         w -= rate * math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t) * m / (np.sqrt(v) + self.epsilon)
 
 
@@ -117,10 +118,15 @@ class RMSProp:
 
     def step(self, w: Array, g: Array, kept: dict[str, Array], rate: float, t: int) -> None:
         """Change w, and the moments kept of it, in place."""
-        m, v = kept["first"], kept["second"]
-        v[...] = self.rho * v + (1 - self.rho) * g * g
-        m[...] = self.momentum * m + g / (np.sqrt(v) + self.epsilon)
+        m, v, g = kept["first"], kept["second"], without_tiny(g)
+        v[...] = _mean_square(self.rho, g, v)
+        m[...] = without_tiny(self.momentum * m + g / (np.sqrt(v) + self.epsilon))
         w -= rate * m
+
+
+def _mean_square(beta: float, g: Array, v: Array) -> Array:
+    v = beta * v + (1 - beta) * g * g
+    return np.where(v < least(v.dtype)[1], np.zeros_like(v), v)
 
 
 Optimizer = SGD | Adam | AdamW | RMSProp

@@ -12,6 +12,9 @@ A batch whose weights sum to 0 changes nothing and costs nothing, but it is coun
 With `scale_rate` the first W is V diag(c), with a scale c for each input that begins with 1, and V and c
 take the steps: g_V = g_W diag(c) and g_c = Σⱼ g_Wj ∘ vⱼ, over the units j; c without decay, at scale_rate
 times the rate.
+
+Numbers that are about to be multiplied count as 0 below a threshold (`without_tiny`): outputs of hidden
+layers, slopes, dZ, moments, and W where it decays.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastnet.reference.activations import ACTIVATIONS, activate
 from fastnet.reference.dense import dense_backward, dense_forward
-from fastnet.reference.functions import Array
+from fastnet.reference.functions import Array, without_tiny
 from fastnet.reference.losses import cost_and_dZ
 from fastnet.reference.optimizers import AdamW, Optimizer, named
 from fastnet.reference.random import dropout_mask
@@ -195,16 +198,21 @@ class Trainer:
                 gradients = {key: g * (self.clip_norm / norm) for key, g in gradients.items()}
         if self.scale_rate:
             self.W[0] /= self.scale  # V
-            of_scale = (gradients["0.W"] * self.W[0]).sum(axis=0)
-            gradients["0.W"] = gradients["0.W"] * self.scale
+            g = without_tiny(gradients["0.W"] * total) / total
+            of_scale = (g * self.W[0]).sum(axis=0)
+            gradients["0.W"] = g * self.scale
             self.optimizer.step(self.scale, of_scale, self._kept["scale"], rate * self.scale_rate, self.step)
             self.scale[abs(self.scale) < 1e-12] = 1e-12  # V could not be found again
         for k, name, array in self._parameters():
             if isinstance(self.optimizer, AdamW) and name == "W":
                 self.optimizer.decay(array, rate)
             self.optimizer.step(array, gradients[f"{k}.{name}"], self._kept[f"{k}.{name}"], rate, self.step)
+            if name == "W" and (self.l2 or getattr(self.optimizer, "weight_decay", 0)):
+                array[...] = without_tiny(array)
         if self.scale_rate:
             self.W[0] *= self.scale
+            if getattr(self.optimizer, "weight_decay", 0):
+                self.W[0][...] = without_tiny(self.W[0])
         return cost
 
     def _forward(self, X: Array, *, drop: bool) -> list[_Pass]:
@@ -216,7 +224,10 @@ class Trainer:
         for k, (W, b, activation) in enumerate(zip(self.W, self.b, self.activations, strict=True)):
             Z = dense_forward(W, b, A)
             mask = self._mask(k, Z) if drop and self.dropout[k] else None
-            passes.append(_Pass(A, Z, activate(Z, activation), mask))
+            A_out = activate(Z, activation)
+            if k < len(self.W) - 1:
+                A_out = without_tiny(A_out)
+            passes.append(_Pass(A, Z, A_out, mask))
             A = passes[-1].A if mask is None else passes[-1].A * mask
         return passes
 
@@ -241,7 +252,8 @@ class Trainer:
             if k > 0:
                 below = passes[k - 1]  # ∂J/∂Z⁽¹⁾ = ∂J/∂A⁽¹⁾ ∘ f'(Z⁽¹⁾); what was dropped passes nothing back
                 dA = dA if below.mask is None else dA * below.mask
-                dZ = dA * ACTIVATIONS[self.activations[k - 1]].slope(below.Z, below.A)
+                dZ = dA * without_tiny(ACTIVATIONS[self.activations[k - 1]].slope(below.Z, below.A))
+                dZ = without_tiny(dZ)
         return dWs[::-1], dbs[::-1], cost
 
     def _cost_and_dZ(self, Z: Array, T: Array, w: Array) -> tuple[float, Array]:
@@ -253,7 +265,7 @@ class Trainer:
             J = (-T * np.log(A) - (1 - T) * np.log1p(-A)).sum(axis=0)
         elif least and self.loss_name == "cross_entropy":
             J = np.clip(J, -math.log1p(-least), -math.log(least))
-        return self.cost_scale * float((w * J).sum()), dZ * w
+        return self.cost_scale * float((w * J).sum()), without_tiny(dZ * w)
 
     def _parameters(self) -> list[tuple[int, str, Array]]:
         """Return (layer, "W" or "b", array) of all weights and biases."""

@@ -74,12 +74,21 @@ static inline double now(void)              /* seconds of wall time */
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+#if defined(_MSC_VER)
+#  define THREAD_LOCAL __declspec(thread)
+#else
+#  define THREAD_LOCAL _Thread_local
+#endif
+/* Whether a kernel that this thread ran has read (bit 1) or made (bit 4) a denormal number since this was last
+ * cleared: flags that an x86 processor keeps. Always 0 elsewhere. */
+static THREAD_LOCAL unsigned int fp_tiny_seen;
+
 /* Another library may have set flush-to-zero or another rounding for this thread, which would change our
  * bits: kernels run in the default mode, and the caller's comes back afterwards. */
 #if defined(__SSE2__) || defined(_M_X64)
 typedef unsigned int fp_mode;
 static inline fp_mode fp_enter(void) { fp_mode mode = _mm_getcsr(); _mm_setcsr(0x1f80); return mode; }
-static inline void fp_leave(fp_mode mode) { _mm_setcsr(mode); }
+static inline void fp_leave(fp_mode mode) { fp_tiny_seen |= _mm_getcsr() & 0x12; _mm_setcsr(mode); }
 #elif defined(__aarch64__) && defined(__GNUC__)
 typedef uint64_t fp_mode;
 static inline fp_mode fp_enter(void)

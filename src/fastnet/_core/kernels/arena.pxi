@@ -382,7 +382,7 @@ cdef void prepare(void* arena, const layer_arrays* arrays, int n_layers, Py_ssiz
     t.loss_constants[2] = <real>options.max_cost
     t.unit_bce = (options.loss == LOSS_bce and arrays[n_layers - 1].n_out == 1 and options.min_cost <= 0
                   and isinf(options.max_cost))
-    t.fused = options.optimizer == OPTIMIZER_sgd and options.clip_norm <= 0
+    t.fused = options.optimizer == OPTIMIZER_sgd and options.clip_norm <= 0 and options.l2 <= 0
     set_steps(arena, 0)
     if t.scale != NULL:
         for i in range(round_up(arrays[0].n_in, PW)):  # padding too: it is divided by

@@ -1,10 +1,23 @@
 # Elementary functions of one vector, from operations that IEEE 754 rounds once, so that all builds agree:
 # exp, e^x - 1, log, log(1 + e). The first line of each says how far it may be from the exact value. NaN
 # stays NaN.
+#
+# No denormals: a product with a denormal factor or result costs a processor up to a hundred cycles, and a
+# network that has learned its data is full of them, because a - t, slopes and moments shrink towards 0. What
+# is so small is set to 0 where it arises, by one comparison, the same in every build:
+#
+#     TINY   2^-50  (float64: 2^-480)   where it enters products: hidden A, slopes, dZ, m, g, decayed W
+#     LEAST  2^-120 (float64: 2^-1010)  elsewhere: outputs, costs, the means of g^2
+#
+# The product of two numbers from TINY on is at least 2^-100, and may have a third factor of 2^-26 before it
+# is denormal. An exponential compares its argument with LOG_TINY or LOG_LEAST, so that no denormal is made on
+# the way to 0. The processor's own flush mode is no way: x86 and ARM round differently in it. The functions
+# of arrays (`exp`, `sigmoid`, `activate`) take EXP_LEAST and set nothing to 0 that a number can hold.
 # Uses: nothing
 
 cdef extern from "constants.h" nogil:
     const real LOG2E, LN2_HI, LN2_LO, EXP_LEAST, EXP_MOST, ROUND, BIAS, UNBIAS, BIAS_UP
+    const real TINY, LEAST, LOG_TINY, LOG_LEAST, LINEAR, SMALL_WEIGHT
     enum: EXP_TERMS, LOG_TERMS
     const real PHI_C, PHI_MOST, PHI_DENSITY
     const real* PHI_Q
@@ -49,16 +62,39 @@ cdef inline lanes exp_scaled(lanes x, const bint has_tail, lanes tail, lanes bia
     return v_scale(p, n, t, unbias)
 
 
-cdef inline lanes exp_of_negative(lanes x) noexcept nogil:
-    """e^x for x <= 0, within 1.1 ULP (float32: all binades; float64: samples). NaN stays NaN."""
-    return exp_scaled(v_max(v_set(EXP_LEAST), x), False, v_zero(), v_set(BIAS), v_set(UNBIAS))
+cdef inline lanes without_tiny(lanes x) noexcept nogil:
+    """x, or 0 where |x| < TINY."""
+    return v_zero_below(v_abs(x), v_set(TINY), x)
 
 
-cdef inline lanes exp_of(lanes x) noexcept nogil:
-    """e^x for any x, within 1.1 ULP; 0, denormal and infinite results included."""
-    x = v_min(v_set(EXP_MOST), v_max(v_set(EXP_LEAST), x))
-    return exp_scaled(x, False, v_zero(), v_if_negative(x, v_set(BIAS), v_set(-BIAS)),
-                      v_if_negative(x, v_set(UNBIAS), v_set(BIAS_UP)))
+cdef inline lanes without_small(lanes x, lanes least) noexcept nogil:
+    """x, or 0 where |x| < least, by no constant: see `ended`."""
+    return v_zero_below(v_max(v_sub(v_zero(), x), x), least, x)
+
+
+cdef inline lanes factor_of_one(lanes x) noexcept nogil:
+    """x >= 0, about to go into y + x y with |y| <= 1: 0 for x < LINEAR where multiply and add round apart.
+
+    The sum is y with either, but x y alone could be denormal. A fused multiply-add makes no such product.
+    """
+    return x if FUSED else v_zero_below(x, v_set(LINEAR), x)
+
+
+cdef inline lanes exp_of_negative(lanes x, lanes least) noexcept nogil:
+    """e^x for least <= x <= 0, within 1.1 ULP (float32: all binades; float64: samples); 0 for x < least.
+
+    NaN stays NaN.
+    """
+    cdef lanes e = exp_scaled(v_max(least, x), False, v_zero(), v_set(BIAS), v_set(UNBIAS))
+    return v_zero_below(x, least, e)
+
+
+cdef inline lanes exp_of(lanes z, lanes least) noexcept nogil:
+    """e^z for z >= least, within 1.1 ULP, infinite results included; 0 for z < least."""
+    cdef lanes x = v_min(v_set(EXP_MOST), v_max(least, z))
+    cdef lanes e = exp_scaled(x, False, v_zero(), v_if_negative(x, v_set(BIAS), v_set(-BIAS)),
+                              v_if_negative(x, v_set(UNBIAS), v_set(BIAS_UP)))
+    return v_zero_below(z, least, e)
 
 
 cdef inline lanes expm1_of_negative(lanes x) noexcept nogil:
@@ -75,10 +111,11 @@ cdef inline lanes expm1_of_negative(lanes x) noexcept nogil:
 
 
 cdef inline lanes log1p_of_fraction(lanes e) noexcept nogil:
-    """log(1 + e) for 0 <= e <= 1, within 2 ULP, as 2 atanh(s), s = e/(2 + e)."""
+    """log(1 + e) for 0 <= e <= 1, within 2 ULP, as 2 atanh(s), s = e/(2 + e): 2 s where s < LINEAR."""
     cdef lanes s = v_div(e, v_add(e, v_set(2)))
-    cdef lanes m = v_mul(s, s)
+    cdef lanes m = v_zero_below(s, v_set(LINEAR), s)
     cdef lanes s2 = v_add(s, s)
+    m = v_mul(m, m)                                # never denormal
     return v_fma(v_mul(s2, m), polynomial(LOG_Q, LOG_TERMS, m), s2)
 
 

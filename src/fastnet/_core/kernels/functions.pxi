@@ -116,7 +116,7 @@ cdef void loss_of_logits(int loss, int activation, const double* constants, matr
         if weights != NULL:
             memcpy(w, <const real*>weights + first, m*sizeof(real))
         if not logits:
-            activate_panel(activation, z, slopes, rows, vectors_in_panel(n - first, 0))
+            activate_panel(activation, z, slopes, rows, vectors_in_panel(n - first, 0), LOG_LEAST)
         loss_panel(loss, z, t, w, NULL if logits else slopes, numbers, rows, m, cost)
         if dZ.start != NULL:
             scatter(z, rows, rows, m, dZ, first)

@@ -11,8 +11,9 @@ cdef inline lanes bce "fastnet_loss_bce"(lanes z, lanes t, lanes parameter, lane
     dJ/dz = dJ/da da/dz = (a - t)/(a (1 - a)) a (1 - a) = a - t: nothing is divided. Finite for every finite
     z.
     """
-    dz[0] = v_sub(sigmoid_of(z), t)
-    return v_add(v_fnma(z, t, v_max(z, v_zero())), log1p_of_fraction(exp_of_negative(v_negabs(z))))
+    cdef lanes e = exp_of_negative(v_negabs(z), v_set(LOG_LEAST))
+    dz[0] = v_sub(sigmoid_from(z, v_zero_below(v_negabs(z), v_set(LOG_TINY), e)), t)
+    return v_add(v_fnma(z, t, v_max(z, v_zero())), log1p_of_fraction(e))
 
 
 cdef inline lanes clipped_bce "fastnet_loss_clipped_bce"(lanes z, lanes t, lanes least,
@@ -21,10 +22,10 @@ cdef inline lanes clipped_bce "fastnet_loss_clipped_bce"(lanes z, lanes t, lanes
 
     What scikit-learn reports of a fit, and stops by; dJ/dz is that of bce.
     """
-    cdef lanes e = exp_of_negative(v_negabs(z))
+    cdef lanes e = exp_of_negative(v_negabs(z), v_set(LOG_TINY))
     cdef lanes a = v_div(v_if_negative(z, e, v_set(1)), v_add(v_set(1), e))
     a = v_max(least, v_min(v_sub(v_set(1), least), a))
-    dz[0] = v_sub(sigmoid_of(z), t)
+    dz[0] = v_sub(sigmoid_from(z, e), t)
     a = v_fma(v_sub(v_set(1), t), log_of(v_sub(v_set(1), a)), v_mul(t, log_of(a)))
     return v_sub(v_zero(), a)
 
@@ -32,7 +33,7 @@ cdef inline lanes clipped_bce "fastnet_loss_clipped_bce"(lanes z, lanes t, lanes
 cdef inline lanes poisson "fastnet_loss_poisson"(lanes z, lanes t, lanes parameter, lanes* dz) noexcept nogil:
     """J = t log(t/a) - t + a, a = e^z: half the deviance, as t (log t - z) + (a - t); dJ/dz = a - t."""
     cdef lanes log_t = if_positive(t, log_of(v_max(t, v_set(LEAST_NORMAL))), z)       # 0 log 0 = 0
-    dz[0] = v_sub(exp_of(z), t)
+    dz[0] = v_sub(exp_of(z, v_set(LOG_TINY)), t)
     return v_fma(t, v_sub(log_t, z), dz[0])
 
 
@@ -100,7 +101,7 @@ cdef inline void loss_vectors "fastnet_loss_vectors"(const int code, real* Z, co
             J = v_mul(w, v_min(most, v_max(least, J)))
             if S != NULL:
                 dz = v_mul(dz, v_load(S + i))
-            dz = v_mul(w, dz)
+            dz = without_tiny(v_mul(w, dz))
             v_store(Z + i, v_keep_first(dz, left) if left < VW else dz)
             add_cost(cost, v, J, left)
 
@@ -124,7 +125,7 @@ cdef void cross_entropy_panel(real* Z, const real* T, const real* weights, const
             i = r*PW + v*VW
             y = v_sub(v_load(Z + i), most)
             inside = v_fma(v_load(T + i), y, inside)
-            y = exp_of_negative(y)
+            y = exp_of_negative(y, v_set(LOG_TINY))
             sum = v_add(sum, y)
             v_store(Z + i, y)
         J = v_min(v_set(constants[2]), v_max(v_set(constants[1]), v_sub(log_of(sum), inside)))
@@ -141,10 +142,21 @@ cdef struct chunk_cost:          # of a chunk: in 16 virtual lanes, J + log(1 + 
     real[16] odds               # 0, but for unit_bce
 
 
+cdef inline lanes both_odds(lanes a, lanes b) noexcept nogil:
+    """(1 + a)(1 + b) - 1 = b + a b + a, for a, b >= 0.
+
+    Where multiply and add round apart, a b could be denormal alone. It is left out where it changes nothing:
+    a below LINEAR or, with larger a, b below TINY LINEAR.
+    """
+    cdef lanes factor = b if FUSED else v_zero_below(b, v_set(TINY*LINEAR), b)
+    return v_add(v_fma(factor_of_one(a), factor, b), a)
+
+
 cdef inline void unit_bce_vector(real* Z, const real* T, int left, lanes* J, lanes* odds) noexcept nogil:
     """One vector of unit_bce, of which the first `left` lanes count."""
     cdef lanes z = v_load(Z), t = v_load(T)
-    cdef lanes e = exp_of_negative(v_negabs(z)), dz = v_sub(sigmoid_of(z), t)
+    cdef lanes e = exp_of_negative(v_negabs(z), v_set(LOG_LEAST))
+    cdef lanes dz = v_sub(sigmoid_from(z, v_zero_below(v_negabs(z), v_set(LOG_TINY), e)), t)
     cdef lanes rest = v_fnma(z, t, v_max(z, v_zero()))
     if left < VW:
         e, dz, rest = v_keep_first(e, left), v_keep_first(dz, left), v_keep_first(rest, left)
@@ -205,6 +217,7 @@ cdef struct output_unit:
     real* chunk_db               # SCRATCH (F, 16)
     Py_ssize_t F
     int end                     # how the slope of the layer below comes: END_... of tiles.h
+    bint first_layer            # whether that is the first layer, whose dZ meets only X
 
 
 cdef inline void output_vectors(const int V, const int end, const output_unit* u, int v0, bint first,
@@ -213,6 +226,9 @@ cdef inline void output_vectors(const int V, const int end, const output_unit* u
 
     So is end; S is where slopes are, those of END_KEPT or A itself. first, last: whether these are the first
     and the last of the chunk that fall into their lanes.
+
+    dz and slopes are at least TINY where they are not 0. Their product is therefore far from denormal unless w
+    is small, and so dZ of a first layer, which meets only X, is compared with TINY only there.
     """
     cdef int groups = LV if V > 1 else 1
     cdef lanes[LV] dW
@@ -221,10 +237,12 @@ cdef inline void output_vectors(const int V, const int end, const output_unit* u
     cdef lanes a, d, w
     cdef Py_ssize_t i, at
     cdef int v
+    cdef bint small
     for v in range(V):
         s[v] = v_load(dz + (v0 + v)*VW)
     for i in range(u.F):
         w = v_set(u.w[i])
+        small = not u.first_layer or -SMALL_WEIGHT < u.w[i] < SMALL_WEIGHT
         at = i*16 + v0 % LV*VW
         for v in range(groups):
             dW[v] = v_zero() if first else v_load(u.chunk_dW + at + v*VW)
@@ -232,6 +250,8 @@ cdef inline void output_vectors(const int V, const int end, const output_unit* u
         for v in range(V):
             a = v_load(A + i*PW + (v0 + v)*VW)
             d = ended(end, v_mul(w, s[v]), v_load(S + i*PW + (v0 + v)*VW) if end == END_KEPT else a)
+            if small:
+                d = without_tiny(d)
             v_store(A + i*PW + (v0 + v)*VW, d)
             dW[v % LV] = v_fma(s[v], a, dW[v % LV])
             db[v % LV] = v_add(db[v % LV], d)
@@ -272,4 +292,4 @@ cdef void output_chunk(const output_unit* u, Py_ssize_t n, const real* dz, real*
         elif u.end == END_KEPT:
             output_panel(END_KEPT, u, j, n, dz + j*PW, A + j*A_panel, S + j*A_panel)
         else:
-            output_panel(END_STORE, u, j, n, dz + j*PW, A + j*A_panel, S + j*A_panel)
+            output_panel(END_IDENTITY, u, j, n, dz + j*PW, A + j*A_panel, S + j*A_panel)

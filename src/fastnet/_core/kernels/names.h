@@ -11,7 +11,7 @@
  * product or, with END_KEPT, as the forward pass kept it; and which layers may have it. */
 enum { ANY_LAYER, LAST_LAYER };
 #define ACTIVATIONS(ROW) \
-    ROW(identity, END_STORE, ANY_LAYER) \
+    ROW(identity, END_IDENTITY, ANY_LAYER) \
     ROW(sigmoid, END_SIGMOID, ANY_LAYER) \
     ROW(logistic, END_SIGMOID, ANY_LAYER) \
     ROW(tanh, END_TANH, ANY_LAYER) \

@@ -18,6 +18,7 @@ cdef struct step_plan "fastnet_step_plan":    # what is the same for all weights
     real keep                   # 1 - rate weight_decay
     bint nesterov
     bint nothing                # the weights of the examples sum to 0: no step
+    bint decays                 # whether W shrinks by a share in every step
 
 
 ctypedef void (*step_function)(const step_plan*, bint, real*, const real*, real*, real*, Py_ssize_t,
@@ -37,6 +38,7 @@ cdef void plan_step(const trainer* t, double rate, real weight, bint weighted, d
     s.scale = -<real>rate*s.inverse
     s.l2 = <real>options.l2
     s.decay = ONE + s.scale*s.l2
+    s.decays = options.l2 > 0 or options.weight_decay > 0
     if t.fused:                                    # plain gradient descent needs no more
         return
     s.rate = <real>rate
@@ -70,13 +72,14 @@ cdef inline lanes step_momentum "fastnet_step_momentum"(const step_plan* s, bint
                                                         lanes* first, lanes* second) noexcept nogil:
     """v = momentum v - rate g; w = w + v, or with Nesterov w = w + momentum v - rate g (Sutskever 2013)."""
     cdef lanes g = v_mul(v_set(s.rate), mean_gradient(s, bias, w, d))
-    first[0] = v_sub(v_mul(v_set(s.momentum), first[0]), g)
+    first[0] = without_tiny(v_sub(v_mul(v_set(s.momentum), first[0]), g))
     return v_add(w, v_sub(v_mul(v_set(s.momentum), first[0]), g) if s.nesterov else first[0])
 
 
 cdef inline lanes mean_square(const step_plan* s, lanes g, lanes v) noexcept nogil:
-    """v = beta_2 v + (1 - beta_2) g^2"""
-    return v_fma(v_set(s.rest_2), v_mul(g, g), v_mul(v_set(s.beta_2), v))
+    """v = beta_2 v + (1 - beta_2) g^2, 0 below LEAST, so that beta_2 v is not denormal."""
+    v = v_fma(v_set(s.rest_2), v_mul(g, g), v_mul(v_set(s.beta_2), v))
+    return v_zero_below(v, v_set(LEAST), v)
 
 
 cdef inline lanes step_adam "fastnet_step_adam"(const step_plan* s, bint bias, lanes w, lanes d,
@@ -85,18 +88,18 @@ cdef inline lanes step_adam "fastnet_step_adam"(const step_plan* s, bint bias, l
 
     (Kingma and Ba 2015, sec. 2.)
     """
-    cdef lanes g = mean_gradient(s, bias, w, d)
+    cdef lanes g = without_tiny(mean_gradient(s, bias, w, d))
     second[0] = mean_square(s, g, second[0])
-    first[0] = v_fma(v_set(s.rest_1), g, v_mul(v_set(s.beta_1), first[0]))
+    first[0] = without_tiny(v_fma(v_set(s.rest_1), g, v_mul(v_set(s.beta_1), first[0])))
     return v_fnma(v_set(s.unbiased_rate), v_div(first[0], v_add(v_sqrt(second[0]), v_set(s.epsilon))), w)
 
 
 cdef inline lanes step_adamw "fastnet_step_adamw"(const step_plan* s, bint bias, lanes w, lanes d,
                                                   lanes* first, lanes* second) noexcept nogil:
     """w = w - rate weight_decay w, not for a bias; then adam's step (Loshchilov, Hutter 2019)."""
-    cdef lanes g = mean_gradient(s, bias, w, d)
+    cdef lanes g = without_tiny(mean_gradient(s, bias, w, d))
     second[0] = mean_square(s, g, second[0])
-    first[0] = v_fma(v_set(s.rest_1), g, v_mul(v_set(s.beta_1), first[0]))
+    first[0] = without_tiny(v_fma(v_set(s.rest_1), g, v_mul(v_set(s.beta_1), first[0])))
     if not bias:
         w = v_mul(v_set(s.keep), w)
     return v_fnma(v_set(s.unbiased_rate), v_div(first[0], v_add(v_sqrt(second[0]), v_set(s.epsilon))), w)
@@ -108,9 +111,10 @@ cdef inline lanes step_rmsprop "fastnet_step_rmsprop"(const step_plan* s, bint b
 
     (Tieleman and Hinton 2012.)
     """
-    cdef lanes g = mean_gradient(s, bias, w, d)
+    cdef lanes g = without_tiny(mean_gradient(s, bias, w, d))
     second[0] = mean_square(s, g, second[0])
     first[0] = v_fma(v_set(s.momentum), first[0], v_div(g, v_add(v_sqrt(second[0]), v_set(s.epsilon))))
+    first[0] = without_tiny(first[0])
     return v_fnma(v_set(s.rate), first[0], w)
 
 
@@ -127,6 +131,8 @@ cdef inline void step_vector(const int code, const int moments, const step_plan*
     if moments > 1:
         v = v_load_first(second, m) if m < VW else v_load(second)
     w = step_of(code, s, bias, w, d, &a, &v)
+    if s.decays and not bias:
+        w = without_tiny(w)
     if m < VW:
         if moments > 1:
             v_store_first(second, v, m)

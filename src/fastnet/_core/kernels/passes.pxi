@@ -47,13 +47,14 @@ cdef bint vectors_finite(const real* Z, Py_ssize_t rows) noexcept nogil:
     return all_finite_array(sums, VW)
 
 
-cdef void activate_layer(const layer* l, int activation, bint keep, Py_ssize_t first,
-                         Py_ssize_t n) noexcept nogil:
+cdef void activate_layer(const layer* l, int activation, bint keep, Py_ssize_t first, Py_ssize_t n,
+                         real log_least) noexcept nogil:
     """Z becomes A = activation(Z), for n examples; keep: the slopes too, in S."""
     cdef Py_ssize_t j, at
     for j in range(ceil_div(n, PW)):
         at = (first + j*PW)*l.n_out
-        activate_panel(activation, l.A + at, l.S + at if keep else NULL, l.n_out, vectors_in_panel(n, j))
+        activate_panel(activation, l.A + at, l.S + at if keep else NULL, l.n_out, vectors_in_panel(n, j),
+                       log_least)
 
 
 cdef void drop(const trainer* t, const layer* l, uint64_t key, Py_ssize_t in_batch, Py_ssize_t first,
@@ -111,7 +112,8 @@ cdef void forward(const trainer* t, worker* w, Py_ssize_t first, Py_ssize_t n, i
             forward_layer(w, l, A_in, height, first, n)
         if purpose == PREDICTING and w.check_Z:
             w.Z_finite = w.Z_finite and vectors_finite(l.A + first*l.n_out, l.n_out)
-        activate_layer(l, activation, purpose >= GRADIENT and l.S != NULL, first, n)
+        activate_layer(l, activation, purpose >= GRADIENT and l.S != NULL, first, n,
+                       LOG_LEAST if purpose == PREDICTING and k == t.n_layers - 1 else LOG_TINY)
         if purpose == TRAINING and l.dropout > 0:
             drop(t, l, key_of(key_of(t.options.seed, (<uint64_t>1 << 62) + k), step_number), in_batch, first,
                  n)
@@ -160,6 +162,7 @@ cdef void loss_and_output(const trainer* t, const worker* w, Py_ssize_t first, P
     u.chunk_db = w.chunk_db
     u.F = last.n_in
     u.end = below.end
+    u.first_layer = below == &t.layers[0]
     while s < n:
         m = smaller(CHUNK, n - s)
         cost = t.chunk_costs + (first + s)//CHUNK
@@ -271,7 +274,7 @@ cdef void block_cost(const trainer* t, Py_ssize_t n, real* cost) noexcept nogil:
         for i in range(1, chunks):
             J = v_add(J, v_load(chunk[i].J + v*VW))
             o = v_load(chunk[i].odds + v*VW)
-            odds = v_add(v_fma(o, odds, odds), o)
+            odds = both_odds(o, odds)
         v_store(sums + v*VW, v_add(J, log1p_of(odds)) if t.unit_bce else J)
     cost[0] = fold_row(sums)
 

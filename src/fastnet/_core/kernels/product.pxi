@@ -10,7 +10,7 @@
 # with R rows is at ((c//PW)*R + r)*PW + c%PW. Every operand is one, so the tile's strides are literals and
 # small networks need no packing. Each sum is one chain of fma over k in ascending order that starts from
 # init: blocking k by continuing from C changes no bit.
-# Uses: activations, panels, util
+# Uses: activations, elementary, panels, util
 
 cdef enum:
     KU = 4                  # k's in a round of the inner loop: 1 and 2 are 0-2 % slower, 8 is 2-5 % slower
@@ -143,22 +143,30 @@ cdef inline void tiles "fastnet_tiles"(const int R, const int V, const int P_row
                 for v in range(V):
                     p = v_mul(v_set(s.decay), v_load(C + r*PW + v*VW))
                     v_store(C + r*PW + v*VW, v_fma(v_set(s.scale), c[r][v], p))
+        elif s.end == END_IDENTITY:
+            for r in range(R):
+                for v in range(V):
+                    v_store(C + r*PW + v*VW, without_small(c[r][v], v_set(s.tiny)))
         elif s.end == END_SIGMOID:                 # dZ = dA times the slope
             for r in range(R):
                 for v in range(V):
-                    v_store(C + r*PW + v*VW, ended(END_SIGMOID, c[r][v], v_load(A + r*PW + v*VW)))
+                    p = ended(END_SIGMOID, c[r][v], v_load(A + r*PW + v*VW))
+                    v_store(C + r*PW + v*VW, without_small(p, v_set(s.tiny)))
         elif s.end == END_TANH:
             for r in range(R):
                 for v in range(V):
-                    v_store(C + r*PW + v*VW, ended(END_TANH, c[r][v], v_load(A + r*PW + v*VW)))
+                    p = ended(END_TANH, c[r][v], v_load(A + r*PW + v*VW))
+                    v_store(C + r*PW + v*VW, without_small(p, v_set(s.tiny)))
         elif s.end == END_RELU:
             for r in range(R):
                 for v in range(V):
-                    v_store(C + r*PW + v*VW, ended(END_RELU, c[r][v], v_load(A + r*PW + v*VW)))
+                    p = ended(END_RELU, c[r][v], v_load(A + r*PW + v*VW))
+                    v_store(C + r*PW + v*VW, without_small(p, v_set(s.tiny)))
         else:
             for r in range(R):
                 for v in range(V):
-                    v_store(C + r*PW + v*VW, ended(END_KEPT, c[r][v], v_load(A + r*PW + v*VW)))
+                    p = ended(END_KEPT, c[r][v], v_load(A + r*PW + v*VW))
+                    v_store(C + r*PW + v*VW, without_small(p, v_set(s.tiny)))
         P += R*P_row
         C += R*PW
         A += R*PW
@@ -277,6 +285,7 @@ cdef inline void start_chain(const product* x, span* s, const block* b, bint fet
     s.end = x.end if b.k + b.K == x.K else END_STORE
     s.scale = x.scale
     s.decay = x.decay
+    s.tiny = TINY
     if b.k > 0:                                    # continue
         s.init_row = PW
         s.init_vector = VW

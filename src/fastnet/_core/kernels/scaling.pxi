@@ -46,7 +46,7 @@ cdef void step_scaled(const trainer* t, const step_plan* s, const step_plan* of_
         for r in range(l.n_out):                   # a chain over the units: the bits of any number of threads
             i = r*PW + start
             V = v_mul(load_some(W + i, m), inverse)
-            d = load_some(dW + i, m)
+            d = without_tiny(load_some(dW + i, m))
             sum = v_fma(d, V, sum)
             store_some(W + i, V, m)
             store_some(dW + i, v_mul(d, c), m)
@@ -64,7 +64,8 @@ cdef void step_scaled(const trainer* t, const step_plan* s, const step_plan* of_
         c = v_load(scale + start)
         for r in range(l.n_out):
             i = r*PW + start
-            store_some(W + i, v_mul(load_some(W + i, m), c), m)
+            V = v_mul(load_some(W + i, m), c)
+            store_some(W + i, without_tiny(V) if s.decays else V, m)
         start += VW
 
 

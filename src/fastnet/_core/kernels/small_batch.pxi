@@ -120,7 +120,7 @@ cdef void softmax_rows(real* Z, Py_ssize_t n, Py_ssize_t units) noexcept nogil:
         for p in range(panels):
             z = Z + (p*n + i)*PW
             for v in range(vectors_in_panel(units, p)):
-                v_store(z + v*VW, exp_of_negative(v_sub(v_load(z + v*VW), v_set(most))))
+                v_store(z + v*VW, exp_of_negative(v_sub(v_load(z + v*VW), v_set(most)), v_set(LOG_LEAST)))
         for c in range(units):
             total += Z[(c//PW*n + i)*PW + c%PW]
         total = ONE/total
@@ -131,7 +131,7 @@ cdef void softmax_rows(real* Z, Py_ssize_t n, Py_ssize_t units) noexcept nogil:
 
 
 cdef inline bint small_batch_panel(Py_ssize_t panel, Py_ssize_t n_in, Py_ssize_t n_out, int activation,
-                                   const real* A, Py_ssize_t n, const real* Q, const real* b,
+                                   real log_least, const real* A, Py_ssize_t n, const real* Q, const real* b,
                                    real* Z) noexcept nogil:
     """A panel of units for n examples: Z = A W' + b, and the activation unless it is softmax.
 
@@ -150,7 +150,7 @@ cdef inline bint small_batch_panel(Py_ssize_t panel, Py_ssize_t n_in, Py_ssize_t
     cross_panel(0, V, &s, A, n, Z + panel*n*PW, b, Z, NULL)
     finite = all_finite_array(Z + panel*n*PW, smaller(PW, n_out - panel*PW))
     if activation != ACTIVATION_softmax:
-        activate_panel(activation, Z + panel*n*PW, NULL, n, V)
+        activate_panel(activation, Z + panel*n*PW, NULL, n, V, log_least)
     return finite
 
 
@@ -174,8 +174,9 @@ cdef void small_batch_predict_packed(const void* arena, void* scratch, matrix X,
     for k in range(t.n_layers):
         l = &t.layers[k]
         for j in range(ceil_div(l.n_out, PW)):
-            small_batch_panel(j, l.n_in, l.n_out, l.activation, A, n, l.W + j*round_up(l.n_in, VW)*PW,
-                              l.b + j*PW, Z)
+            small_batch_panel(j, l.n_in, l.n_out, l.activation,
+                              LOG_LEAST if k == t.n_layers - 1 else LOG_TINY, A, n,
+                              l.W + j*round_up(l.n_in, VW)*PW, l.b + j*PW, Z)
         if l.activation == ACTIVATION_softmax:
             softmax_rows(Z, n, l.n_out)
         A, Z = Z, A
@@ -251,22 +252,24 @@ cdef int small_batch_predict_unpacked(const layer_arrays* arrays, int n_layers, 
     cdef const layer_arrays* l = arrays
     cdef standardization standardize
     cdef bint finite = True
+    cdef real log_least
     cdef int k
     standardize.mean = <const real*>arrays.mean
     standardize.scale = <const real*>arrays.scale
     gather_small_batch(&standardize, X, n, arrays.n_in, A)
     for k in range(n_layers):
         l = &arrays[k]
+        log_least = LOG_LEAST if k == n_layers - 1 else LOG_TINY
         for j in range(ceil_div(l.n_out, PW)):
             memcpy(b, <const real*>l.b + j*PW, smaller(PW, l.n_out - j*PW)*sizeof(real))
             if n == 1 and weights_are_contiguous(l):
                 one_row_panel(l, j*PW, A, b, Z + j*PW)
                 finite = finite and all_finite_array(Z + j*PW, smaller(PW, l.n_out - j*PW))
                 if l.activation != ACTIVATION_softmax:
-                    activate_panel(l.activation, Z + j*PW, NULL, 1, vectors_in_panel(l.n_out, j))
+                    activate_panel(l.activation, Z + j*PW, NULL, 1, vectors_in_panel(l.n_out, j), log_least)
                 continue
             transpose_weights(l, j, Q)
-            finite = small_batch_panel(j, l.n_in, l.n_out, l.activation, A, n, Q, b, Z) and finite
+            finite = small_batch_panel(j, l.n_in, l.n_out, l.activation, log_least, A, n, Q, b, Z) and finite
         if l.activation == ACTIVATION_softmax:
             softmax_rows(Z, n, l.n_out)
         A, Z = Z, A

@@ -11,26 +11,28 @@
 
 /* ---- activations */
 
-#define DECLARE_ACTIVATION(name, end, layers) static inline lanes fastnet_##name(lanes z, lanes *slope);
+#define DECLARE_ACTIVATION(name, end, layers) \
+    static inline lanes fastnet_##name(lanes z, lanes least, lanes *slope);
 ACTIVATIONS(DECLARE_ACTIVATION)
-#define CASE_ACTIVATION(name, end, layers) case ACTIVATION_##name: return fastnet_##name(z, slope);
-static inline lanes activation_of(int code, lanes z, lanes *slope)
+#define CASE_ACTIVATION(name, end, layers) case ACTIVATION_##name: return fastnet_##name(z, least, slope);
+static inline lanes activation_of(int code, lanes z, lanes least, lanes *slope)
 {
     switch (code) { ACTIVATIONS(CASE_ACTIVATION) default: return z; }
 }
 static const int SLOPE_END[] = {ACTIVATIONS(SECOND_OF) END_KEPT};
 
-static inline void fastnet_activate_vectors(int code, real *Z, real *S, ptrdiff_t rows, int V);
+static inline void fastnet_activate_vectors(int code, real *Z, real *S, ptrdiff_t rows, int V,
+                                            real log_least);
 static inline void fastnet_activate_numbers(int code, const real *x, real *out, real *slope, ptrdiff_t n);
 #define ACTIVATION_FUNCTIONS(name, end, layers) \
-    NOINLINE void activate_panel_##name(real *Z, real *S, ptrdiff_t rows, int V) \
-    { fastnet_activate_vectors(ACTIVATION_##name, Z, S, rows, V); } \
+    NOINLINE void activate_panel_##name(real *Z, real *S, ptrdiff_t rows, int V, real log_least) \
+    { fastnet_activate_vectors(ACTIVATION_##name, Z, S, rows, V, log_least); } \
     NOINLINE void activate_array_##name(const real *x, real *out, real *slope, ptrdiff_t n) \
     { fastnet_activate_numbers(ACTIVATION_##name, x, out, slope, n); }
 ACTIVATIONS(ACTIVATION_FUNCTIONS)
 #define PANEL_FUNCTION(name, end, layers) activate_panel_##name,
 #define ARRAY_FUNCTION(name, end, layers) activate_array_##name,
-static void (*const ACTIVATE_PANEL[])(real *, real *, ptrdiff_t, int) = {ACTIVATIONS(PANEL_FUNCTION)};
+static void (*const ACTIVATE_PANEL[])(real *, real *, ptrdiff_t, int, real) = {ACTIVATIONS(PANEL_FUNCTION)};
 static void (*const ACTIVATE_ARRAY[])(const real *, real *, real *, ptrdiff_t) = {
     ACTIVATIONS(ARRAY_FUNCTION)};
 

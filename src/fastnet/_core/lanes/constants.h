@@ -17,6 +17,15 @@ static const real BIAS_UP = IF_DOUBLE(1.3407807929942597e+154, 18446744073709551
 static const real EXPM1_LEAST = IF_DOUBLE(-40.0, -20.0f);      /* below: e^x - 1 rounds to -1 */
 static const real SMALLEST_SCALE = IF_DOUBLE(1e-12, 1e-12f); /* of an input, in scaling.pxi */
 static const real LEAST_NORMAL = IF_DOUBLE(2.2250738585072014e-308, 1.17549435e-38f);
+/* What counts as 0, see elementary.pxi: 2^-50 (2^-480) in products, 2^-120 (2^-1010) elsewhere */
+static const real TINY = IF_DOUBLE(3.2033329522929615e-145, 8.881784197001252e-16f);
+static const real LEAST = IF_DOUBLE(9.113902524445497e-305, 7.52316384526264e-37f);
+static const real LOG_TINY = IF_DOUBLE(-332.5, -34.5f);        /* of a little more than these */
+static const real LOG_LEAST = IF_DOUBLE(-700.0, -83.0f);
+/* x + x^3 rounds to x below 2^-30 (2^-60) */
+static const real LINEAR = IF_DOUBLE(8.673617379884035e-19, 9.313225746154785e-10f);
+/* 2^-13 (2^-30): less of a weight times TINY^2 could be denormal soon */
+static const real SMALL_WEIGHT = IF_DOUBLE(9.313225746154785e-10, 0.0001220703125f);
 static const real ONE = 1;
 static const real SQRT2 = IF_DOUBLE(1.4142135623730951, 1.4142135f);
 /* Klambauer, Unterthiner, Mayr, Hochreiter 2017: lambda, and lambda alpha */

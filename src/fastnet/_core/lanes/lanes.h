@@ -71,6 +71,12 @@ static inline int v_pack(const real *p, int n, int f, real *value, int *where)
 static inline void v_prepare(void) {}
 #endif
 
+#ifdef V_FUSED
+enum { FUSED = 1 };                                 /* whether v_fma rounds once */
+#else
+enum { FUSED = 0 };
+#endif
+
 static const real ZEROS[16] = {0};
 static inline lanes v_zero(void) { return v_set((real)0); }
 

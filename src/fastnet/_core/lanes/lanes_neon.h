@@ -29,6 +29,16 @@ static inline lanes v_min(lanes a, lanes b) { return NEON(bslq)(NEON(cltq)(a, b)
 static inline lanes v_fma(lanes a, lanes b, lanes c) { return NEON(fmaq)(c, a, b); }         /* a b + c */
 static inline lanes v_fnma(lanes a, lanes b, lanes c) { return NEON(fmsq)(c, a, b); }        /* c - a b */
 static inline lanes v_negabs(lanes a) { return NEON(negq)(NEON(absq)(a)); }                  /* -|a| */
+static inline lanes v_abs(lanes a) { return NEON(absq)(a); }
+/* x < least ? 0 : a, so a where x is NaN */
+static inline lanes v_zero_below(lanes x, lanes least, lanes a)
+{
+#if FASTNET_REAL_IS_DOUBLE
+    return vreinterpretq_f64_u64(vbicq_u64(vreinterpretq_u64_f64(a), vcltq_f64(x, least)));
+#else
+    return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(a), vcltq_f32(x, least)));
+#endif
+}
 static inline lanes v_if_negative(lanes x, lanes a, lanes b)
 {
     return NEON(bslq)(NEON(cltq)(x, v_set(0)), a, b);

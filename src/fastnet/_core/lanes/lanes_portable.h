@@ -27,6 +27,8 @@ static inline lanes v_fma(lanes a, lanes b, lanes c) { return a * b + c; }
 static inline lanes v_fnma(lanes a, lanes b, lanes c) { return c - a * b; }
 #endif
 static inline lanes v_negabs(lanes a) { return -IF_DOUBLE(fabs, fabsf)(a); }
+static inline lanes v_abs(lanes a) { return IF_DOUBLE(fabs, fabsf)(a); }
+static inline lanes v_zero_below(lanes x, lanes least, lanes a) { return x < least ? 0 : a; }
 static inline lanes v_if_negative(lanes x, lanes a, lanes b) { return x < 0 ? a : b; }
 static inline lanes v_keep_positive(lanes c, lanes a) { return a > 0 ? c : 0; }      /* a > 0 ? c : 0 */
 static inline lanes v_load_first(const real *p, int n) { return n > 0 ? *p : 0; }

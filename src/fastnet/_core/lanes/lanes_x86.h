@@ -69,6 +69,18 @@ static inline void v_accumulate(lanes *c, lanes a, lanes b)
 }
 #endif
 static inline lanes v_negabs(lanes a) { return X86(or)(a, v_set((real)-0.0)); }          /* -|a| */
+static inline lanes v_abs(lanes a) { return X86(andnot)(v_set((real)-0.0), a); }
+/* x < least ? 0 : a, so a where x is NaN */
+static inline lanes v_zero_below(lanes x, lanes least, lanes a)
+{
+#if VBYTES == 64
+    return X86(maskz_mov)(IF_DOUBLE(_mm512_cmp_pd_mask, _mm512_cmp_ps_mask)(x, least, _CMP_NLT_UQ), a);
+#elif VBYTES == 32
+    return X86(and)(X86(cmp)(x, least, _CMP_NLT_UQ), a);
+#else
+    return X86(and)(X86(cmpnlt)(x, least), a);
+#endif
+}
 /* Macros: a function that only prefetches has no effect for gcc 12, which drops most calls of it. */
 #define v_prefetch(p) _mm_prefetch((const char *)(p), _MM_HINT_T0)
 #define v_prefetch_l2(p) _mm_prefetch((const char *)(p), _MM_HINT_T1)

@@ -29,6 +29,7 @@ typedef struct {
     ptrdiff_t fetch_step;       /* numbers of the next tile of C to fetch in each round of k */
     int end;
     real scale, decay;          /* of END_UPDATE */
+    real tiny;                  /* TINY, for the ends that make dZ; from here, so that no register holds it in the loop */
 } span;
 
 /* What will be read soon, for L2: two runs of numbers, the second after the first. Fetching tiles advance
@@ -38,9 +39,9 @@ typedef struct {
     const real *then, *then_end;        /* then NULL: there is no second run */
 } prefetch_queue;
 
-/* What becomes of a sum: stored; times the slope of an activation, from its value a or as it was kept;
- * or C = decay C + scale sum, a step of gradient descent. */
-enum { END_STORE, END_SIGMOID, END_TANH, END_RELU, END_KEPT, END_UPDATE };
+/* What becomes of a sum: stored; times the slope of an activation, from its value a or as it was kept, and 0
+ * where that is tiny (elementary.pxi); or C = decay C + scale sum, a step of gradient descent. */
+enum { END_STORE, END_IDENTITY, END_SIGMOID, END_TANH, END_RELU, END_KEPT, END_UPDATE };
 
 typedef void (*tile_function)(const span *s, ptrdiff_t count, const real *P, real *C, const real *init,
                               const real *A, prefetch_queue *queue);
