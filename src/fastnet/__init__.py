@@ -157,7 +157,8 @@ def __dir__() -> list[str]:
 def _load_before_fork() -> None:
     """Load what waits for its first use, if other threads run: one of them may be loading it.
 
-    A child would inherit the lock of that import, with nobody to release it.
+    A child would inherit the lock of that import, with nobody to release it. None of these modules may load
+    one that has to release a lock after a fork (logging, concurrent.futures.thread): it would not hold it.
     """
     if len(sys._current_frames()) > 1:
         from importlib import import_module

@@ -81,6 +81,30 @@ print(answered, "of", count, "and", sum(worker.is_alive() for worker in workers)
 """
 
 
+FIRST_FORK = """
+import os, sys, threading
+import fastnet
+
+go_on = threading.Event()
+thread = threading.Thread(target=go_on.wait)
+thread.start()
+child = os.fork()
+if child == 0:
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), "fastnet.training.many" in sys.modules)
+go_on.set()
+thread.join()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_what_is_loaded_before_a_fork_releases_no_lock_that_it_does_not_hold() -> None:
+    """Python runs what a module asks for after a fork, also if it was loaded only while the fork began."""
+    run = [sys.executable, "-W", "ignore", "-c", FIRST_FORK]
+    result = subprocess.run(run, capture_output=True, text=True, timeout=300, check=False)
+    assert (result.stdout, result.stderr) == ("0 True\n", "")
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_children_of_a_parent_whose_threads_use_the_network() -> None:
     result = subprocess.run(

@@ -7,7 +7,6 @@ copied to the front of the next one, so batches cross the edges.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
@@ -98,6 +97,8 @@ class StreamedExamples:
                     at = end
                 self._check_targets(buffer.T[batch:at], starts, chunk)
                 return at
+
+            from concurrent.futures import ThreadPoolExecutor  # see _load_before_fork
 
             pool = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="fastnet-stream"))
             try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -170,6 +169,8 @@ class _Crowd:
 
     def run(self, n_threads: int, display: Callable[[int, History], None]) -> None:
         """Train all networks; the main thread waits, so that an interrupt reaches it."""
+        from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait  # see _load_before_fork
+
         with ThreadPoolExecutor(min(n_threads, len(self._fits))) as pool:
             waiting = {pool.submit(self._train, k, display) for k in range(len(self._fits))}
             while waiting:
