@@ -122,7 +122,7 @@ def test_a_worker_that_comes_during_the_fit_gets_its_share(
     monkeypatch.setattr(gradients, "shares", lambda *given: plans.append(work(*given)) or plans[-1])
     watch(monkeypatch, before)
     est = MLPRegressor(**SETTINGS).fit(X, X[:, 0] * X[:, 1])
-    assert [sorted(map(len, plan.values())) for plan in plans] == [[12], [6, 6]]
+    assert [sorted(map(len, plan.values())) for plan in plans] == [[12], [12], [6, 6]]
     assert_same_bits(est, in_memory(8))
 
 
@@ -183,6 +183,7 @@ def test_shares_follow_the_threads() -> None:
     assert {address: len(which) for address, which in plan.items()} == {"a": 2, "b": 6, "c": 2}
     assert sorted(k for which in plan.values() for k in which) == list(range(10))
     assert set(plan["c"]) <= set(range(5))  # it held them
+    assert shares(6, {"a": 1, "b": 2}, [()] * 6) == {"a": [0, 1], "b": [2, 3, 4, 5]}  # runs
     assert shares(1, {"a": 1, "b": 1}, [("a",)]) in ({"a": [0]}, {"b": [0]})
 
 

@@ -351,8 +351,8 @@ class DaskData:
         counts = self._counts if self.classify else []
         return ClassWeights(class_weight, classes, counts, self.several_labels)
 
-    def parts(self, preparation: Preparation, rows: int) -> list[Any]:
-        """Return delayed parts of so many rows each, the last one of the rest."""
+    def parts(self, preparation: Preparation, rows: int, homes: list[str]) -> list[Any]:
+        """Return delayed parts of so many rows each, the last one of the rest, for these workers."""
         dask = import_optional("dask", PURPOSE, extra="dask")
         sources = (
             (self._X, list(accumulate(self._X_sizes))),
@@ -361,13 +361,14 @@ class DaskData:
         )
         found = []
         make = dask.delayed(functools.partial(_make_part, preparation), pure=False)
-        for start in range(0, self.n_rows, rows):
+        for start, home in zip(range(0, self.n_rows, rows), homes, strict=True):
             stop = min(start + rows, self.n_rows)
             pieces = [
                 [(given[k], first, last) for k, first, last in (overlaps(ends, start, stop) if ends else [])]
                 for given, ends in sources
             ]
-            found.append(make(start, *pieces))
+            with dask.annotate(workers=[home], allow_other_workers=True):
+                found.append(make(start, *pieces))
         return found
 
 

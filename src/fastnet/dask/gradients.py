@@ -168,11 +168,27 @@ def shares(count: int, threads: dict[str, int], holders: list[tuple[str, ...]]) 
             continue
         plan[home].append(k)
         left[home] -= 1
-    for k in homeless:
-        home = max(left, key=lambda address: left[address])
+    for k in homeless:  # runs as long as can be: their subtrees merge
+        home = next(address for address in left if left[address])
         plan[home].append(k)
         left[home] -= 1
     return {address: sorted(which) for address, which in plan.items() if which}
+
+
+def present_workers(client: Any) -> dict[str, int]:
+    """Return the threads of each worker; wait for one if there is none.
+
+    Raises
+    ------
+    RuntimeError
+        If there is still none after a minute.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while not (threads := dict(client.nthreads())):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"client must have at least one worker, got none for {PATIENCE:g} seconds")
+        time.sleep(0.1)
+    return threads
 
 
 class Parts:
@@ -231,7 +247,7 @@ class Parts:
 
     def _share(self) -> None:
         """Share the parts among the workers there are now, if these have changed."""
-        threads = self._present()
+        threads = present_workers(self.client)
         if threads == self._threads:
             return
         if not self._threads:
@@ -246,15 +262,6 @@ class Parts:
                         same, self._futures[k], workers=[address], allow_other_workers=True, pure=False
                     )
 
-    def _present(self) -> dict[str, int]:
-        """Return the threads of each worker; wait for one if there is none."""
-        deadline = time.monotonic() + PATIENCE
-        while not (threads := dict(self.client.nthreads())):
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"client must have at least one worker, got none for {PATIENCE:g} seconds")
-            time.sleep(0.1)
-        return threads
-
     def _results(self, futures: list[Any], *, gather: bool = True) -> list[Any]:
         """Wait for futures and return what they hold."""
         wait = import_optional("distributed", PURPOSE, extra="dask").wait
@@ -263,7 +270,7 @@ class Parts:
                 wait(futures, POLL)
                 break
             except TimeoutError:
-                self._present()
+                present_workers(self.client)
         if gather:
             return list(self.client.gather(futures))
         for future in futures:
@@ -319,8 +326,12 @@ class DaskLoss(LossAndGradient):
             number_weight=data.number_weight,
         )
         row_bytes = (data.n_features + est.n_outputs_ + 1) * dtype.itemsize
-        rows = rows_of_a_part(data.n_rows, len(client.nthreads()) or 1, row_bytes)
-        self._parts = Parts(client, data.parts(preparation, rows), rows)
+        threads = present_workers(client)
+        rows = rows_of_a_part(data.n_rows, len(threads), row_bytes)
+        count = -(-data.n_rows // rows)
+        plan = shares(count, threads, [()] * count)
+        homes = {k: address for address, which in plan.items() for k in which}
+        self._parts = Parts(client, data.parts(preparation, rows, [homes[k] for k in range(count)]), rows)
         weighted = weights is not None or class_weight is not None
         self.weight_sum = self._sum_of_weights() if weighted else float(data.n_rows)
         self._driver: engine.TrainerCore | None = None
