@@ -69,7 +69,10 @@ class Position:
     _table_of: tuple[Any, ...] = field(default=(), repr=False, compare=False)
 
     def factors(self, curve: Callable[[Array], Array], *key: Any) -> Array:
-        """Return curve(s) for the batches s of the epoch, counted over all epochs, as long as `key` is it."""
+        """Return the curve's value for each batch of this epoch; computed anew once `key` is another one.
+
+        `curve` takes the numbers of batches, counted from the first epoch on.
+        """
         ahead = max(1, 4096 // self.batches)  # short epochs are worked out together, which is faster
         block, epoch = divmod(self.epoch, ahead)
         if (block, self.batches, *key) != self._table_of:

@@ -37,7 +37,7 @@ __all__ = ["FormatError", "info", "load", "load_checkpoint", "save"]
 
 Source: TypeAlias = str | os.PathLike[str] | BinaryIO
 NETWORK, ENSEMBLE = "fastnet", "fastnet.ensemble"  # where the metadata has the description
-BYTES, HEADER = "sha256", "sha256_header"
+DATA_CHECKSUM, HEADER_CHECKSUM = "sha256", "sha256_header"
 
 
 def save(model: Model, path: Source, *, checkpoint: bool = False, kind: str | None = None) -> None:
@@ -121,8 +121,10 @@ def _write(stream: BinaryIO, tensors: dict[str, Array], about: dict[str, Any], k
         npz.write_npz(stream, tensors, about)
         return
     text = json.dumps(about, separators=(",", ":"))
-    digest, around = container.checksums(tensors, text)
-    container.write_safetensors(stream, tensors, {key: text, BYTES: digest, HEADER: around})
+    digest, header_digest = container.checksums(tensors, text)
+    container.write_safetensors(
+        stream, tensors, {key: text, DATA_CHECKSUM: digest, HEADER_CHECKSUM: header_digest}
+    )
 
 
 def load(path: Source, *, activations: Sequence[str] | None = None, allow_nonfinite: bool = False) -> Any:
@@ -344,13 +346,15 @@ def _read_safetensors(stream: BinaryIO, size: int, where: str) -> tuple[dict[str
     text = header.metadata.get(key)
     about = None if text is None else container.parse_json(text, f"{where}: the description")
     tensors, digest = container.read_tensors(stream, header, where)
-    around = container.header_checksum(header.entries, text or "", header.metadata.get(BYTES, ""))
+    header_digest = container.header_checksum(
+        header.entries, text or "", header.metadata.get(DATA_CHECKSUM, "")
+    )
     checked = False
-    for name, found in ((BYTES, digest), (HEADER, around)):
+    for name, found in ((DATA_CHECKSUM, digest), (HEADER_CHECKSUM, header_digest)):
         expected = header.metadata.get(name)
         if expected is not None and expected != found:
             raise FormatError(f"{where}: damaged: its {name} must be {expected:.64}, got {found}")
-        checked = expected is not None
+        checked = checked or expected is not None
     return tensors, about, key, checked
 
 

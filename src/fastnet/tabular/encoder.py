@@ -173,7 +173,7 @@ class TableEncoder:
                     encoded = NumberColumn.learn(values, bins, distinct_bins)
                 why = "" if encoded is not None else _why_left_out(values)
                 found.append((f"{name}.{part}" if part else name, kind, why, encoded))
-        self._take(found, names)
+        self._set_columns(found, names)
         return self
 
     @in_default_mode
@@ -303,7 +303,7 @@ class TableEncoder:
                 kind: Any = NumberColumn if number else CategoryColumn
                 encoded = kind.from_dict(encoding, f"{here}.encoding")
             found.append((row["name"], row["kind"], str(row["why"]), encoded))
-        encoder._take(found, names)
+        encoder._set_columns(found, names)
         count = encoder.n_features_in_
         if names is not None and count != len(names):
             raise ValueError(f"{where}.columns must be those of its {len(names)} names, got {count}")
@@ -335,8 +335,10 @@ class TableEncoder:
         if not hasattr(self, "_columns"):
             raise RuntimeError("the encoder must be fitted first: call fit")
 
-    def _take(self, found: list[tuple[str, str, str, Encoded | None]], names: list[str] | None) -> None:
-        """Hold what was learned: rows of name (and part of a date), kind, why it is left out, encoding."""
+    def _set_columns(
+        self, found: list[tuple[str, str, str, Encoded | None]], names: list[str] | None
+    ) -> None:
+        """Store what fit learned: for each column its name, kind, the reason it is left out, and encoding."""
         self._columns = found
         self.feature_names_in_: NDArray[Any]
         self.columns_ = [

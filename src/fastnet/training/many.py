@@ -105,7 +105,7 @@ def train_many(
     fits = _checked(networks, rows, validation_rows, options)
     data = _Data(X, T, sample_weight)
     crowd = _Crowd(fits, data, total_seconds)
-    with _shown(progress, fits) as display:
+    with _progress_display(progress, fits) as display:
         crowd.run(threads.most(n_threads), display)
     if crowd.diverged and all(history is None for history in crowd.histories):
         raise crowd.diverged[0]
@@ -233,8 +233,8 @@ class _Watcher(Callback):
 
 
 @contextmanager
-def _shown(progress: bool | None, fits: list[_Fit]) -> Iterator[Callable[[int, History], None]]:
-    """Give the function that is told of each epoch, and how many there have been, and shows them."""
+def _progress_display(progress: bool | None, fits: list[_Fit]) -> Iterator[Callable[[int, History], None]]:
+    """Give a function that updates the progress bar after each epoch; it is called (epochs done, history)."""
     if progress is False:
         yield lambda done, history: None
         return

@@ -231,7 +231,7 @@ class Trainer:
         return loop.history.loss[-1]
 
     def stop(self, reason: str = "stopped by a callback") -> None:
-        """Make the epoch that a callback was told of the last of the fit.
+        """Stop the fit after this epoch; for callbacks to call.
 
         Examples
         --------

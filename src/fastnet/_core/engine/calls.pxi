@@ -93,7 +93,10 @@ cdef Arena spare_small_batch = None     # scratch that no call is using
 
 
 cdef int predict_small_batch(Layers layers, matrix X, Py_ssize_t n, matrix out) except -1:
-    """Predict one row or a few, on one thread, which has read the weights once by then; Z_NOT_FINITE or 0."""
+    """Predict one row or a few, at most SMALL_BATCH; return Z_NOT_FINITE or 0.
+
+    On one thread: most of the time is the reading of the weights, and a second thread would wait for it.
+    """
     global spare_small_batch
     cdef size_t bytes = layers.table.small_batch_scratch_unpacked(layers.arrays, layers.count)
     cdef Arena scratch = spare_small_batch

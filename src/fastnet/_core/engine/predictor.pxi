@@ -12,7 +12,8 @@ cdef class PredictorCore:
     """A network that only predicts; the same bits as `forward`.
 
     Calls from several threads do not disturb one another: each takes a scratch of its own, and the weights
-    are only read. Up to SMALL_BATCH_ROWS examples are predicted one by one, more of them in blocks.
+    are only read. Up to SMALL_BATCH_ROWS examples are predicted together by small_batch.pxi, more of
+    them in blocks by predict.pxi.
 
     Parameters
     ----------

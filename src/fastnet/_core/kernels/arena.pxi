@@ -7,7 +7,8 @@ cdef enum:
     SPARSE_INPUTS = 64          # a first layer with fewer inputs
     SPARSE_UNITS = 8            # or fewer units never takes the way of sparse.pxi
     PIECE = 64                  # features: whole panels in every build
-    RUNS_OF_A_THREAD = 32       # at most, of blocks in a batch: with more than 16, it waits 3 % at the end
+    # At most so many runs of blocks for a thread; with 16 the threads waited 3 % of the time at the end.
+    RUNS_OF_A_THREAD = 32
     RUNS_BYTES = 1 << 26        # that their sums may take
     SCALES = 3                  # from here on `read` and `write` mean what scaling.pxi keeps
 
@@ -79,7 +80,7 @@ cdef struct trainer:
     Py_ssize_t T_height         # rows of T, likewise
     standardization standardize
     Py_ssize_t AT_panel_rows    # rows of an AT
-    real* gradient              # dW and db of all layers, `levels` times
+    real* gradient              # dW and db of all layers, once for each level of the tree or each run
     Py_ssize_t gradient_size
     chunk_cost* chunk_costs       # of each chunk of a block
     bint unit_bce               # cross-entropy of one output that nothing cuts: unit_bce of losses.pxi

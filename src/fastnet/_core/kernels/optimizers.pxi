@@ -31,7 +31,11 @@ cdef extern from "choose.h" nogil:
 
 cdef void plan_step(const trainer* t, double rate, real weight, bint weighted, double power_1, double power_2,
                     step_plan* s) noexcept nogil:
-    """The constants of a batch whose examples' weights sum to `weight`; powers: of the betas, this one in."""
+    """Prepare one step: what is the same for all W and b.
+
+    `weight` is the sum of the weights of the examples; power_1 = beta_1^t and power_2 = beta_2^t, with t = 1
+    in the first step.
+    """
     cdef const fit_options* options = &t.options
     s.nothing = weighted and not (weight > 0 or weight < 0)  # a sum below 0: as scikit-learn trains
     s.inverse = ONE/weight if not s.nothing else 0
