@@ -599,8 +599,13 @@ class Network:
         """
         found = [layer.latest for layer in self._layers]
         last = self._last_weights
-        if last is None or last[0] != found:  # else these very objects were seen to belong together
-            last = self._settled_weights(found)
+        if last is not None and last[0] == found:  # these very objects were seen to belong together
+            for weights, W, b in zip(found, last[1], last[2], strict=True):
+                if weights.W is not W or weights.b is not b:  # the user has assigned other arrays since
+                    break
+            else:
+                return last[1], last[2]
+        last = self._settled_weights(found)
         return last[1], last[2]
 
     def _settled_weights(self, found: list[LayerWeights]) -> _FoundWeights:
