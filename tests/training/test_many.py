@@ -138,7 +138,7 @@ def test_progress_counts_the_epochs_of_all(capsys: pytest.CaptureFixture[str]) -
         ({"networks": networks(1) * 2}, ValueError, r"networks\[1\] must be another network"),
         ({"rows": [None]}, ValueError, "rows must be 2 arrays"),
         ({"rows": [None, [0.5]]}, ValueError, r"rows\[1\] must be a vector of at least one whole number"),
-        ({"rows": [None, [0, N]]}, IndexError, "out of bounds"),
+        ({"rows": [None, [0, N]]}, ValueError, r"rows\[1\] must be numbers of examples"),
         ({"validation_rows": [None, []]}, ValueError, r"validation_rows\[1\] must be a vector"),
         ({"seed": [1]}, ValueError, "seed must be one or 2 of them, got 1"),
         ({"validation": (X, T)}, TypeError, "validation must not be given"),

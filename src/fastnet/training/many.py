@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastnet import _validate, threads
-from fastnet._validate import Array
+from fastnet import _examples, _validate, threads
 from fastnet.callbacks import Callback
 from fastnet.history import DivergenceError, History
 from fastnet.network import Network
@@ -24,6 +24,7 @@ __all__ = ["train_many"]
 
 # options of a fit that may be a list with one for each network
 SINGLE = ("epochs", "batch_size", "learning_rate", "seed", "optimizer", "l2", "clip_norm", "max_seconds")
+SMALL_FLOPS = 2e7  # of fits that one thread trains sooner than two, which wait for one another in Python
 _PATIENCE = 0.2  # seconds in which an interrupt is noticed, also where waiting for a lock does not end by it
 _INTERRUPTED, _LATE = "interrupted", "the time is over"
 
@@ -102,8 +103,8 @@ def train_many(
     >>> [len(history.loss) for history in histories]
     [30, 30, 30]
     """
-    fits = _checked(networks, rows, validation_rows, options)
     data = _Data(X, T, sample_weight)
+    fits = _checked(networks, rows, validation_rows, data.X.shape[1], options)
     crowd = _Crowd(fits, data, total_seconds)
     with _progress_display(progress, fits) as display:
         crowd.run(threads.most(n_threads), display)
@@ -120,7 +121,7 @@ def train_many(
 
 
 class _Data:
-    """The examples of all networks, and parts of them."""
+    """The examples of all networks."""
 
     def __init__(self, X: Any, T: Any, sample_weight: Any) -> None:
         self.X = X if isinstance(X, np.ndarray) else np.asarray(X)
@@ -132,13 +133,6 @@ class _Data:
         self.weights = None if sample_weight is None else np.asarray(sample_weight)
         if self.weights is not None and self.weights.shape != self.X.shape[1:]:
             raise ValueError(f"sample_weight must have shape {self.X.shape[1:]}, got {self.weights.shape}")
-
-    def part(self, rows: NDArray[np.intp] | None) -> tuple[Array, Array, Array | None]:
-        """Return X, T and the weights of some examples, in their order."""
-        if rows is None:
-            return self.X, self.T, self.weights
-        weights = None if self.weights is None else self.weights[rows]
-        return self.X.T[rows].T, self.T[..., rows], weights  # X lies row after row: fast, and no transpose
 
 
 class _Fit:
@@ -163,18 +157,30 @@ class _Crowd:
         self._data = data
         self._lock = threading.Lock()
         self._epochs = 0
-        self._deadline = float("inf")
+        self._next = iter(range(len(fits)))
+        self._begin = threading.Event()
+        self._deadline = math.inf
         if total_seconds is not None:
             self._deadline = time.perf_counter() + _validate.rate(total_seconds, "total_seconds")
 
-    def run(self, n_threads: int, display: Callable[[int, History], None]) -> None:
+    def run(self, n_threads: int, display: Callable[[int, History], None] | None) -> None:
         """Train all networks; the main thread waits, so that an interrupt reaches it."""
         from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait  # see _load_before_fork
 
+        if max(map(self._flops, self._fits)) < SMALL_FLOPS:
+            n_threads = 1
         with ThreadPoolExecutor(min(n_threads, len(self._fits))) as pool:
-            waiting = {pool.submit(self._train, k, display) for k in range(len(self._fits))}
+            try:
+                # a future for each thread, not for each network: waking this one takes longer than a tiny fit
+                count = min(n_threads, len(self._fits))
+                waiting = {pool.submit(self._train_next, display) for _ in range(count)}
+            except BaseException:
+                self.stopped = _INTERRUPTED
+                self._begin.set()
+                raise
             while waiting:
                 try:
+                    self._begin.set()  # no network begins before an interrupt is caught here
                     done, waiting = wait(waiting, _PATIENCE, FIRST_COMPLETED)
                     for future in done:
                         future.result()
@@ -184,42 +190,57 @@ class _Crowd:
                     self.stopped = "an error in another network"
                     raise
 
-    def _train(self, k: int, display: Callable[[int, History], None]) -> None:
-        if self.stopped or (k > 0 and self._late()):
-            return
-        fit = self._fits[k]
-        X, T, weights = self._data.part(fit.rows)
-        options = dict(fit.options)
-        if fit.validation_rows is not None:
-            options["validation"] = self._data.part(fit.validation_rows)
-            if options["validation"][2] is None:
-                options["validation"] = options["validation"][:2]
+    def _train_next(self, display: Callable[[int, History], None] | None) -> None:
+        """Train the next network, and so on until there is none."""
+        self._begin.wait()
+        for k in self._next:  # a step of it is one for the interpreter: no two threads get the same
+            if self.stopped or (k > 0 and self._late()):
+                return
+            self._train(k, display)
+
+    def _train(self, k: int, display: Callable[[int, History], None] | None) -> None:
+        fit, data, options = self._fits[k], self._data, dict(self._fits[k].options)
         callbacks = [*options.pop("callbacks", ()), _Watcher(self, display)]
-        options.update(sample_weight=weights, n_threads=1, progress=False, callbacks=callbacks)
         try:
-            self.histories[k] = fit.network.fit(X, T, **options)
+            self.histories[k] = fit.network.fit(
+                *(data.X, data.T),
+                rows=fit.rows,
+                validation_rows=fit.validation_rows,
+                sample_weight=data.weights,
+                n_threads=1,
+                progress=False,
+                callbacks=callbacks,
+                **options,
+            )
         except DivergenceError as error:
             with self._lock:
                 self.diverged.append(error)
 
+    def _flops(self, fit: _Fit) -> float:
+        """Return the flops of all epochs of a fit; infinity if that is not known."""
+        rows = self._data.X.shape[1] if fit.rows is None else len(fit.rows)
+        epochs = fit.options.get("epochs", 100)
+        return fit.network.flops(rows) * epochs if isinstance(epochs, int) else math.inf
+
     def _late(self) -> bool:
         return time.perf_counter() >= self._deadline
 
-    def after_epoch(self, trainer: Trainer, display: Callable[[int, History], None]) -> None:
+    def after_epoch(self, trainer: Trainer, display: Callable[[int, History], None] | None) -> None:
         """Count an epoch of one network, and end its fit where all are to end."""
         if self._late():
             trainer.stop(_LATE)
         if self.stopped:
             trainer.stop(self.stopped)
-        with self._lock:
-            self._epochs += 1
-            display(self._epochs, trainer.history)
+        if display is not None:
+            with self._lock:
+                self._epochs += 1
+                display(self._epochs, trainer.history)
 
 
 class _Watcher(Callback):
     """Tells the others how far one network is; its advice is told once for all networks."""
 
-    def __init__(self, crowd: _Crowd, display: Callable[[int, History], None]) -> None:
+    def __init__(self, crowd: _Crowd, display: Callable[[int, History], None] | None) -> None:
         self._crowd = crowd
         self._display = display
 
@@ -233,17 +254,19 @@ class _Watcher(Callback):
 
 
 @contextmanager
-def _progress_display(progress: bool | None, fits: list[_Fit]) -> Iterator[Callable[[int, History], None]]:
+def _progress_display(
+    progress: bool | None, fits: list[_Fit]
+) -> Iterator[Callable[[int, History], None] | None]:
     """Give a function that updates the progress bar after each epoch; it is called (epochs done, history)."""
     if progress is False:
-        yield lambda done, history: None
+        yield None
         return
     from fastnet.training.progress import display
 
     total = sum(fit.options.get("epochs", 100) for fit in fits)
     shown = display(total, None if progress is None else _validate.flag(progress, "progress"))
     if shown is None:
-        yield lambda done, history: None
+        yield None
         return
     due, last = shown.due, (0, History())
 
@@ -259,7 +282,7 @@ def _progress_display(progress: bool | None, fits: list[_Fit]) -> Iterator[Calla
         shown.close(*last)
 
 
-def _checked(networks: Any, rows: Any, validation_rows: Any, options: dict[str, Any]) -> list[_Fit]:
+def _checked(networks: Any, rows: Any, validation_rows: Any, n: int, options: dict[str, Any]) -> list[_Fit]:
     """Return what is to be done for each network."""
     networks = list(networks)
     count = len(networks)
@@ -273,8 +296,8 @@ def _checked(networks: Any, rows: Any, validation_rows: Any, options: dict[str, 
     for name in ("validation", "n_threads", "sample_weight", "warm_start"):
         if name in options:
             raise TypeError(f"{name} must not be given to train_many as an option of a fit")
-    own_rows = _rows(rows, "rows", count)
-    held_out = _rows(validation_rows, "validation_rows", count)
+    own_rows = _rows(rows, "rows", count, n)
+    held_out = _rows(validation_rows, "validation_rows", count, n)
     fits = []
     for k, network in enumerate(networks):
         own = dict(options)
@@ -287,7 +310,7 @@ def _checked(networks: Any, rows: Any, validation_rows: Any, options: dict[str, 
     return fits
 
 
-def _rows(given: Any, name: str, count: int) -> list[NDArray[np.intp] | None]:
+def _rows(given: Any, name: str, count: int, n: int) -> list[NDArray[np.intp] | None]:
     """Return the row numbers of each network as index arrays."""
     if given is None:
         return [None] * count
@@ -299,8 +322,5 @@ def _rows(given: Any, name: str, count: int) -> list[NDArray[np.intp] | None]:
         if which is None:
             found.append(None)
             continue
-        array = np.asarray(which)
-        if array.ndim != 1 or array.dtype.kind not in "iu" or not array.size:
-            raise ValueError(f"{name}[{k}] must be a vector of at least one whole number, got {which!r:.80}")
-        found.append(array.astype(np.intp, copy=False))
+        found.append(_examples.check_rows(which, f"{name}[{k}]", n))
     return found
