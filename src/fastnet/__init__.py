@@ -164,7 +164,14 @@ def _load_before_fork() -> None:
         from importlib import import_module
 
         waiting = {module or name for name, module in _LATER.items()}
-        further = {"c_export", "ensemble.file", "onnx", "training.lbfgs", "training.progress"}
+        further = {
+            "c_export",
+            "ensemble.file",
+            "onnx",
+            "streaming.passes",
+            "training.lbfgs",
+            "training.progress",
+        }
         for name in sorted(waiting | further):
             import_module(f"fastnet.{name}")
 
