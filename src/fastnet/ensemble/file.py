@@ -53,6 +53,8 @@ def check_version(about: Any, where: str) -> None:
     keys = _KEYS if version == 1 else _KEYS | {"estimator"}
     if about.keys() != keys or not isinstance(about["networks"], list) or not about["networks"]:
         raise FormatError(f"{where}: the description must be an object of {', '.join(sorted(keys))}")
+    if version > 1 and not isinstance(about["estimator"], dict):
+        raise FormatError(f"{where}: estimator must be a JSON object, got {about['estimator']!r:.60}")
 
 
 def rebuild_ensemble(
