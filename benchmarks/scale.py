@@ -263,7 +263,7 @@ def grid(rounds: int) -> None:
     def search(estimator: Any, backend: str, X: Any) -> None:
         with joblib.parallel_config(backend, n_jobs=2), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = GridSearchCV(estimator(max_iter=10, random_state=0), settings, cv=5).fit(X, y)
+            found = GridSearchCV(estimator(max_iter=50, random_state=0), settings, cv=5).fit(X, y)
             best.append(found.best_params_)
 
     X32 = (X / 16).astype("float32")
