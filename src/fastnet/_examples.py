@@ -234,11 +234,13 @@ def check_targets(
     kind = engine.LOSS_TARGETS[loss]
     if kind == "distribution":
         labels = T if type(T) is np.ndarray else _validate.to_array(T, "T")
-        if labels.ndim == 1 and labels.dtype.kind in "iu":
+        if labels.ndim == 1 and labels.dtype.kind in "iubf":
             if len(labels) != n:
                 raise ValueError(f"T must have a label for each of the {n} examples, got {len(labels)}")
-            return one_hot(labels, n_out, dtype, "T")
+            return one_hot(_whole(labels), n_out, dtype, "T")
     array = _validate.real_array(T, "T", dtype, owner)
+    if n_out == 1 and array.shape == (n,):
+        array = array.reshape(1, n)
     if owner == "the network" and array.ndim == 2 and array.shape[0] == n_out and array.shape[1] != n:
         raise ValueError(f"T must have a column for each of the {n} examples of X, got shape {array.shape}")
     array = _validate.exact(array, "T", (n_out, n), dtype, owner)
@@ -251,6 +253,16 @@ def check_targets(
     if kind == "non-negative" and array.size and array.min() < 0:
         raise ValueError(f"T must hold targets of at least 0 for the loss {loss!r}, got {array.min():g}")
     return array
+
+
+def _whole(labels: Array) -> Array:
+    """Return labels that are booleans or whole floats as whole numbers; ValueError for 0.5."""
+    if labels.dtype.kind == "f":
+        fraction = labels != np.floor(labels)  # also where it is not finite: inf - inf is not looked at
+        if (fraction | ~np.isfinite(labels)).any():
+            wrong = labels[fraction | ~np.isfinite(labels)][0]
+            raise ValueError(f"T must hold whole numbers as class labels, got {wrong:g}")
+    return labels if labels.dtype.kind in "iu" else labels.astype(np.intp)
 
 
 def _check_sums(T: Array, loss: str) -> None:

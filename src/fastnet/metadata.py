@@ -17,7 +17,7 @@ from fastnet import _validate
 from fastnet._core.float_mode import in_default_mode
 from fastnet._validate import Array
 
-__all__ = ["Class", "Standardize", "checked_classes", "checked_names", "output_kind"]
+__all__ = ["Class", "Standardize", "checked_classes", "checked_names", "class_numbers", "output_kind"]
 
 Class: TypeAlias = str | int | bool | float
 
@@ -164,3 +164,60 @@ def checked_classes(value: Any, kind: str, n_out: int) -> tuple[Class, ...]:
     if len(set(classes)) != len(classes):
         raise ValueError(f"classes must differ from one another, got {classes}")
     return tuple(classes)
+
+
+def class_numbers(T: Any, classes: tuple[Class, ...] | None, kind: str, n_out: int) -> tuple[Any, Any]:
+    """Return targets with class labels as numbers from 0, and the classes that were found in them or None.
+
+    Only a vector of labels changes, or a single row of texts; numbers are left alone unless `classes` are
+    numbers that say otherwise. Without `classes`, texts become classes in alphabetical order.
+
+    Raises
+    ------
+    ValueError
+        If a label is none of the classes, or there are not as many different ones as the network has.
+
+    Examples
+    --------
+    >>> class_numbers(["no", "yes", "no"], None, "binary", 1)
+    (array([0, 1, 0]), ('no', 'yes'))
+    """
+    labels = T if isinstance(T, np.ndarray) else _validate.to_array(T, "T")
+    if labels.ndim == 2 and len(labels) == 1:
+        row = labels[0]
+    elif labels.ndim == 1:
+        row = labels
+    else:
+        return T, None
+    texts = row.dtype.kind == "U" or (
+        row.dtype.kind == "O" and row.size > 0 and all(isinstance(label, str) for label in row)
+    )
+    if not texts:
+        numbers = classes is not None and not isinstance(classes[0], str) and kind != "multilabel"
+        if labels.ndim == 2 or not numbers or row.dtype.kind not in "biuf":
+            return T, None
+        if classes in (tuple(range(len(classes or ()))), (False, True)):  # they are their own numbers
+            return T, None
+    elif kind in ("regression", "multilabel"):
+        raise ValueError(f"T must hold numbers for a {kind} network, got texts such as {str(row[0])!r}")
+    found = None
+    if classes is None:
+        wanted = 2 if kind == "binary" else n_out
+        found = tuple(map(str, np.unique(row.astype(str))))
+        if len(found) != wanted:
+            raise ValueError(
+                f"T must hold {wanted} different labels for this network, got {len(found)}: "
+                f"{', '.join(map(repr, found[:5]))}"
+            )
+    known = np.asarray(found or classes)
+    values = row.astype(str) if texts else row
+    if texts and known.dtype.kind != "U":
+        raise ValueError(f"T must hold some of the classes {found or classes}, got {str(row[0])!r}")
+    order = np.argsort(known)
+    place = np.minimum(np.searchsorted(known, values, sorter=order), len(known) - 1)
+    numbers_of = order[place]
+    wrong = known[numbers_of] != values
+    if wrong.any():
+        label = values[wrong][0].item()
+        raise ValueError(f"T must hold some of the classes {found or classes}, got {label!r}")
+    return numbers_of, found

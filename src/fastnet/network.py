@@ -244,6 +244,92 @@ class Network:
             raise ValueError("X and the weights must stay as they are during a prediction, got changed ones")
         return A
 
+    def __call__(self, X: ArrayLike) -> Array:
+        """Return the output of the network: `forward`."""
+        return self.forward(X)
+
+    def predict(self, X: ArrayLike, *, n_threads: int | None = None) -> Array:
+        """Return the answer for each example: a label if the network tells classes apart, else its output.
+
+        Parameters
+        ----------
+        X : array_like, shape (n_in, n)
+            An example in each column, in the network's dtype; any strides, read without a copy.
+        n_threads : int, optional
+            At most so many threads (see `fastnet.threads`); the same bits for any number.
+
+        Returns
+        -------
+        ndarray, shape (n,), or (n_out, n) for several outputs that are no classes
+            Labels from `classes`, or numbers from 0 without them: of the largest output of a softmax, and
+            for one sigmoid 1 above 0.5. 0 or 1 for each of several sigmoids. Otherwise as `predict_proba`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X has another shape or dtype, or holds NaN or infinities; if the weights do.
+
+        Examples
+        --------
+        >>> import fastnet as fn
+        >>> net = fn.Network([fn.Layer(2, 1, W=[[1.0, -1.0]])])
+        >>> net.predict([[3.0, 1.0], [1.0, 3.0]])
+        array([1, 0])
+        >>> net.classes = ["right", "left"]
+        >>> net.predict([[3.0, 1.0], [1.0, 3.0]])
+        array(['left', 'right'], dtype='<U5')
+        """
+        A = self.predict_proba(X, n_threads=n_threads)
+        kind = self.output
+        if kind == "regression":
+            return A[0] if len(A) == 1 else A
+        if kind == "multilabel":
+            return (A > 0.5).astype(np.intp)
+        numbers: Array = A.argmax(axis=0) if kind == "multiclass" else (A[0] > 0.5).astype(np.intp)
+        if self._classes is None:
+            return numbers
+        labels: Array = np.asarray(self._classes)[numbers]
+        return labels
+
+    def score(self, X: ArrayLike, T: ArrayLike) -> float:
+        """Return how good the predictions are: the part that is right, or R² for a regression.
+
+        Parameters
+        ----------
+        X : array_like, shape (n_in, n)
+            At least one example, one in each column.
+        T : array_like, shape (n_out, n), or labels (n,)
+            As for `fit`.
+
+        Returns
+        -------
+        float
+            `metrics.accuracy` or `metrics.r2`; of several sigmoids the mean over all of them.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `loss`.
+
+        Examples
+        --------
+        >>> import fastnet as fn
+        >>> net = fn.Network([fn.Layer(2, 1, W=[[1.0, -1.0]])])
+        >>> net.score([[3.0, 1.0], [1.0, 3.0]], [1, 1])
+        0.5
+        """
+        from fastnet import metrics
+
+        kind = self.output
+        loss = None
+        if kind == "binary" and self._layers[-1].activation == "logistic":
+            loss = "squared_error"
+        data, _ = self._checked_examples(X, T, loss, None)
+        A = self.predict_proba(data.X)
+        if kind == "regression":
+            return metrics.r2(data.T, A)
+        return metrics.binary_accuracy(data.T, A) if kind == "multilabel" else metrics.accuracy(data.T, A)
+
     def compile(self) -> Predictor:
         """Return a frozen predictor: the network as it is now, laid out for single rows and for blocks.
 
@@ -284,8 +370,9 @@ class Network:
         ----------
         X : array_like, shape (n_in, n)
             At least one example, one in each column.
-        T : array_like, shape (n_out, n)
-            Targets in the range of the loss; class labels (n,) for "cross_entropy".
+        T : array_like, shape (n_out, n), or (n,) for one output
+            Targets in the range of the loss. For classes also labels (n,): whole numbers from 0, booleans, or
+            values of `classes`. Texts without `classes` become them in a fit, in alphabetical order.
         loss : str or object, optional
             A name from `fastnet.losses`, `losses.Huber` or `losses.Quantile`. By default what goes with the
             last activation: sigmoid bce, softmax cross_entropy, exp poisson, any other squared_error.
@@ -682,6 +769,7 @@ class Network:
 
         found = losses.resolve(loss, self._layers[-1].activation)
         n_in, n_out = self._sizes[0], self._sizes[-1]
+        T, _ = metadata.class_numbers(T, self._classes, self.output, n_out)
         data = _examples.check_examples(X, T, sample_weight, found.name, n_in, n_out, self._dtype)
         return data._replace(weights=_examples.usable_weights(data.weights, self._dtype)), found
 

@@ -225,6 +225,7 @@ def test_what_overflows_in_float32_is_an_error(what: str) -> None:
     assert bits(network) == before
 
 
+@pytest.mark.filterwarnings("ignore:the loss has hardly moved")
 @pytest.mark.parametrize("optimizer", [fn.Adam(), fn.AdamW(), fn.RMSProp()], ids=lambda o: type(o).__name__)
 @pytest.mark.parametrize("epochs", [1, 3, 100])
 def test_mean_squares_that_overflow_are_a_divergence(optimizer: Any, epochs: int) -> None:

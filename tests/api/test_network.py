@@ -6,6 +6,7 @@ import copy
 import math
 import pickle
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -243,3 +244,103 @@ def test_the_data_is_never_copied_whole(order: str) -> None:
     finally:
         tracemalloc.stop()
     assert peak < X.nbytes / 4
+
+
+# ---- predict, score, labels
+
+
+def three_classes() -> tuple[Any, Any]:
+    X = np.random.default_rng(0).normal(size=(3, 300))
+    return X, X.argmax(axis=0)
+
+
+def softmax_net() -> fn.Network:
+    return fn.Network([fn.Layer(3, 8, "tanh"), fn.Layer(8, 3, "softmax")], seed=1)
+
+
+NAMES = np.array(["ant", "bee", "cat"])
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        lambda y: NAMES[y],
+        lambda y: NAMES[y].tolist(),
+        lambda y: NAMES[y].astype(object),
+        lambda y: NAMES[y][None],
+        lambda y: y.astype(np.int8),
+        lambda y: y.astype(np.float32),
+        lambda y: np.eye(3)[y].T,
+    ],
+    ids=["text", "list", "object", "row", "int8", "float32", "columns"],
+)
+def test_labels_of_any_kind_train_alike(labels: Any, tmp_path: Path) -> None:
+    X, y = three_classes()
+    net, plain = softmax_net(), softmax_net()
+    plain.fit(X, y, epochs=20)
+    T = labels(y)
+    net.fit(X, T, epochs=20, validation=(X[:, :50], T[..., :50] if isinstance(T, np.ndarray) else T[:50]))
+    assert [layer.W.tobytes() for layer in net.layers] == [layer.W.tobytes() for layer in plain.layers]
+    texts = net.classes is not None
+    wanted = NAMES[plain.predict(X)] if texts else plain.predict(X)
+    for same in (net, pickle.loads(pickle.dumps(net))):
+        np.testing.assert_array_equal(same.predict(X), wanted)
+    fn.save(net, tmp_path / "net.safetensors")
+    np.testing.assert_array_equal(fn.load(tmp_path / "net.safetensors").predict(X), wanted)
+    assert net.score(X, T) == plain.score(X, y) == np.mean(plain.predict(X) == y) > 0.8
+    assert net.loss(X, T) == plain.loss(X, y)
+
+
+def test_labels_of_one_sigmoid_and_targets_of_one_output() -> None:
+    X, y = three_classes()
+    inside = y > 0
+    nets = [fn.Network([fn.Layer(3, 1)], seed=1) for _ in range(4)]
+    for net, T in zip(
+        nets, (inside[None], inside, inside.astype(int), np.where(inside, "b", "a")), strict=True
+    ):
+        net.fit(X, T, epochs=10)
+        assert net.layers[0].W.tobytes() == nets[0].layers[0].W.tobytes()
+    assert nets[3].classes == ("a", "b")
+    assert set(nets[3].predict(X)) == {"a", "b"}
+    assert nets[0].predict(X).tolist() == (nets[0].predict_proba(X)[0] > 0.5).astype(int).tolist()
+    line, vector = (fn.Network([fn.Layer(3, 1, "identity")], seed=1) for _ in range(2))
+    line.fit(X, X[:1], epochs=10), vector.fit(X, X[0], epochs=10)
+    assert line.layers[0].W.tobytes() == vector.layers[0].W.tobytes()
+    assert line.predict(X).shape == (300,)
+    assert line.score(X, X[0]) == fn.metrics.r2(X[:1], line.predict_proba(X))
+    pairs = fn.Network([fn.Layer(3, 2)], seed=1)
+    assert pairs.predict(X).tolist() == (pairs.predict_proba(X) > 0.5).astype(int).tolist()
+    np.testing.assert_array_equal(pairs(X), pairs.forward(X))
+
+
+def test_classes_that_are_numbers_say_what_a_label_means() -> None:
+    X, y = three_classes()
+    net, plain = softmax_net(), softmax_net()
+    net.classes = [30, 10, 20]
+    net.fit(X, np.array([30, 10, 20])[y], epochs=5)
+    plain.fit(X, y, epochs=5)
+    assert net.layers[0].W.tobytes() == plain.layers[0].W.tobytes()
+    assert set(net.predict(X)) <= {10, 20, 30}
+
+
+def test_labels_that_do_not_fit_change_nothing() -> None:
+    X, y = three_classes()
+    net = softmax_net()
+    before = net.layers[0].W.tobytes()
+    wrong: dict[str, Any] = {
+        "T must hold 3 different labels for this network, got 2: 'a', 'b'": np.where(y > 0, "a", "b"),
+        "T must hold whole numbers as class labels, got 1.5": y + 0.5,
+        "T must hold class labels from 0 to 2, got 1 to 3": y + 1,
+    }
+    for words, T in wrong.items():
+        with pytest.raises(ValueError, match=words):
+            net.fit(X, T)
+    with pytest.raises(
+        ValueError, match=r"T must hold some of the classes \('ant', 'bee', 'cat'\), got 'dog'"
+    ):
+        net.fit(X, NAMES[y], validation=(X[:, :1], ["dog"]))
+    with pytest.raises(
+        ValueError, match="T must hold numbers for a regression network, got texts such as 'bee'"
+    ):
+        fn.Network([fn.Layer(3, 1, "identity")]).fit(X, NAMES[y])
+    assert (net.layers[0].W.tobytes(), net.classes) == (before, None)

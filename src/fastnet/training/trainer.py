@@ -17,6 +17,7 @@ from fastnet._core import engine
 from fastnet._core.float_mode import in_default_mode
 from fastnet._validate import Array
 from fastnet.history import DivergenceError, History
+from fastnet.metadata import class_numbers
 from fastnet.network import Network
 from fastnet.training import state_dict as _state_dict
 from fastnet.training.loop import FitLoop
@@ -397,8 +398,8 @@ class Trainer:
 
     def _checked_examples(
         self, X: Any, T: Any, sample_weight: Any, metrics: bool, **how: Any
-    ) -> tuple[TrainingData, Examples | None]:
-        """Return what to train on and what is held out; in float64 for L-BFGS."""
+    ) -> tuple[TrainingData, Examples | None, Any]:
+        """Return what to train on, what is held out, and classes found; in float64 for L-BFGS."""
         network, settings = self.network, self.settings
         shape = (settings.loss.name, network.sizes[0], network.sizes[-1], network.dtype)
         if not isinstance(X, (np.ndarray, list, tuple)) or isinstance(X, np.memmap):
@@ -408,11 +409,17 @@ class Trainer:
                 X, T, sample_weight, *shape, whole=metrics or settings.lbfgs is not None, **how
             )
             if in_pieces is not None:
-                return in_pieces
+                return *in_pieces, None
+        kind = network.output, network.sizes[-1]
+        T, classes = class_numbers(T, network.classes, *kind)
+        if isinstance(how.get("validation"), (tuple, list)) and len(how["validation"]) > 1:
+            X_other, T_other, *rest = how["validation"]
+            T_other, _ = class_numbers(T_other, classes or network.classes, *kind)
+            how["validation"] = X_other, T_other, *rest
         data, held_out = _examples.prepare_fit_data(X, T, sample_weight, *shape, seed=settings.seed, **how)
         if settings.lbfgs is not None:
-            return data.in_double(), held_out and held_out.in_double()
-        return data, held_out
+            data, held_out = data.in_double(), held_out and held_out.in_double()
+        return data, held_out, classes
 
     def _check_claim(self, claim: Any) -> None:
         """RuntimeError if there is no claim, for another fit of the network is running."""
@@ -434,8 +441,12 @@ class Trainer:
         claim = self.network.fits.enter()
         try:
             self._check_claim(claim)
-            data, held_out = self._checked_examples(X, T, sample_weight, bool(options.metrics), **how)
-            return self._run_fit(data, held_out, options, callbacks, keeps_core)
+            checked = self._checked_examples(X, T, sample_weight, bool(options.metrics), **how)
+            data, held_out, classes = checked
+            loop = self._run_fit(data, held_out, options, callbacks, keeps_core)
+            if classes is not None:
+                self.network.classes = classes
+            return loop
         finally:
             self.network.fits.leave(claim)
 
