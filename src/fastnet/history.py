@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 __all__ = ["DivergenceError", "History"]
 
@@ -64,6 +65,31 @@ class History:
             parts.append(f"best epoch {self.best_epoch}")
         text = f"History: {epochs} in {sum(self.seconds):.3g} s, {', '.join(parts)}"
         return text if self.stopped in ("", DONE) else f"{text}; {self.stopped}"
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw loss, validation loss and metrics by epoch with matplotlib, and return the axes.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; by default axes of a new figure of pyplot.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is missing; ``pip install "fastnet-mlp[plot]"`` brings it.
+
+        Examples
+        --------
+        >>> ax = net.fit(X, T, metrics=["accuracy"]).plot()  # doctest: +SKIP
+        """
+        from fastnet.plot import plot_history
+
+        return plot_history(self, ax)
 
     def trim(self) -> None:
         """Make all lists as long as the shortest: an interrupt may come between two entries."""

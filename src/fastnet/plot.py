@@ -30,7 +30,10 @@ def new_figure() -> Figure:
 
 
 def plot_history(history: History, ax: Axes | None = None) -> Axes:
-    """Draw the loss of each epoch on a logarithmic scale, and return the axes.
+    """Draw the curves of a training, and return the axes.
+
+    The loss and the validation loss have the left scale, which is logarithmic. Metrics have a scale of their
+    own on the right. With early stopping a line marks the epoch whose weights the network was given.
 
     Parameters
     ----------
@@ -48,6 +51,10 @@ def plot_history(history: History, ax: Axes | None = None) -> Axes:
     ImportError
         If matplotlib is missing; ``pip install "fastnet-mlp[plot]"`` brings it.
 
+    See Also
+    --------
+    fastnet.History.plot : The same as a method.
+
     Examples
     --------
     >>> from fastnet.plot import plot_history
@@ -56,9 +63,23 @@ def plot_history(history: History, ax: Axes | None = None) -> Axes:
     if ax is None:
         pyplot = import_optional("matplotlib.pyplot", "drawing", extra="plot")
         ax = cast("Axes", pyplot.figure(layout="constrained").subplots())
-    ax.plot(range(1, len(history.loss) + 1), history.loss)
+    epochs = range(1, len(history.loss) + 1)
+    lines = ax.plot(epochs, history.loss, label="loss")
+    if history.validation_loss:
+        lines += ax.plot(epochs, history.validation_loss, label="validation loss")
     ax.set_yscale("log")
     ax.set_xlabel("epoch")
-    ax.set_ylabel("mean cost while training")
+    ax.set_ylabel("mean cost" if history.validation_loss else "mean cost while training")
     ax.grid(True, which="both", alpha=0.3)
+    best = history.best_epoch
+    if best is not None and best <= len(history.loss):
+        lines.append(ax.axvline(best, color="grey", linestyle=":", label=f"best epoch, {best}"))
+    if history.metrics:
+        right = ax.twinx()
+        right.set_ylabel("metrics")
+        for k, (name, values) in enumerate(history.metrics.items(), start=2):
+            label = name.replace("_", " ")
+            lines += right.plot(epochs, values, "--", color=f"C{k % 10}", label=label)
+    if len(lines) > 1:
+        ax.legend(handles=lines)
     return ax

@@ -258,3 +258,15 @@ def test_names_that_no_file_can_hold_are_not_written(kind: str, tmp_path: Path) 
         with pytest.raises(ValueError, match=rf"{name}\[1\] must be Unicode text, got "):
             fn.save(net, tmp_path / "model", kind=kind)
         assert os.listdir(tmp_path) == []
+
+
+def test_an_unknown_ending_is_an_error_that_names_the_known_ones(tmp_path: Path) -> None:
+    net = described()
+    for name in ("model.pkl", "model.h5", "model.safetensor"):
+        with pytest.raises(ValueError, match=r"path must end with \.safetensors or \.npz, got '\.[a-z0-9]+'"):
+            fn.save(net, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+    fn.save(net, tmp_path / "model.bin", kind="safetensors")
+    fn.save(net, tmp_path / "MODEL.NPZ")
+    fn.save(net, tmp_path / "model")
+    assert fn.load(tmp_path / "model.bin").sizes == fn.load(tmp_path / "MODEL.NPZ").sizes == net.sizes

@@ -55,13 +55,13 @@ def save(model: Model, path: Source, *, checkpoint: bool = False, kind: str | No
         Write the trainer's state as well, for `load_checkpoint`: optimiser, generator and position. The
         network is then the one as trained so far, also in a callback.
     kind : {"safetensors", "npz"}, optional
-        By default "npz" where the path ends with .npz, otherwise "safetensors", the only one for several
-        networks.
+        By default as the path ends, .safetensors or .npz; "safetensors", the only one for several networks,
+        where it has no ending, and for open files.
 
     Raises
     ------
     ValueError, TypeError
-        If the weights are not finite, or an argument is none of these.
+        If the weights are not finite, the path has an unknown ending, or an argument is none of these.
     OSError
         If it cannot be written; what was there before is untouched.
 
@@ -79,12 +79,22 @@ def save(model: Model, path: Source, *, checkpoint: bool = False, kind: str | No
     tensors, about, key = _described(model, checkpoint)
     name, stream = _opened(path)
     if kind is None:
-        kind = "npz" if stream is None and name.endswith(".npz") else "safetensors"
+        kind = "safetensors" if stream is not None else _kind_of(name)
     _validate.choice(kind, "kind", ("safetensors", "npz") if key == NETWORK else ("safetensors",))
     if stream is None:
         atomic.write_atomically(name, lambda new: _write(new, tensors, about, key, kind))
     else:
         _write(stream, tensors, about, key, kind)
+
+
+def _kind_of(name: str) -> str:
+    """Return the kind of file that a name ends with; ValueError for another ending than the known ones."""
+    suffix = os.path.splitext(name)[1].lower()
+    if suffix not in ("", ".npz", ".safetensors"):
+        raise ValueError(
+            f"path must end with .safetensors or .npz, got {suffix!r}: kind='safetensors' allows any name"
+        )
+    return "npz" if suffix == ".npz" else "safetensors"
 
 
 def _described(model: Any, checkpoint: bool) -> tuple[dict[str, Array], dict[str, Any], str]:

@@ -89,6 +89,8 @@ class Trainer:
     >>> second.load_state_dict(first.state_dict())
     >>> first.fit(X, T, epochs=30).loss == second.fit(X, T, epochs=30).loss
     True
+    >>> fn.Trainer(fn.Network([fn.Layer(1, 1)]), optimizer="sgd")
+    Trainer of a network 1-1: SGD(learning_rate=0.1, momentum=0.0, nesterov=False), loss 'bce', 0 epochs done
     """
 
     @in_default_mode
@@ -377,6 +379,14 @@ class Trainer:
         if wrong := _state_dict.setting_differences(other._config(), self._config(), False, "before", "now"):
             raise ValueError("training can go on only as it was:\n  " + "\n  ".join(wrong))
         self._session = _Session(other._current_state())
+
+    def __repr__(self) -> str:
+        sizes = "-".join(map(str, self.network.sizes))
+        settings = self.settings
+        return (
+            f"Trainer of a network {sizes}: {settings.optimizer!r}, loss {settings.loss.name!r}, "
+            f"{self.epochs_done} epoch{'' if self.epochs_done == 1 else 's'} done"
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """Return network, settings, history, and where the training stands as a state_dict."""
