@@ -12,6 +12,9 @@ cdef extern from "tiles.h" nogil:
     enum: TILE_ROWS_MAX
     enum: FUSED                # whether v_fma rounds once
     const real[16] ZEROS
+    ctypedef struct exp_floor:
+        lanes least
+        bint exact
 
     real real_log(real a)
     real real_log1p(real a)
@@ -42,6 +45,7 @@ cdef extern from "tiles.h" nogil:
     lanes v_if_negative(lanes x, lanes a, lanes b)
     lanes v_keep_positive(lanes c, lanes a)
     lanes v_scale(lanes p, lanes n, lanes t, lanes unbias)
+    lanes v_scale_above(lanes x, lanes least, lanes p, lanes n, lanes t)
     lanes v_exponent(lanes x)
     lanes v_square_rest(lanes x, lanes square)
     void v_transpose(lanes* r)

@@ -2,7 +2,7 @@
 #
 # An activation is a function of one vector, `name`(z, least, &slope) -> a, with a row in names.h. Its first
 # line says the formula and how far a may be from it; slopes carry a few roundings more. NaN stays NaN. An
-# exponential whose logarithm is below `least` is 0: see elementary.pxi.
+# exponential below the floor `least` is 0: see elementary.pxi.
 # Uses: elementary
 
 ctypedef void (*panel_function)(real*, real*, Py_ssize_t, int, real) noexcept nogil
@@ -11,7 +11,7 @@ ctypedef void (*loss_function)(real*, const real*, const real*, const real*, con
                                Py_ssize_t, real*) noexcept nogil
 
 cdef extern from "choose.h" nogil:
-    lanes activation_of(int code, lanes z, lanes least, lanes* slope)
+    lanes activation_of(int code, lanes z, exp_floor least, lanes* slope)
     lanes loss_of(int code, lanes z, lanes t, lanes parameter, lanes* dz)
     const int* SLOPE_END
     const panel_function* ACTIVATE_PANEL
@@ -21,13 +21,13 @@ cdef extern from "choose.h" nogil:
 
 # ---- the activations: a, and the slope da/dz
 
-cdef inline lanes identity "fastnet_identity"(lanes z, lanes least, lanes* slope) noexcept nogil:
+cdef inline lanes identity "fastnet_identity"(lanes z, exp_floor least, lanes* slope) noexcept nogil:
     """a = z, exactly."""
     slope[0] = v_set(1)
     return z
 
 
-cdef inline lanes sigmoid_of(lanes z, lanes least) noexcept nogil:
+cdef inline lanes sigmoid_of(lanes z, exp_floor least) noexcept nogil:
     """a = 1/(1 + e^-z), within 2 ULP.
 
     With e = e^-|z| and h = e/(1 + e), a = 1 - h for z >= 0 and e - e h below. The plain num/(1 + e) reaches
@@ -43,14 +43,14 @@ cdef inline lanes sigmoid_from(lanes z, lanes e) noexcept nogil:
     return v_fnma(s, factor_of_one(h), s)
 
 
-cdef inline lanes sigmoid "fastnet_sigmoid"(lanes z, lanes least, lanes* slope) noexcept nogil:
+cdef inline lanes sigmoid "fastnet_sigmoid"(lanes z, exp_floor least, lanes* slope) noexcept nogil:
     """a = 1/(1 + e^-z), within 2 ULP; a' = a (1 - a), rounded as a - a^2 with one fma."""
     cdef lanes a = sigmoid_of(z, least)
     slope[0] = v_fnma(a, a, a)
     return a
 
 
-cdef inline lanes logistic "fastnet_logistic"(lanes z, lanes least, lanes* slope) noexcept nogil:
+cdef inline lanes logistic "fastnet_logistic"(lanes z, exp_floor least, lanes* slope) noexcept nogil:
     """a = 1/(1 + e^-z), within 2.5 ULP, as scikit-learn rounds it: 1/(1 + e) or e/(1 + e), e = e^-|z|.
 
     a' = a - a^2. On data that saturates it, a' lives on how a rounds near 1, and so does how like
@@ -62,7 +62,7 @@ cdef inline lanes logistic "fastnet_logistic"(lanes z, lanes least, lanes* slope
     return a
 
 
-cdef inline lanes tanh "fastnet_tanh"(lanes z, lanes least, lanes* slope) noexcept nogil:
+cdef inline lanes tanh "fastnet_tanh"(lanes z, exp_floor least, lanes* slope) noexcept nogil:
     """a = tanh z, within 4 ULP, as -m/(2 + m) with m = e^-2|z| - 1; a' = 1 - a^2."""
     cdef lanes m = expm1_of_negative(v_add(v_negabs(z), v_negabs(z)))
     cdef lanes a = v_div(m, v_add(v_set(2), m))                # of -|z|
@@ -71,33 +71,33 @@ cdef inline lanes tanh "fastnet_tanh"(lanes z, lanes least, lanes* slope) noexce
     return a
 
 
-cdef inline lanes relu "fastnet_relu"(lanes z, lanes least, lanes* slope) noexcept nogil:
+cdef inline lanes relu "fastnet_relu"(lanes z, exp_floor least, lanes* slope) noexcept nogil:
     """a = max(z, 0), exactly; a' = 1 for z > 0, and 0 at 0."""
     slope[0] = if_positive(z, v_set(1), v_zero())
     return v_max(v_zero(), z)
 
 
-cdef inline lanes leaky_relu "fastnet_leaky_relu"(lanes z, lanes least, lanes* slope) noexcept nogil:
+cdef inline lanes leaky_relu "fastnet_leaky_relu"(lanes z, exp_floor least, lanes* slope) noexcept nogil:
     """a = z for z > 0, else 0.01 z, within 1 ULP (Maas, Hannun, Ng 2013)."""
     slope[0] = if_positive(z, v_set(1), v_set(<real>0.01))
     return v_mul(z, slope[0])
 
 
-cdef inline lanes elu "fastnet_elu"(lanes z, lanes least, lanes* slope) noexcept nogil:
+cdef inline lanes elu "fastnet_elu"(lanes z, exp_floor least, lanes* slope) noexcept nogil:
     """a = z for z > 0, else e^z - 1, within 2 ULP (Clevert, Unterthiner, Hochreiter 2015)."""
     cdef lanes m = expm1_of_negative(v_min(v_zero(), z))
     slope[0] = if_positive(z, v_set(1), v_add(m, v_set(1)))
     return if_positive(z, z, m)
 
 
-cdef inline lanes selu "fastnet_selu"(lanes z, lanes least, lanes* slope) noexcept nogil:
+cdef inline lanes selu "fastnet_selu"(lanes z, exp_floor least, lanes* slope) noexcept nogil:
     """a = SELU_SCALE z for z > 0, else SELU_LOW (e^z - 1), within 4 ULP (Klambauer and others 2017)."""
     cdef lanes m = expm1_of_negative(v_min(v_zero(), z))
     slope[0] = if_positive(z, v_set(SELU_SCALE), v_fma(v_set(SELU_LOW), m, v_set(SELU_LOW)))
     return v_mul(if_positive(z, v_set(SELU_SCALE), v_set(SELU_LOW)), if_positive(z, z, m))
 
 
-cdef inline lanes silu "fastnet_silu"(lanes z, lanes least, lanes* slope) noexcept nogil:
+cdef inline lanes silu "fastnet_silu"(lanes z, exp_floor least, lanes* slope) noexcept nogil:
     """a = z s, within 3 ULP, with s = sigmoid z; a' = s + a (1 - s) (Elfwing, Uchibe, Doya 2018).
 
     Where s is denormal, within |z| of its spacing. Above 0, 1 - s is h = e/(1 + e): 1 less s would cancel.
@@ -110,7 +110,7 @@ cdef inline lanes silu "fastnet_silu"(lanes z, lanes least, lanes* slope) noexce
     return a
 
 
-cdef inline lanes gelu "fastnet_gelu"(lanes z, lanes least, lanes* slope) noexcept nogil:
+cdef inline lanes gelu "fastnet_gelu"(lanes z, exp_floor least, lanes* slope) noexcept nogil:
     """a = z Phi(z), within 6 ULP, Phi the normal distribution; a' = Phi(z) + z phi(z).
 
     (Hendrycks, Gimpel 2016.) With x = |z|, Phi(-x) = e^(-x^2/2) q d, q a polynomial, d = 1/(x + c): see
@@ -123,23 +123,20 @@ cdef inline lanes gelu "fastnet_gelu"(lanes z, lanes least, lanes* slope) noexce
     cdef lanes q = polynomial(PHI_Q, PHI_TERMS, v_sub(v_add(w, w), v_set(1)))
     cdef lanes square = v_mul(x, x), half = v_set(<real>0.5)
     cdef lanes rest = v_mul(half, v_square_rest(x, square))
-    cdef lanes y = v_sub(v_zero(), v_mul(half, square))
-    cdef lanes e = exp_scaled(v_max(least, y), True, rest, v_set(BIAS), v_set(UNBIAS))
-    cdef lanes h
-    e = v_zero_below(y, least, e)
-    h = v_mul(v_fnma(x, v_set(PHI_DENSITY), v_mul(q, d)), e)   # Phi(-x) - x phi(x)
+    cdef lanes e = exp_with_tail(v_sub(v_zero(), v_mul(half, square)), True, rest, least)
+    cdef lanes h = v_mul(v_fnma(x, v_set(PHI_DENSITY), v_mul(q, d)), e)   # Phi(-x) - x phi(x)
     slope[0] = v_if_negative(z, h, v_sub(v_set(1), h))
     return v_sub(v_max(v_zero(), z), v_mul(v_mul(w, q), e))
 
 
-cdef inline lanes softplus "fastnet_softplus"(lanes z, lanes least, lanes* slope) noexcept nogil:
+cdef inline lanes softplus "fastnet_softplus"(lanes z, exp_floor least, lanes* slope) noexcept nogil:
     """a = log(1 + e^z), within 3 ULP, as max(z, 0) + log(1 + e^-|z|); a' = sigmoid z."""
     cdef lanes e = exp_of_negative(v_negabs(z), least)
     slope[0] = v_div(v_if_negative(z, e, v_set(1)), v_add(v_set(1), e))
     return v_add(v_max(v_zero(), z), log1p_of_fraction(e))
 
 
-cdef inline lanes mish "fastnet_mish"(lanes z, lanes least, lanes* slope) noexcept nogil:
+cdef inline lanes mish "fastnet_mish"(lanes z, exp_floor least, lanes* slope) noexcept nogil:
     """a = z tanh(log(1 + e^z)), within 6 ULP (Misra 2019); a' = t + z (1 - t^2) sigmoid z, t the tanh.
 
     With e = e^-|z|, t = n/d: n = 1 + 2 e and d = n + 2 e^2 for z >= 0, n = e (2 + e) and d = n + 2 below.
@@ -155,7 +152,7 @@ cdef inline lanes mish "fastnet_mish"(lanes z, lanes least, lanes* slope) noexce
     return v_mul(z, t)
 
 
-cdef inline lanes exp "fastnet_exp"(lanes z, lanes least, lanes* slope) noexcept nogil:
+cdef inline lanes exp "fastnet_exp"(lanes z, exp_floor least, lanes* slope) noexcept nogil:
     """a = e^z, within 1.1 ULP; a' = a."""
     slope[0] = exp_of(z, least)
     return slope[0]
@@ -179,7 +176,7 @@ cdef inline lanes ended(const int end, lanes c, lanes a) noexcept nogil:
 
 # ---- on panels: rows x PW numbers, of which V vectors a row are in use
 
-cdef inline void activate_four(const int code, real* Z, real* S, lanes least) noexcept nogil:
+cdef inline void activate_four(const int code, real* Z, real* S, exp_floor least) noexcept nogil:
     """Four vectors at once: their chains of operations overlap."""
     cdef lanes[4] z
     cdef lanes[4] s
@@ -200,7 +197,8 @@ cdef inline void activate_vectors "fastnet_activate_vectors"(const int code, rea
                                                              real log_least) noexcept nogil:
     """A = f(Z), in place, and unless NULL, S = f'(Z). `code` is a literal: see choose.h."""
     cdef Py_ssize_t i = 0, n = rows*PW, r
-    cdef lanes z, s, least = v_set(log_least)
+    cdef exp_floor least = floor_at(log_least)
+    cdef lanes z, s
     cdef int v
     if V == PV:                                    # PW holds whole groups of four vectors
         if S == NULL:
@@ -226,7 +224,8 @@ cdef void softmax_panel(real* Z, Py_ssize_t rows, int V) noexcept nogil:
 
     Less the largest z of the column, so that no e overflows.
     """
-    cdef lanes most, sum, least = v_set(LOG_LEAST)
+    cdef exp_floor least = floor_at(LOG_LEAST)
+    cdef lanes most, sum
     cdef Py_ssize_t r
     cdef int v
     for v in range(V):
@@ -267,7 +266,7 @@ cdef inline void activate_numbers "fastnet_activate_numbers"(const int code, con
     cdef int m
     while n > 0:
         m = <int>(n if n < VW else VW)
-        a = activation_of(code, v_load_first(x, m), v_set(EXP_LEAST), &s)
+        a = activation_of(code, v_load_first(x, m), exact_floor(), &s)
         v_store_first(out, a, m)
         if slope != NULL:
             v_store_first(slope, s, m)

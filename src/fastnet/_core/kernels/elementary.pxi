@@ -12,7 +12,7 @@
 # The product of two numbers from TINY on is at least 2^-100, and may have a third factor of 2^-26 before it
 # is denormal. An exponential compares its argument with LOG_TINY or LOG_LEAST, so that no denormal is made on
 # the way to 0. The processor's own flush mode is no way: x86 and ARM round differently in it. The functions
-# of arrays (`exp`, `sigmoid`, `activate`) take EXP_LEAST and set nothing to 0 that a number can hold.
+# of arrays (`exp`, `sigmoid`, `activate`) have an exact floor: nothing is 0 that a number can hold.
 # Uses: nothing
 
 cdef extern from "constants.h" nogil:
@@ -43,23 +43,56 @@ cdef inline lanes polynomial(const real* c, const int n, lanes x) noexcept nogil
     return v_fma(z, x, y)
 
 
-cdef inline lanes exp_scaled(lanes x, const bint has_tail, lanes tail, lanes bias,
-                             lanes unbias) noexcept nogil:
-    """e^(x + tail) for EXP_LEAST <= x <= EXP_MOST (or NaN); 2^(n + bias) must be in range. See constants.h.
+cdef inline lanes exp_reduced(lanes x, const bint has_tail, lanes tail, lanes shift, lanes* n,
+                              lanes* t) noexcept nogil:
+    """p with e^(x + tail) = 2^n p; t: n with the bias of shift, in its low bits. See constants.h.
 
-    tail, if there is one, is what x was rounded standardize.
+    tail, if there is one, is what x was rounded by.
     """
-    cdef lanes shift = v_add(v_set(ROUND), bias)               # exact
-    cdef lanes t = v_fma(x, v_set(LOG2E), shift)
-    cdef lanes n = v_sub(t, shift)                             # round(x log2 e)
-    cdef lanes r = v_fnma(n, v_set(LN2_LO), v_fnma(n, v_set(LN2_HI), x))
-    cdef lanes p
+    t[0] = v_fma(x, v_set(LOG2E), shift)
+    n[0] = v_sub(t[0], shift)                                  # round(x log2 e)
+    cdef lanes r = v_fnma(n[0], v_set(LN2_LO), v_fnma(n[0], v_set(LN2_HI), x))
     if has_tail:
         r = v_add(r, tail)
     # 1 + (r + r^2 q) rather than Horner to the end:
     # 0.9 ULP instead of 1.15 where multiply and add round apart
-    p = v_add(v_fma(polynomial(EXP_Q, EXP_TERMS, r), v_mul(r, r), r), v_set(1))
+    return v_add(v_fma(polynomial(EXP_Q, EXP_TERMS, r), v_mul(r, r), r), v_set(1))
+
+
+cdef inline lanes exp_scaled(lanes x, const bint has_tail, lanes tail, lanes bias,
+                             lanes unbias) noexcept nogil:
+    """e^(x + tail) for EXP_LEAST <= x <= EXP_MOST (or NaN); 2^(n + bias) must be in range."""
+    cdef lanes n, t
+    cdef lanes p = exp_reduced(x, has_tail, tail, v_add(v_set(ROUND), bias), &n, &t)    # that sum is exact
     return v_scale(p, n, t, unbias)
+
+
+cdef inline exp_floor floor_at(real log_least) noexcept nogil:
+    """0 for arguments below log_least, LOG_TINY or LOG_LEAST."""
+    cdef exp_floor floor
+    floor.least = v_set(log_least)
+    floor.exact = False
+    return floor
+
+
+cdef inline exp_floor exact_floor() noexcept nogil:
+    """All results that a number can hold, denormal ones too."""
+    cdef exp_floor floor
+    floor.least = v_set(EXP_LEAST)
+    floor.exact = True
+    return floor
+
+
+cdef inline lanes exp_with_tail(lanes x, const bint has_tail, lanes tail, exp_floor floor) noexcept nogil:
+    """e^(x + tail) for x <= 0, down to the floor. NaN stays NaN.
+
+    With a floor, what is below it is left to overflow or be NaN, which costs nothing, and dropped at the end.
+    """
+    cdef lanes n, t, p
+    if floor.exact:
+        return exp_scaled(v_max(floor.least, x), has_tail, tail, v_set(BIAS), v_set(UNBIAS))
+    p = exp_reduced(x, has_tail, tail, v_set(ROUND), &n, &t)
+    return v_scale_above(x, floor.least, p, n, t)
 
 
 cdef inline lanes without_tiny(lanes x) noexcept nogil:
@@ -80,21 +113,17 @@ cdef inline lanes factor_of_one(lanes x) noexcept nogil:
     return x if FUSED else v_zero_below(x, v_set(LINEAR), x)
 
 
-cdef inline lanes exp_of_negative(lanes x, lanes least) noexcept nogil:
-    """e^x for least <= x <= 0, within 1.1 ULP (float32: all binades; float64: samples); 0 for x < least.
-
-    NaN stays NaN.
-    """
-    cdef lanes e = exp_scaled(v_max(least, x), False, v_zero(), v_set(BIAS), v_set(UNBIAS))
-    return v_zero_below(x, least, e)
+cdef inline lanes exp_of_negative(lanes x, exp_floor floor) noexcept nogil:
+    """e^x for x <= 0, within 1.1 ULP (float32: all binades; float64: samples); 0 below the floor."""
+    return exp_with_tail(x, False, v_zero(), floor)
 
 
-cdef inline lanes exp_of(lanes z, lanes least) noexcept nogil:
-    """e^z for z >= least, within 1.1 ULP, infinite results included; 0 for z < least."""
-    cdef lanes x = v_min(v_set(EXP_MOST), v_max(least, z))
+cdef inline lanes exp_of(lanes z, exp_floor floor) noexcept nogil:
+    """e^z, within 1.1 ULP, infinite results included; 0 below the floor."""
+    cdef lanes x = v_min(v_set(EXP_MOST), v_max(floor.least, z))
     cdef lanes e = exp_scaled(x, False, v_zero(), v_if_negative(x, v_set(BIAS), v_set(-BIAS)),
                               v_if_negative(x, v_set(UNBIAS), v_set(BIAS_UP)))
-    return v_zero_below(z, least, e)
+    return e if floor.exact else v_zero_below(z, floor.least, e)
 
 
 cdef inline lanes expm1_of_negative(lanes x) noexcept nogil:

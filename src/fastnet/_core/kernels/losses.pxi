@@ -11,7 +11,7 @@ cdef inline lanes bce "fastnet_loss_bce"(lanes z, lanes t, lanes parameter, lane
     dJ/dz = dJ/da da/dz = (a - t)/(a (1 - a)) a (1 - a) = a - t: nothing is divided. Finite for every finite
     z.
     """
-    cdef lanes e = exp_of_negative(v_negabs(z), v_set(LOG_LEAST))
+    cdef lanes e = exp_of_negative(v_negabs(z), floor_at(LOG_LEAST))
     dz[0] = v_sub(sigmoid_from(z, v_zero_below(v_negabs(z), v_set(LOG_TINY), e)), t)
     return v_add(v_fnma(z, t, v_max(z, v_zero())), log1p_of_fraction(e))
 
@@ -22,7 +22,7 @@ cdef inline lanes clipped_bce "fastnet_loss_clipped_bce"(lanes z, lanes t, lanes
 
     What scikit-learn reports of a fit, and stops by; dJ/dz is that of bce.
     """
-    cdef lanes e = exp_of_negative(v_negabs(z), v_set(LOG_TINY))
+    cdef lanes e = exp_of_negative(v_negabs(z), floor_at(LOG_TINY))
     cdef lanes a = v_div(v_if_negative(z, e, v_set(1)), v_add(v_set(1), e))
     a = v_max(least, v_min(v_sub(v_set(1), least), a))
     dz[0] = v_sub(sigmoid_from(z, e), t)
@@ -33,7 +33,7 @@ cdef inline lanes clipped_bce "fastnet_loss_clipped_bce"(lanes z, lanes t, lanes
 cdef inline lanes poisson "fastnet_loss_poisson"(lanes z, lanes t, lanes parameter, lanes* dz) noexcept nogil:
     """J = t log(t/a) - t + a, a = e^z: half the deviance, as t (log t - z) + (a - t); dJ/dz = a - t."""
     cdef lanes log_t = if_positive(t, log_of(v_max(t, v_set(LEAST_NORMAL))), z)       # 0 log 0 = 0
-    dz[0] = v_sub(exp_of(z, v_set(LOG_TINY)), t)
+    dz[0] = v_sub(exp_of(z, floor_at(LOG_TINY)), t)
     return v_fma(t, v_sub(log_t, z), dz[0])
 
 
@@ -125,7 +125,7 @@ cdef void cross_entropy_panel(real* Z, const real* T, const real* weights, const
             i = r*PW + v*VW
             y = v_sub(v_load(Z + i), most)
             inside = v_fma(v_load(T + i), y, inside)
-            y = exp_of_negative(y, v_set(LOG_TINY))
+            y = exp_of_negative(y, floor_at(LOG_TINY))
             sum = v_add(sum, y)
             v_store(Z + i, y)
         J = v_min(v_set(constants[2]), v_max(v_set(constants[1]), v_sub(log_of(sum), inside)))
@@ -155,7 +155,7 @@ cdef inline lanes both_odds(lanes a, lanes b) noexcept nogil:
 cdef inline void unit_bce_vector(real* Z, const real* T, int left, lanes* J, lanes* odds) noexcept nogil:
     """One vector of unit_bce, of which the first `left` lanes count."""
     cdef lanes z = v_load(Z), t = v_load(T)
-    cdef lanes e = exp_of_negative(v_negabs(z), v_set(LOG_LEAST))
+    cdef lanes e = exp_of_negative(v_negabs(z), floor_at(LOG_LEAST))
     cdef lanes dz = v_sub(sigmoid_from(z, v_zero_below(v_negabs(z), v_set(LOG_TINY), e)), t)
     cdef lanes rest = v_fnma(z, t, v_max(z, v_zero()))
     if left < VW:
@@ -227,8 +227,8 @@ cdef inline void output_vectors(const int V, const int end, const output_unit* u
     So is end; S is where slopes are, those of END_KEPT or A itself. first, last: whether these are the first
     and the last of the chunk that fall into their lanes.
 
-    dz and slopes are at least TINY where they are not 0. Their product is therefore far from denormal unless w
-    is small, and so dZ of a first layer, which meets only X, is compared with TINY only there.
+    dz and slopes are at least TINY where they are not 0. Times a w that is not small, they are far from
+    denormal, and so dZ of a first layer, which meets only X, is compared with TINY only where w is small.
     """
     cdef int groups = LV if V > 1 else 1
     cdef lanes[LV] dW

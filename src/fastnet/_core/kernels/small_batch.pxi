@@ -120,7 +120,7 @@ cdef void softmax_rows(real* Z, Py_ssize_t n, Py_ssize_t units) noexcept nogil:
         for p in range(panels):
             z = Z + (p*n + i)*PW
             for v in range(vectors_in_panel(units, p)):
-                v_store(z + v*VW, exp_of_negative(v_sub(v_load(z + v*VW), v_set(most)), v_set(LOG_LEAST)))
+                v_store(z + v*VW, exp_of_negative(v_sub(v_load(z + v*VW), v_set(most)), floor_at(LOG_LEAST)))
         for c in range(units):
             total += Z[(c//PW*n + i)*PW + c%PW]
         total = ONE/total

@@ -12,10 +12,10 @@
 /* ---- activations */
 
 #define DECLARE_ACTIVATION(name, end, layers) \
-    static inline lanes fastnet_##name(lanes z, lanes least, lanes *slope);
+    static inline lanes fastnet_##name(lanes z, exp_floor least, lanes *slope);
 ACTIVATIONS(DECLARE_ACTIVATION)
 #define CASE_ACTIVATION(name, end, layers) case ACTIVATION_##name: return fastnet_##name(z, least, slope);
-static inline lanes activation_of(int code, lanes z, lanes least, lanes *slope)
+static inline lanes activation_of(int code, lanes z, exp_floor least, lanes *slope)
 {
     switch (code) { ACTIVATIONS(CASE_ACTIVATION) default: return z; }
 }

@@ -77,6 +77,9 @@ enum { FUSED = 1 };                                 /* whether v_fma rounds once
 enum { FUSED = 0 };
 #endif
 
+/* Where an exponential becomes 0: where its logarithm is below `least`; or, if it is exact, where it rounds to 0. */
+typedef struct { lanes least; int exact; } exp_floor;
+
 static const real ZEROS[16] = {0};
 static inline lanes v_zero(void) { return v_set((real)0); }
 

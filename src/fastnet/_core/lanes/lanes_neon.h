@@ -69,16 +69,25 @@ static inline lanes v_keep_first(lanes a, int n)            /* n lanes, then 0 *
     return v_load_first(whole, n);
 }
 /* p 2^n, rounded once: see lanes_x86.h */
+static inline lanes add_exponent_(lanes p, lanes t)
+{
+#if FASTNET_REAL_IS_DOUBLE
+    ilanes e = vshlq_n_s64(vreinterpretq_s64_f64(t), MANTISSA_BITS);
+    return vreinterpretq_f64_s64(vaddq_s64(vreinterpretq_s64_f64(p), e));
+#else
+    ilanes e = vshlq_n_s32(vreinterpretq_s32_f32(t), MANTISSA_BITS);
+    return vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(p), e));
+#endif
+}
 static inline lanes v_scale(lanes p, lanes n, lanes t, lanes unbias)
 {
     (void)n;
-#if FASTNET_REAL_IS_DOUBLE
-    ilanes e = vshlq_n_s64(vreinterpretq_s64_f64(t), MANTISSA_BITS);
-    return v_mul(vreinterpretq_f64_s64(vaddq_s64(vreinterpretq_s64_f64(p), e)), unbias);
-#else
-    ilanes e = vshlq_n_s32(vreinterpretq_s32_f32(t), MANTISSA_BITS);
-    return v_mul(vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(p), e)), unbias);
-#endif
+    return v_mul(add_exponent_(p, t), unbias);
+}
+static inline lanes v_scale_above(lanes x, lanes least, lanes p, lanes n, lanes t)
+{
+    (void)n;
+    return v_zero_below(x, least, add_exponent_(p, t));
 }
 static inline lanes v_exponent(lanes x)
 {

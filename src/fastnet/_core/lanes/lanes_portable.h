@@ -44,13 +44,22 @@ static inline lanes v_exponent(lanes x)
     return (real)(b >> MANTISSA_BITS) - EXPONENT_BIAS;
 }
 /* p 2^n, rounded once: see lanes_x86.h */
-static inline lanes v_scale(lanes p, lanes n, lanes t, lanes unbias)
+static inline lanes add_exponent_(lanes p, lanes t)
 {
     bits a, e;
-    (void)n;
     memcpy(&a, &p, sizeof a);
     memcpy(&e, &t, sizeof e);
     a = (bits)((IF_DOUBLE(uint64_t, uint32_t))a + ((IF_DOUBLE(uint64_t, uint32_t))e << MANTISSA_BITS));
     memcpy(&p, &a, sizeof p);
-    return p * unbias;
+    return p;
+}
+static inline lanes v_scale(lanes p, lanes n, lanes t, lanes unbias)
+{
+    (void)n;
+    return add_exponent_(p, t) * unbias;
+}
+static inline lanes v_scale_above(lanes x, lanes least, lanes p, lanes n, lanes t)
+{
+    (void)n;
+    return v_zero_below(x, least, add_exponent_(p, t));
 }

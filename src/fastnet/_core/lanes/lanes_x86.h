@@ -107,11 +107,16 @@ static inline lanes v_keep_positive(lanes c, lanes a)
 }
 /* p 2^n, rounded once, n a whole number. Sets without such an instruction take t, which carries n + bias in
  * its low bits, and unbias = 2^-bias: p 2^(n + bias) is exact, and the product with 2^-bias rounds once
- * (denormals) or overflows. */
+ * (denormals) or overflows. v_scale_above: the same, normal and with a bias of 0, or 0 where x < least. */
 static inline lanes v_scale(lanes p, lanes n, lanes t, lanes unbias)
 {
     (void)t; (void)unbias;
     return X86(scalef)(p, n);
+}
+static inline lanes v_scale_above(lanes x, lanes least, lanes p, lanes n, lanes t)
+{
+    (void)t;
+    return X86(maskz_scalef)(IF_DOUBLE(_mm512_cmp_pd_mask, _mm512_cmp_ps_mask)(x, least, _CMP_NLT_UQ), p, n);
 }
 static inline lanes v_exponent(lanes x) { return X86(getexp)(x); }
 #else
@@ -160,16 +165,23 @@ static inline lanes v_keep_positive(lanes c, lanes a)
 #  endif
     return X86(and)(less_(zero, a), c);
 }
+static inline lanes add_exponent_(lanes p, lanes t)
+{
+#  if FASTNET_REAL_IS_DOUBLE
+    return as_real_(X86_INT_(add_epi64)(as_int_(p), X86_INT_(slli_epi64)(as_int_(t), MANTISSA_BITS)));
+#  else
+    return as_real_(X86_INT_(add_epi32)(as_int_(p), X86_INT_(slli_epi32)(as_int_(t), MANTISSA_BITS)));
+#  endif
+}
 static inline lanes v_scale(lanes p, lanes n, lanes t, lanes unbias)
 {
     (void)n;
-#  if FASTNET_REAL_IS_DOUBLE
-    ilanes e = X86_INT_(slli_epi64)(as_int_(t), MANTISSA_BITS);
-    return v_mul(as_real_(X86_INT_(add_epi64)(as_int_(p), e)), unbias);
-#  else
-    ilanes e = X86_INT_(slli_epi32)(as_int_(t), MANTISSA_BITS);
-    return v_mul(as_real_(X86_INT_(add_epi32)(as_int_(p), e)), unbias);
-#  endif
+    return v_mul(add_exponent_(p, t), unbias);
+}
+static inline lanes v_scale_above(lanes x, lanes least, lanes p, lanes n, lanes t)
+{
+    (void)n;
+    return v_zero_below(x, least, add_exponent_(p, t));
 }
 static inline lanes v_exponent(lanes x)
 {
