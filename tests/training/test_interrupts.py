@@ -113,7 +113,7 @@ def test_within_an_epoch_whole_batches_are_kept() -> None:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 40_000))
     T = (X[:1] > 0).astype(float)
-    how: Any = {"batch_size": 50, "shuffle": False, "n_threads": 1}
+    how: Any = {"optimizer": "sgd", "batch_size": 50, "shuffle": False, "n_threads": 1}
     twin, net = network((60, 200, 1)), network((60, 200, 1))
     before = bits(net)
     gc.disable()  # hypothesis has a callback in it, where Python loses an exception that a signal raises
