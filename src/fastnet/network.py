@@ -461,12 +461,10 @@ class Network:
         schedule: str | Schedule | None = None,
         l2: float = 0.0,
         clip_norm: float | None = None,
-        rows: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         class_weight: Mapping[int, float] | str | None = None,
         validation: Sequence[ArrayLike] | None = None,
         validation_fraction: float = 0.0,
-        validation_rows: ArrayLike | None = None,
         early_stopping: bool = False,
         tol: float = 1e-4,
         patience: int = 10,
@@ -474,6 +472,8 @@ class Network:
         callbacks: Sequence[Callback | Callable[[Trainer], Any]] = (),
         max_seconds: float | None = None,
         warm_start: bool = False,
+        rows: ArrayLike | None = None,
+        validation_rows: ArrayLike | None = None,
     ) -> History:
         """Train the network and return what happened.
 

@@ -85,7 +85,7 @@ USES_OF_X: dict[str, Callable[[fn.Network, Any], Any]] = {
 
 # argument T where X has four examples and the network one output
 BAD_T: dict[str, tuple[Any, type[Exception], list[str]]] = {
-    "1-d": (T[0], ValueError, ["T must have shape (1, 4)", "got (4,)", "T.reshape(1, 4)"]),
+    "1-d": (T[0, :3], ValueError, ["T must have shape (1, 4)", "got (3,)"]),
     "a column": (T.T, ValueError, ["T must have shape (1, 4)", "got (4, 1)"]),
     "a number": (1.0, ValueError, ["T must have shape (1, 4)", "got ()"]),
     "one target for all": (
@@ -100,7 +100,11 @@ BAD_T: dict[str, tuple[Any, type[Exception], list[str]]] = {
     "NaN": (changed(T, np.nan), ValueError, ["T must be finite", "nan at [0, 1]"]),
     "inf": (changed(T, np.inf), ValueError, ["T must be finite", "inf at [0, 1]"]),
     "float32": (single(T), TypeError, ["T must have dtype float64", "T.astype(np.float64)"]),
-    "labels": (np.array([["yes", "no", "yes", "no"]]), TypeError, ["T must hold real numbers"]),
+    "labels": (
+        np.array([["yes", "no", "maybe", "no"]]),
+        ValueError,
+        ["T must hold 2 different labels", "got 3"],
+    ),
     "None": (None, ValueError, ["T must hold real numbers"]),
 }
 

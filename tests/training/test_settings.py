@@ -201,10 +201,10 @@ CALLS: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         ValueError,
         "T must hold class labels from 0 to 2, got -1 to 1",
     ),
-    "labels that are floats": (
-        lambda: net("softmax", 3).fit(X, LABELS.astype(float)),
+    "labels that are no whole numbers": (
+        lambda: net("softmax", 3).fit(X, LABELS + 0.5),
         ValueError,
-        "T must have shape (3, 4), got (4,)",
+        "T must hold whole numbers as class labels, got 0.5",
     ),
     "columns that do not sum to 1": (
         lambda: net("softmax", 2).fit(X, [[1, 0.5, 0.5, 1], [0, 0.5, 0.25, 0]]),
