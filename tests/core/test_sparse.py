@@ -81,3 +81,135 @@ def test_examples_that_do_not_lie_in_rows_are_dense_and_the_same() -> None:
     expected = trained(X, T, SHAPES[0], 50, 1, dense=False)
     assert expected[2]
     assert trained(np.asfortranarray(X), T, SHAPES[0], 50, 1, dense=False) == (*expected[:2], False)
+
+
+# ---- examples that come as sparse rows
+
+# (features, units, ..., outputs): the fewest features, one unit, one layer, no multiples of a vector, wide
+ROW_SHAPES = [(5, 1), (6, 3, 1), (65, 8, 3), (131, 70, 7, 1), (200, 17), (300, 9, 1), (130, 33, 5)]
+
+
+def rows_of(X: Any) -> engine.SparseRows:
+    """Return the rows of X as SciPy's CSR lists them."""
+    start = np.concatenate([[0], np.cumsum((X != 0).sum(axis=1))]).astype(np.intp)
+    return engine.SparseRows(X[X != 0], np.nonzero(X)[1].astype(np.int32), start, X.shape[1])
+
+
+def network(sizes: tuple[int, ...], dtype: Any, last: str) -> tuple[Any, Any, list[str]]:
+    rng = np.random.default_rng(5)
+    pairs = list(pairwise(sizes))
+    W = [(rng.standard_normal((o, i)) / np.sqrt(i)).astype(dtype) for i, o in pairs]
+    b = [rng.standard_normal((o, 1)).astype(dtype) for _, o in pairs]
+    return W, b, ["tanh"] * (len(pairs) - 1) + [last]
+
+
+@pytest.mark.parametrize("sizes", ROW_SHAPES, ids=str)
+def test_sparse_rows_and_columns_give_the_same_bits(isa: str, dtype: Any, sizes: tuple[int, ...]) -> None:
+    W, b, names = network(sizes, dtype, "sigmoid")
+    for n, batch, how in [
+        (1, 1, {}),
+        (130, 50, {"optimizer": "adam", "l2": 0.1}),
+        (1100, 1100, {"clip_norm": 1e-2}),
+    ]:
+        X, T = problem(n, sizes, str(dtype), 0.15)
+        X[::3] = 0
+        order, w = engine.permutation(n, 1, 0), np.linspace(0.5, 2, n).astype(dtype)
+        found = []
+        for threads, sparse in [(1, False), (1, True), (3, True)]:
+            trainer = engine.TrainerCore(W, b, names, batch, threads, sparse=sparse, **how)
+            columns = rows_of(X) if sparse else X.T
+            costs = [trainer.epoch(columns, T.T, order, 0.01, w), trainer.epoch(columns, T.T, None, 0.01)]
+            costs += [trainer.loss(columns, T.T, w), trainer.loss(columns, T.T, None, order)]
+            (W1, b1), A = trainer.weights(), trainer.predict(columns)
+            arrays = [*W1, *b1, A]
+            if n == batch:
+                dW, db, cost = trainer.gradients(columns, T.T, w)
+                costs, arrays = [*costs, cost], [*arrays, *dW, *db]
+            found.append((costs, [a.tobytes() for a in arrays]))
+            assert not sparse or trainer.sparse
+        assert found[0] == found[1] == found[2], (n, batch)
+
+
+@pytest.mark.parametrize("sizes", ROW_SHAPES, ids=str)
+@pytest.mark.parametrize("last", ["sigmoid", "softmax", "identity"])
+def test_predictions_from_sparse_rows(isa: str, dtype: Any, sizes: tuple[int, ...], last: str) -> None:
+    W, b, names = network(sizes, dtype, last)
+    by_features = [np.ascontiguousarray(w.T).T for w in W]  # as scikit-learn keeps them
+    for n in (0, 1, 2, 17, 70):
+        X, _ = problem(n, sizes, str(dtype), 0.2)
+        X[1:2] = 0
+        expected = engine.forward(W, b, names, X.T)
+        for weights in (W, by_features):
+            for threads in (1, 3):
+                found = engine.forward_sparse(weights, b, names, rows_of(X), threads)
+                assert found.tobytes() == expected.tobytes(), (n, threads)
+        out = np.full((n, 2 * sizes[-1]), 7, dtype)[:, ::2].T
+        engine.forward_sparse(by_features, b, names, rows_of(X), out=out)
+        assert np.array_equal(out, expected)
+
+
+def test_many_rows_are_predicted_in_blocks(isa: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = (40, 130, 3)
+    W, b, names = network(sizes, "float64", "softmax")
+    X, _ = problem(2500, sizes, "float64", 0.1)
+    assert len(X) * sizes[1] * 8 > engine.SPARSE_BLOCK_BYTES
+    found = engine.forward_sparse(W, b, names, rows_of(X))
+    assert found.tobytes() == engine.forward(W, b, names, X.T).tobytes()
+
+
+def test_zeros_in_the_lists_and_the_sign_of_zero(isa: str, dtype: Any) -> None:
+    """A listed zero is multiplied, one that is not listed is left out: only the sign of a zero can tell."""
+    W, b, names = network((20, 9), dtype, "identity")
+    W[0][:, 10:] = np.abs(W[0][:, 10:])
+    b[0][:3] = -0.0
+    X = np.zeros((2, 20), dtype)
+    X[0, 3] = 2
+    start = np.array([0, 3, 3])
+    values, features = np.array([0, 2, 0], dtype), np.array([1, 3, 7], np.int32)
+    rows = engine.SparseRows(values, features, start, 20)
+    found, expected = engine.forward_sparse(W, b, names, rows), engine.forward(W, b, names, X.T)
+    assert found[:, 0].tobytes() == expected[:, 0].tobytes()
+    assert np.array_equal(found, expected)
+    assert np.signbit(found[:3, 1]).all()
+    assert found[3:].tobytes() == expected[3:].tobytes()
+
+
+def test_rows_that_are_not_in_order_are_refused() -> None:
+    values, features, start = np.ones(3), np.array([0, 2, 1], np.int32), np.array([0, 2, 3])
+    make = engine.SparseRows
+    assert make(values, features, start, 3).shape == (3, 2)
+    assert make(values, features, start, 3).dtype == np.float64
+    for wrong in ([2, 0, 1], [0, 0, 1], [-1, 2, 1], [0, 3, 1], [0, 2, 3], [0, 2, -1]):
+        with pytest.raises(ValueError, match=r"features must ascend in each row from 0 to below 3"):
+            make(values, np.array(wrong, np.int32), start, 3)
+    for wrong in ([0, 2, 4], [-1, 2, 3], [0, 3, 2]):
+        with pytest.raises(ValueError, match=r"start must ascend from 0 to at most 3"):
+            make(values, features, np.array(wrong), 3)
+    with pytest.raises(ValueError, match=r"features must be 3 numbers of dtype int32"):
+        make(values, features.astype(np.int64), start, 3)
+    with pytest.raises(ValueError, match=r"start must be a vector of dtype intp"):
+        make(values, features, start.astype(np.int32), 3)
+    with pytest.raises(TypeError, match=r"float32 or float64"):
+        make(values.astype(int), features, start, 3)
+
+
+def test_rows_that_do_not_fit_the_network_are_refused() -> None:
+    sizes = (20, 9, 1)
+    W, b, names = network(sizes, "float64", "sigmoid")
+    X, T = problem(4, sizes, "float64", 0.5)
+    trainer = engine.TrainerCore(W, b, names, 4, sparse=True)
+    with pytest.raises(TypeError, match=r"X must be SparseRows, got ndarray"):
+        trainer.loss(X.T, T.T)
+    with pytest.raises(TypeError, match=r"X must be an array, got SparseRows"):
+        engine.TrainerCore(W, b, names, 4).loss(rows_of(X), T.T)
+    for wrong in (rows_of(X[:, :19]), rows_of(np.hstack([X, X]))):
+        with pytest.raises(ValueError, match=r"X must have 20 features"):
+            trainer.epoch(wrong, T.T, None, 0.1)
+        with pytest.raises(ValueError, match=r"X must have 20 features"):
+            engine.forward_sparse(W, b, names, wrong)
+    with pytest.raises(TypeError, match=r"X must be an array of 8-byte floats"):
+        engine.forward_sparse(W, b, names, rows_of(X.astype(np.float32)))
+    with pytest.raises(ValueError, match=r"T must have shape \(1, 3\)"):
+        trainer.loss(rows_of(X[:3]), T.T)
+    with pytest.raises(ValueError, match=r"sparse must be False with standardize or fewer than 5 features"):
+        engine.TrainerCore([W[0][:, :4], W[1]], b, names, 4, sparse=True)

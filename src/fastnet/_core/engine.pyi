@@ -9,6 +9,8 @@ ISAS: tuple[str, ...]
 DTYPES: tuple[str, ...]
 SMALL_BATCH_ROWS: int
 BLOCK_ROWS: int
+SPARSE_BLOCK_BYTES: int
+SPARSE_FEATURES: int
 ACTIVATIONS: tuple[str, ...]
 ELEMENTWISE: tuple[str, ...]
 OUTPUT_ONLY: tuple[str, ...]
@@ -72,6 +74,24 @@ def uniform(seed: int, stream: int, count: int) -> NDArray[np.float64]: ...
 def all_finite(x: _Real) -> bool: ...
 def fma_flops(dtype: str, iterations: int) -> float: ...
 
+class SparseRows:
+    def __init__(
+        self, values: _Real, features: NDArray[np.int32], start: NDArray[np.intp], n_features: int
+    ) -> None: ...
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+def forward_sparse(
+    W: list[_Real],
+    b: list[_Real],
+    activations: list[str],
+    X: SparseRows,
+    n_threads: int = 1,
+    out: _Real | None = None,
+) -> _Real: ...
+
 class TrainerCore:
     def __init__(
         self,
@@ -98,6 +118,7 @@ class TrainerCore:
         cost_clip: float = 0.0,
         cost_scale: float = 1.0,
         standardize: tuple[_Real, _Real] | None = None,
+        sparse: bool = False,
     ) -> None: ...
     @property
     def step(self) -> int: ...
@@ -107,7 +128,7 @@ class TrainerCore:
     def examples_done(self) -> int: ...
     def epoch(
         self,
-        X: _Real,
+        X: _Real | SparseRows,
         T: _Real,
         order: NDArray[np.intp] | None,
         learning_rate: float | NDArray[np.float64],
@@ -115,16 +136,30 @@ class TrainerCore:
         total: float = 0.0,
     ) -> float: ...
     def gradients(
-        self, X: _Real, T: _Real, weights: _Real | None = None, order: NDArray[np.intp] | None = None
+        self,
+        X: _Real | SparseRows,
+        T: _Real,
+        weights: _Real | None = None,
+        order: NDArray[np.intp] | None = None,
+        into: tuple[list[_Real], list[_Real]] | None = None,
     ) -> tuple[list[_Real], list[_Real], float]: ...
     def block_gradients(
-        self, X: _Real, T: _Real, weights: _Real | None = None, order: NDArray[np.intp] | None = None
+        self,
+        X: _Real | SparseRows,
+        T: _Real,
+        weights: _Real | None = None,
+        order: NDArray[np.intp] | None = None,
+        into: tuple[list[_Real], list[_Real]] | None = None,
     ) -> tuple[list[_Real], list[_Real], _Real]: ...
     def total_cost(self, costs: _Real) -> float: ...
     def loss(
-        self, X: _Real, T: _Real, weights: _Real | None = None, order: NDArray[np.intp] | None = None
+        self,
+        X: _Real | SparseRows,
+        T: _Real,
+        weights: _Real | None = None,
+        order: NDArray[np.intp] | None = None,
     ) -> float: ...
-    def predict(self, X: _Real, out: _Real | None = None) -> _Real: ...
+    def predict(self, X: _Real | SparseRows, out: _Real | None = None) -> _Real: ...
     def weights(self) -> tuple[list[_Real], list[_Real]]: ...
     def load_weights(self, W: list[_Real], b: list[_Real]) -> None: ...
     def moments(self) -> dict[str, _Real]: ...

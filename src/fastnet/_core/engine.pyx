@@ -17,7 +17,7 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.math cimport INFINITY, log, log1p
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from fastnet._core.table cimport *
 
@@ -164,6 +164,7 @@ include "engine/arrays.pxi"
 include "kernels/random.pxi"
 include "engine/random.pxi"
 include "engine/calls.pxi"
+include "engine/sparse.pxi"
 include "engine/trainer.pxi"
 include "engine/predictor.pxi"
 

@@ -45,6 +45,7 @@ include "kernels/scaling.pxi"
 include "kernels/epoch.pxi"
 include "kernels/predict.pxi"
 include "kernels/small_batch.pxi"
+include "kernels/sparse_layer.pxi"
 include "kernels/functions.pxi"
 
 v_prepare()
@@ -56,6 +57,7 @@ kernels.panel = PW
 kernels.set_caches = set_caches
 kernels.arena_size = arena_size
 kernels.prepare = prepare
+kernels.use_rows = use_rows
 kernels.train = train
 kernels.gradients = gradients
 kernels.costs = costs
@@ -74,6 +76,8 @@ kernels.small_batch_scratch_packed = small_batch_scratch_packed
 kernels.small_batch_predict_packed = small_batch_predict_packed
 kernels.small_batch_scratch_unpacked = small_batch_scratch_unpacked
 kernels.small_batch_predict_unpacked = small_batch_predict_unpacked
+kernels.sparse_layer_scratch = sparse_layer_scratch
+kernels.sparse_layer = sparse_layer
 kernels.dense_backward_size = dense_backward_size
 kernels.dense_backward = dense_backward
 kernels.activate = activate_array

@@ -58,11 +58,19 @@ cdef struct examples:           # to train on
     const void* weights         # (n), or NULL: 1 each
     const Py_ssize_t* order     # example at position p is column order[p]; NULL: column p
 
+cdef struct sparse_rows:        # examples as the rows of a sparse matrix, as in SciPy's CSR
+    # of example i, numbers start[i] up to start[i + 1] of `value` and `feature`: what is not zero, and which
+    # feature that is, ascending
+    const void* value
+    const int* feature
+    const Py_ssize_t* start     # (n + 1); NULL: the examples are not sparse rows
+
 cdef struct fit_options:        # codes of names.h; formulas in losses.pxi and optimizers.pxi
     int loss, optimizer, nesterov
     double loss_parameter, min_cost, max_cost
     double momentum, beta_1, beta_2, epsilon, l2, weight_decay, clip_norm, scale_rate
     uint64_t seed               # of the dropout
+    int sparse                  # X comes as sparse rows, by `use_rows`, and never as a matrix
 
 cdef struct cost_report:        # what `train`, `gradients` and `costs` write
     void* block_costs           # the cost of each block, summed over its examples
@@ -83,6 +91,8 @@ cdef struct kernel_table:
                          const fit_options* options) noexcept nogil
     void (*prepare)(void* arena, const layer_arrays* layers, int n_layers, Py_ssize_t batch, int threads,
                     const fit_options* options) noexcept nogil
+    # with fit_options.sparse, before each of the next three: these rows are the examples, not examples.X
+    void (*use_rows)(void* arena, const sparse_rows* rows) noexcept nogil
     # batches of `batch` examples from position `first` up to `last` of the order; rates: one for each batch
     void (*train)(void* arena, const examples* data, Py_ssize_t batch, Py_ssize_t first, Py_ssize_t last,
                   const double* rates, Py_ssize_t rates_step, const cost_report* report, thread_team* team,
@@ -124,6 +134,13 @@ cdef struct kernel_table:
     size_t (*small_batch_scratch_unpacked)(const layer_arrays* layers, int n_layers) noexcept nogil
     int (*small_batch_predict_unpacked)(const layer_arrays* layers, int n_layers, void* scratch, matrix X,
                                         Py_ssize_t n, matrix out) noexcept nogil
+
+    # A first layer for examples [first, first + n) of sparse rows, to columns of `out` (n_out, n): nothing of
+    # the length n_in is made. The weights of one feature lie side by side. scratch: a piece for each thread.
+    size_t (*sparse_layer_scratch)(Py_ssize_t n_out, int threads) noexcept nogil
+    void (*sparse_layer)(const layer_arrays* layer, const sparse_rows* rows, Py_ssize_t first, Py_ssize_t n,
+                         void* scratch, matrix out, int last, const thread_team* team,
+                         int thread) noexcept nogil
 
     # One layer backwards: dA = W' dZ, dW = dZ A', db = sum of dZ over the examples
     size_t (*dense_backward_size)(Py_ssize_t n_in, Py_ssize_t n_out, Py_ssize_t n) noexcept nogil

@@ -349,13 +349,17 @@ class DaskLoss(LossAndGradient):
         }
         return float(pairwise.total(ends, known.__getitem__))
 
-    def sums(self, W: list[Array], b: list[Array]) -> Iterator[tuple[list[Array], list[Array], float]]:
-        """Give the sums over all rows at once."""
+    def total(self, W: list[Array], b: list[Array], into: tuple[list[Array], list[Array]]) -> float:
+        """Write dW and db, summed over all rows, into arrays, and return the summed cost."""
         batch = max(BLOCK_ROWS, min(self._parts.rows, self._n_rows))
         evaluation = Evaluation(W, b, self.activations, self.loss, batch, self._n_threads, self.flops)
         if self._driver is None:
             self._driver = evaluation.core(1)
-        yield subtrees.combine(self._parts.evaluate(evaluation), self._n_rows, self._driver)
+        dW, db, cost = subtrees.combine(self._parts.evaluate(evaluation), self._n_rows, self._driver)
+        for arrays, found in zip(into, (dW, db), strict=True):
+            for array, sums in zip(arrays, found, strict=True):
+                array[...] = sums
+        return cost
 
     def release(self) -> None:
         """Let the workers forget the data."""

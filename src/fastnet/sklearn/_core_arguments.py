@@ -85,6 +85,13 @@ def dropout(est: Any, n_layers: int) -> dict[str, Any]:
     return {"dropout": [*rates, 0.0], "seed": int(PrivateState(est).random_state.randint(1 << 31))}
 
 
-def multiplications(coefs: list[Any]) -> int:
-    """Return how many multiplications the forward pass of one example takes."""
-    return sum(coef.size for coef in coefs)
+def multiplications(W: list[Any], in_a_row: float | None = None) -> float:
+    """Return how many multiplications the forward pass of one example takes.
+
+    in_a_row: how many numbers of an example are not zero, if the others are left out.
+    """
+    total: float = sum(w.size for w in W)
+    if in_a_row is not None:
+        n_out, n_in = W[0].shape
+        total -= n_out * (n_in - in_a_row)
+    return total

@@ -1,8 +1,9 @@
 """Converts scikit-learn's arrays (an example in a row) to the core's (an example in a column).
 
 A C-order array (n, features) is the core's layout (features, n) seen through its transpose: nothing is
-copied. Sparse matrices, and data of another precision than the weights, go through dense blocks of a few
-megabytes.
+copied. The rows of a sparse matrix are the core's lists of what is not zero, and are never made dense; a
+matrix of which more than a quarter is not zero becomes an array where that is small. Data of another
+precision than the weights is predicted in blocks of a few megabytes.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnet._core import engine
+
 Array = NDArray[Any]
 
 FLOATS = (np.dtype(np.float64), np.dtype(np.float32))
 
-# Sparse data no larger than this once dense is made dense at once; larger data block by block, in each epoch.
+# Where there are few zeros, leaving them out is slower than multiplying by them (see sparse.pxi of the core):
+# a matrix with more than this share of numbers becomes an array, unless that would be larger than this.
+DENSE_FROM = 0.25
 DENSE_BYTES = 32 << 20
 BLOCK_BYTES = 4 << 20
 
@@ -27,17 +32,70 @@ def is_sparse(X: Any) -> bool:
     return hasattr(X, "toarray")
 
 
-def dense_if_small(X: Any, dtype: np.dtype[Any], name: str = "X") -> Any:
-    """Return X in this precision, dense if that takes little memory; else as CSR, whose rows come cheaply."""
+def stays_sparse(X: Any) -> bool:
+    """Whether the core takes X as lists of what is not zero."""
+    if not is_sparse(X) or X.shape[1] < engine.SPARSE_FEATURES:
+        return False
+    numbers = X.shape[0] * X.shape[1]
+    return bool(numbers * 8 > DENSE_BYTES or X.nnz <= DENSE_FROM * numbers)
+
+
+def for_core(X: Any, dtype: np.dtype[Any], name: str = "X", sparse: bool | None = None) -> Any:
+    """Return the columns of X as the core takes them: an array (features, n), or engine.SparseRows.
+
+    Which of them says `sparse`; by default `stays_sparse(X)`.
+    """
+    if stays_sparse(X) if sparse is None else sparse:
+        return sparse_rows(X, dtype, name)
+    if is_sparse(X):
+        X = X.toarray()
+    return (X if X.dtype == dtype else converted(X, dtype, name)).T
+
+
+def sparse_rows(X: Any, dtype: np.dtype[Any], name: str = "X") -> engine.SparseRows:
+    """Return the rows of X for the core; what X has several times is summed, as `toarray` does it."""
     if not is_sparse(X):
-        return X if X.dtype == dtype else converted(X, dtype, name)
-    small = X.shape[0] * X.shape[1] * dtype.itemsize <= DENSE_BYTES
-    if not small:
-        X = X.tocsr()
-    if X.dtype != dtype:
-        converted(X.data, dtype, name)
-        X = X.astype(dtype)
-    return X.toarray() if small else X
+        from scipy.sparse import csr_array
+
+        X = csr_array(X)
+    X = X.tocsr()
+    try:
+        return _rows(X, dtype, name)
+    except ValueError:  # not in order, or a number too large
+        return _rows(in_order(X), dtype, name)
+
+
+def _rows(X: Any, dtype: np.dtype[Any], name: str) -> engine.SparseRows:
+    features, n_features = X.indices, X.shape[1]
+    if features.dtype != np.int32:
+        if len(features) and not 0 <= features.min() <= features.max() < n_features:
+            raise ValueError(f"{name} must have column indices from 0 to below {n_features}")
+        features = features.astype(np.int32)
+    values = X.data if X.data.dtype == dtype else converted(X.data, dtype, name)
+    start = np.ascontiguousarray(X.indptr, np.intp)
+    return engine.SparseRows(np.ascontiguousarray(values), np.ascontiguousarray(features), start, n_features)
+
+
+def in_order(X: Any) -> Any:
+    """Return a sparse matrix as CSR with ascending columns, each once; X stays as it is.
+
+    What stands several times in one place is added in the order of the list, from 0 on, as in `toarray`.
+    """
+    X = X.tocsr()
+    rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+    order = np.lexsort((X.indices, rows))
+    rows, columns, data = rows[order], X.indices[order], X.data[order]
+    first = np.ones(len(order), bool)
+    first[1:] = (rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1])
+    values = np.zeros(np.count_nonzero(first), data.dtype)
+    np.add.at(values, np.cumsum(first) - 1, data)
+    start = np.concatenate([[0], np.cumsum(np.bincount(rows[first], minlength=X.shape[0]))])
+    return type(X)((values, columns[first], start), X.shape)
+
+
+def numbers_in_a_row(X: Any) -> float | None:
+    """Return how many numbers a row of a sparse matrix has on average; None for an array."""
+    return X.nnz / max(X.shape[0], 1) if is_sparse(X) else None
 
 
 def converted(array: Any, dtype: np.dtype[Any], name: str) -> Array:
@@ -56,29 +114,15 @@ def check_numeric(y: Any, name: str) -> None:
         raise TypeError(f"{name} must hold real numbers, got dtype {y.dtype}")
 
 
-def rows_at_once(X: Any, dtype: np.dtype[Any], multiple: int = 1) -> int:
-    """Return how many rows make a dense block: whole multiples, and at least one."""
-    block = BLOCK_BYTES // max(1, X.shape[1] * dtype.itemsize * multiple)
-    return max(1, int(block)) * multiple
-
-
-def blocks(X: Any, dtype: np.dtype[Any]) -> Iterator[tuple[slice, Array]]:
+def blocks(X: Array, dtype: np.dtype[Any]) -> Iterator[tuple[slice, Array]]:
     """Yield slices of rows with the columns that they are in this precision; one slice if X is so already."""
-    if not is_sparse(X) and X.dtype == dtype:
+    if X.dtype == dtype:
         yield slice(0, X.shape[0]), X.T
         return
-    if is_sparse(X):
-        X = X.tocsr()
-    step = rows_at_once(X, dtype)
+    step = max(1, BLOCK_BYTES // max(1, X.shape[1] * dtype.itemsize))
     for start in range(0, X.shape[0], step):
         rows = slice(start, min(X.shape[0], start + step))
-        yield rows, columns(X[rows], dtype)
-
-
-def columns(rows: Any, dtype: np.dtype[Any]) -> Array:
-    """Return a few rows, dense or sparse, as dense columns of this precision."""
-    dense: Array = (rows.toarray() if is_sparse(rows) else rows).astype(dtype, copy=False)
-    return dense.T
+        yield rows, X[rows].astype(dtype).T
 
 
 def layers(coefs: list[Any], intercepts: list[Any], dtype: np.dtype[Any]) -> tuple[list[Array], list[Array]]:
@@ -129,6 +173,7 @@ def in_precision(X: Any, given: Any, dtype: Any) -> Any:
         return X
     if not is_sparse(X):
         return converted(X, np.dtype(dtype), "X")
+    X = in_order(X)
     converted(X.data, np.dtype(dtype), "X")
     return X.astype(dtype)
 

@@ -8,7 +8,6 @@ float32; the weights that it ends with are float64, here as in scikit-learn.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -33,6 +32,8 @@ from fastnet.sklearn._layout import Array
 from fastnet.sklearn._validation_set import ValidationSet
 
 __all__ = ["LossAndGradient", "LossOfArrays", "fit_by_lbfgs"]
+
+PIECE = 1 << 14  # numbers of a gradient that are worked on at once: 128 KB
 
 
 class LossAndGradient(ABC):
@@ -59,54 +60,58 @@ class LossAndGradient(ABC):
         return dtype == self.dtype and all(a is b for a, b in zip(self.given, (X, y, weights), strict=True))
 
     @abstractmethod
-    def sums(self, W: list[Array], b: list[Array]) -> Iterator[tuple[list[Array], list[Array], float]]:
-        """Give dW, db and the cost, each summed over the examples of a part of the data, for all parts."""
+    def total(self, W: list[Array], b: list[Array], into: tuple[list[Array], list[Array]]) -> float:
+        """Write dW and db, summed over all examples, into arrays, and return the summed cost."""
 
     def __call__(self, packed: Array) -> tuple[float, Array]:
         """Return the loss and its gradient, packed: (Σ J + alpha/2 Σ W²) / Σ w, Σ over the examples."""
         est = self.est
         W, b = _layout.layers(est.coefs_, est.intercepts_, self.dtype)
-        total, gradient = 0.0, np.zeros(packed.size, self.dtype)
-        for dW, db, cost in self.sums(W, b):
-            total += cost
-            gradient += np.concatenate([d.T.ravel() for d in dW] + [d.ravel() for d in db])
-        flat = packed[: sum(w.size for w in W)]
-        gradient[: flat.size] += est.alpha * flat
-        gradient /= self.weight_sum
+        gradient = np.empty(packed.size, self.dtype)
+        sizes = [w.size for w in W] + [c.size for c in b]
+        parts = [gradient[start:end] for start, end in pairwise(accumulate(sizes, initial=0))]
+        dW = [part.reshape(w.T.shape).T for part, w in zip(parts, W, strict=False)]
+        db = [part.reshape(-1, 1) for part in parts[len(W) :]]
+        total = self.total(W, b, (dW, db))
+        flat = packed[: sum(sizes[: len(W)])]
+        for start in range(0, flat.size, PIECE):  # a piece stays in the cache
+            piece = gradient[start : min(flat.size, start + PIECE)]
+            piece += est.alpha * flat[start : start + PIECE]
+            piece /= self.weight_sum
+        gradient[flat.size :] /= self.weight_sum
         return (total + 0.5 * est.alpha * float(flat @ flat)) / self.weight_sum, gradient
 
 
 class LossOfArrays(LossAndGradient):
-    """The loss over arrays in memory; sparse ones are worked through block by block."""
+    """The loss over arrays in memory, dense or sparse: one call of the core."""
 
     def __init__(self, est: Any, X: Any, y: Any, weights: Any, dtype: np.dtype[Any]) -> None:
         super().__init__(est, X, y, weights, dtype)
-        self.X = X = _layout.dense_if_small(X, dtype)
-        self.T = _layout.converted(np.reshape(y, (X.shape[0], -1)), dtype, "y").T
+        self.n = X.shape[0]
+        self.sparse = _layout.stays_sparse(X)
+        self.X = _layout.for_core(X, dtype)
+        self.T = _layout.converted(np.reshape(y, (self.n, -1)), dtype, "y").T
         self.weights = None if weights is None else _layout.converted(weights, dtype, "sample_weight")
-        self.weight_sum = float(X.shape[0] if self.weights is None else self.weights.sum())
-        self.rows_at_once = X.shape[0] if not _layout.is_sparse(X) else _layout.rows_at_once(X, dtype)
-        self.trainers: dict[int, Any] = {}  # one for each length of a block: the last is shorter
+        self.weight_sum = float(self.n if self.weights is None else self.weights.sum())
+        in_a_row = _layout.numbers_in_a_row(X)
+        flops = 6.0 * _core_arguments.multiplications(est.coefs_, in_a_row) * min(self.n, 1024)
+        self.n_threads = _threads.threads_for(_own_parameters.own_parameter(est, "n_threads"), flops)
+        self.core: Any = None
 
-    def trainer(self, size: int, W: list[Array], b: list[Array]) -> Any:
-        """Return a trainer for blocks of this size, with these weights."""
-        if size in self.trainers:
-            self.trainers[size].load_weights(W, b)
+    def trainer(self, W: list[Array], b: list[Array]) -> Any:
+        """Return the core's trainer for all examples, with these weights."""
+        if self.core is not None:
+            self.core.load_weights(W, b)
         else:
-            n_threads = _threads.threads_for(
-                _own_parameters.own_parameter(self.est, "n_threads"), self.flops * size
+            self.core = engine.TrainerCore(
+                W, b, self.activations, self.n, self.n_threads, sparse=self.sparse, **self.loss
             )
-            self.trainers[size] = engine.TrainerCore(W, b, self.activations, size, n_threads, **self.loss)
-        return self.trainers[size]
+        return self.core
 
-    def sums(self, W: list[Array], b: list[Array]) -> Iterator[tuple[list[Array], list[Array], float]]:
-        """Give the sums of one block of rows after the other; of all rows at once if they are dense."""
-        n = self.X.shape[0]
-        for start in range(0, n, self.rows_at_once):
-            rows = slice(start, min(n, start + self.rows_at_once))
-            X = self.X.T if self.rows_at_once == n else _layout.columns(self.X[rows], self.dtype)
-            w = None if self.weights is None else self.weights[rows]
-            yield self.trainer(X.shape[1], W, b).gradients(X, self.T[:, rows], w)
+    def total(self, W: list[Array], b: list[Array], into: tuple[list[Array], list[Array]]) -> float:
+        """Write dW and db, summed over all examples, into arrays, and return the summed cost."""
+        cost: float = self.trainer(W, b).gradients(self.X, self.T, self.weights, into=into)[2]
+        return cost
 
 
 def fit_by_lbfgs(
@@ -125,7 +130,7 @@ def fit_by_lbfgs(
     state.coef_spans = [(*span, size) for span, size in zip(spans, sizes, strict=False)]
     state.intercept_spans = spans[len(sizes) :]
     dtype = _layout.precision(X, [*est.coefs_, *est.intercepts_])
-    validation_set = _validation_set.from_arguments(est, arguments, dtype)
+    validation_set = _validation_set.from_arguments(est, arguments, dtype, _layout.stays_sparse(X))
     make_loss = arguments.make_loss or LossOfArrays
     function = arguments.loss_and_gradient = make_loss(est, X, y, sample_weight, dtype)
     result = scipy.optimize.minimize(
@@ -180,8 +185,7 @@ def _after_iteration(
         if validation_set is not None:
             weights = _layout.layers(coefs, intercepts, function.dtype)
             assert isinstance(function, LossOfArrays)  # where data are elsewhere, there is no validation set
-            core = function.trainer(function.rows_at_once, *weights)
-            est.validation_loss_curve_.append(validation_set.loss(core))
+            est.validation_loss_curve_.append(validation_set.loss(function.trainer(*weights)))
         if callbacks is not None:
             if callbacks.end_epoch(lambda: (coefs, intercepts)):
                 raise StopIteration

@@ -80,9 +80,10 @@ class ForwardPass:
         self.W, self.b = _layout.layers(coefs, intercepts, self.dtype)
         self.n_threads = _own_parameters.own_parameter(est, "n_threads")
 
-    def _threads_for(self, n: int) -> int:
-        """Return how many threads to use for n examples."""
-        return _threads.threads_for(self.n_threads, 2.0 * _core_arguments.multiplications(self.W) * n)
+    def _threads_for(self, n: int, in_a_row: float | None = None) -> int:
+        """Return how many threads to use for n examples; in_a_row: numbers that are not zero, if sparse."""
+        multiplications = _core_arguments.multiplications(self.W, in_a_row)
+        return _threads.threads_for(self.n_threads, 2.0 * multiplications * n)
 
     def _forward(self, X: Array, out: Array) -> None:
         """Write the outputs of the columns X into the columns out."""
@@ -95,6 +96,14 @@ class ForwardPass:
     def __call__(self, X: Any) -> Array:
         """Return the outputs (n, n_out) of validated rows X, dense or sparse."""
         P = self._empty(X.shape[0])
+        if _layout.is_sparse(X):
+            columns = _layout.for_core(X, self.dtype)
+            if not isinstance(columns, engine.SparseRows):
+                self._forward(columns, P.T)
+                return P
+            n_threads = self._threads_for(X.shape[0], _layout.numbers_in_a_row(X))
+            engine.forward_sparse(self.W, self.b, self.names, columns, n_threads, out=P.T)
+            return P
         for rows, columns in _layout.blocks(X, self.dtype):
             self._forward(columns, P[rows].T)
         return P

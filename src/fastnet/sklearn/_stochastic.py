@@ -1,8 +1,7 @@
 """Trains with the stochastic solvers: sgd, adam, adamw, rmsprop.
 
-Epochs, stopping rules and messages are scikit-learn's. An epoch is one call into the core (a few for sparse
-data). The random numbers are drawn as scikit-learn draws them, so the same `random_state` gives the same
-weights up to rounding.
+Epochs, stopping rules and messages are scikit-learn's. An epoch is one call into the core. The random numbers
+are drawn as scikit-learn draws them, so the same `random_state` gives the same weights up to rounding.
 """
 
 from __future__ import annotations
@@ -47,11 +46,13 @@ def fit_by_epochs(est: Any, arguments: FitArguments, X: Any, y: Any, sample_weig
     sample_weight = _class_weight.weights_by_class(est, arguments, y)(y, sample_weight)
     _continue_with_early_stopping(est)
     dtype = _layout.precision(X, [*est.coefs_, *est.intercepts_])
-    validation_set = _validation_set.from_arguments(est, arguments, dtype)
+    sparse = _layout.stays_sparse(X)
+    validation_set = _validation_set.from_arguments(est, arguments, dtype, sparse)
     rows = None
     if est.early_stopping and validation_set is None:
-        rows, validation_set = _validation_set.split_off(est, X, y, sample_weight, dtype)
-        if _layout.is_sparse(X) or X.strides[1] != X.itemsize:  # others are trained on where they lie
+        X = X.tocsr() if _layout.is_sparse(X) else X
+        rows, validation_set = _validation_set.split_off(est, X, y, sample_weight, dtype, sparse)
+        if not _layout.is_sparse(X) and X.strides[1] != X.itemsize:  # others are trained on where they lie
             sample_weight = None if sample_weight is None else sample_weight[rows]
             X, y, rows = X[rows], y[rows], None
     EpochLoop(est, arguments, X, y, sample_weight, validation_set, dtype, rows).run()
@@ -112,14 +113,16 @@ class EpochLoop:
         self.rows = rows  # those to train on; None: all
         self.n = X.shape[0] if rows is None else len(rows)
         self.batch = batch_size(est, self.n)
-        self.X = _layout.dense_if_small(X, dtype)
+        self.X = _layout.for_core(X, dtype)
         self.T = _layout.converted(y, dtype, "y").T
         self.weights = None if weights is None else _layout.converted(weights, dtype, "sample_weight")
         self.validation_set = validation_set
         self.dtype = dtype
         self.order = np.arange(self.n, dtype=np.intp)
         self.solver = _optimizer_state.solver_of(self.state.optimizer) or arguments.solver
-        self.trainer = _trainer.EstimatorTrainer(est, self.solver, dtype, self.batch)
+        in_a_row = _layout.numbers_in_a_row(X)
+        sparse = _layout.stays_sparse(X)
+        self.trainer = _trainer.EstimatorTrainer(est, self.solver, dtype, self.batch, in_a_row, sparse)
         self.best: tuple[Any, Any] | None = None
         self.schedule = _schedule.learning_rate_schedule(est, arguments, self.n, self.batch)
 
@@ -179,19 +182,8 @@ class EpochLoop:
         else:
             optimizer = self.state.optimizer
             rate = optimizer.learning_rate if self.solver == "sgd" else optimizer.learning_rate_init
-        if not _layout.is_sparse(self.X):
-            order = self.order if self.rows is None else self.rows[self.order]
-            return float(self.trainer.core.epoch(self.X.T, self.T, order, rate, self.weights))
-        total = 0.0
-        step = _layout.rows_at_once(self.X, self.dtype, self.batch)
-        for start in range(0, self.n, step):
-            rows = self.order[start : start + step]
-            w = None if self.weights is None else self.weights[rows]
-            T = np.ascontiguousarray(self.T[:, rows])
-            first, last = start // self.batch, -(-(start + len(rows)) // self.batch)
-            part = rate if np.ndim(rate) == 0 else rate[first:last]
-            total += self.trainer.core.epoch(_layout.columns(self.X[rows], self.dtype), T, None, part, w)
-        return total
+        order = self.order if self.rows is None else self.rows[self.order]
+        return float(self.trainer.core.epoch(self.X, self.T, order, rate, self.weights))
 
     def _update_best(self) -> None:
         """Compute validation score and loss, and count the epochs without improvement."""

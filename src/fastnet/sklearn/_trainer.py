@@ -22,7 +22,15 @@ __all__ = ["EstimatorTrainer"]
 class EstimatorTrainer:
     """The core's trainer (`core`) with an estimator's weights, and the way back into the estimator."""
 
-    def __init__(self, est: Any, solver: str, dtype: np.dtype[Any], batch_size: int) -> None:
+    def __init__(
+        self,
+        est: Any,
+        solver: str,
+        dtype: np.dtype[Any],
+        batch_size: int,
+        in_a_row: float | None = None,
+        sparse: bool = False,
+    ) -> None:
         self.est = est
         self.solver = solver
         self.dtype = dtype
@@ -32,13 +40,14 @@ class EstimatorTrainer:
             | _core_arguments.optimizer(est, solver)
             | _core_arguments.dropout(est, len(W))
         )
-        flops = 6.0 * _core_arguments.multiplications(W) * batch_size
+        flops = 6.0 * _core_arguments.multiplications(W, in_a_row) * min(batch_size, 1024)
         self.core = engine.TrainerCore(
             W,
             b,
             _core_arguments.activations(est, len(W)),
             batch_size,
             _threads.threads_for(_own_parameters.own_parameter(est, "n_threads"), flops),
+            sparse=sparse,
             **arguments,
         )
 

@@ -27,33 +27,37 @@ class ValidationSet:
     y: Any  # (n, n_outputs): numbers, or 0 and 1 for labels
     weights: Any
     dtype: np.dtype[Any]
+    sparse: bool | None = None  # whether the core takes X as lists; None: as they come
     names: tuple[str, str, str] = ("X", "y", "sample_weight")  # in errors
+    columns: Any = field(init=False)
     T: Any = field(init=False)
 
     def __post_init__(self) -> None:
-        self.X = _layout.dense_if_small(self.X, self.dtype, self.names[0])
+        self.columns = _layout.for_core(self.X, self.dtype, self.names[0], self.sparse)
         self.T = _layout.converted(self.y, self.dtype, self.names[1]).T
         if self.weights is not None:
             self.weights = _layout.converted(self.weights, self.dtype, self.names[2])
 
     def outputs(self, trainer: Any) -> Array:
         """Return the outputs of the network, (n_outputs, n)."""
-        parts = [trainer.predict(X) for _, X in _layout.blocks(self.X, self.dtype)]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        outputs: Array = trainer.predict(self.columns)
+        return outputs
 
     def loss(self, trainer: Any) -> float:
         """Return the weighted mean of the loss, without the penalty."""
-        total = 0.0
-        for rows, X in _layout.blocks(self.X, self.dtype):
-            w = None if self.weights is None else self.weights[rows]
-            total += trainer.loss(X, self.T[:, rows], w)
+        total: float = trainer.loss(self.columns, self.T, self.weights)
         return total / (
             self.T.shape[1] if self.weights is None else float(self.weights.sum(dtype=np.float64))
         )
 
 
-def from_arguments(est: Any, arguments: FitArguments, dtype: np.dtype[Any]) -> ValidationSet | None:
-    """Return the validation set that the user gave to fit, checked; None if there is none."""
+def from_arguments(
+    est: Any, arguments: FitArguments, dtype: np.dtype[Any], sparse: bool
+) -> ValidationSet | None:
+    """Return the validation set that the user gave to fit, checked; None if there is none.
+
+    sparse: whether the core takes X as lists of what is not zero, as it takes the examples to train on.
+    """
     if arguments.X_val is None and arguments.y_val is None:
         if arguments.sample_weight_val is not None:
             raise ValueError("sample_weight_val must come with X_val and y_val, got neither of them")
@@ -88,11 +92,11 @@ def from_arguments(est: Any, arguments: FitArguments, dtype: np.dtype[Any]) -> V
         raise ValueError(f"y_val must have {est.n_outputs_} outputs, as y has, got {y.shape[1]}")
     if arguments.class_weights is not None:
         weights = arguments.class_weights(y, weights)
-    return ValidationSet(X, y, weights, dtype, names=("X_val", "y_val", "sample_weight_val"))
+    return ValidationSet(X, y, weights, dtype, sparse, names=("X_val", "y_val", "sample_weight_val"))
 
 
 def split_off(
-    est: Any, X: Any, y: Any, sample_weight: Any, dtype: np.dtype[Any]
+    est: Any, X: Any, y: Any, sample_weight: Any, dtype: np.dtype[Any], sparse: bool
 ) -> tuple[Array, ValidationSet]:
     """Return the rows to train on and the validation set, split as scikit-learn splits them."""
     one_label = isinstance(est, ClassifierMixin) and est.n_outputs_ == 1
@@ -114,4 +118,4 @@ def split_off(
             "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
         )
     weights = None if sample_weight is None else sample_weight[out]
-    return rows, ValidationSet(X[out], y[out], weights, dtype)
+    return rows, ValidationSet(X[out], y[out], weights, dtype, sparse)

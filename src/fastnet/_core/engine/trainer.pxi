@@ -1,5 +1,7 @@
 # TrainerCore: keeps the packed weights and the buffers from epoch to epoch.
-# Uses: arrays, calls
+# Uses: arrays, calls, sparse
+
+SPARSE_FEATURES = 5             # with fewer, the gradient of dense columns is another sum, see narrow.pxi
 
 BLOCK_ROWS = BLOCK
 SCALE_NAMES = ("scale", "first.scale", "second.scale")  # what scaling.pxi keeps
@@ -77,6 +79,10 @@ cdef class TrainerCore:
         [cost_clip, 1 - cost_clip], and the cost of the examples, without l2, is scaled.
     standardize : (mean, scale), optional
         Vectors (n_in): the first layer's input is (x - mean)/scale, worked out as the examples are gathered.
+    sparse : bool
+        X is `SparseRows` in every call, of more than 4 features, and nothing of the size of a dense X is
+        made. The bits are those of the dense columns; only the sign of a zero can differ, where a bias is -0
+        or a number is too small for the dtype.
     """
     cdef Layers layers
     cdef Arena arena
@@ -94,7 +100,8 @@ cdef class TrainerCore:
                  bint nesterov=False, double beta_1=0.9, double beta_2=0.999, double epsilon=1e-8,
                  double l2=0.0, double weight_decay=0.0, double clip_norm=0.0, double scale_rate=0.0,
                  list dropout=None,
-                 uint64_t seed=0, double cost_clip=0.0, double cost_scale=1.0, standardize=None):
+                 uint64_t seed=0, double cost_clip=0.0, double cost_scale=1.0, standardize=None,
+                 bint sparse=False):
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         if not 1 <= n_threads <= MAX_THREADS:
@@ -127,6 +134,10 @@ cdef class TrainerCore:
         self.options.clip_norm = clip_norm
         self.options.scale_rate = scale_rate
         self.options.seed = seed
+        self.options.sparse = sparse
+        if sparse and (standardize is not None or self.layers.arrays[0].n_in < SPARSE_FEATURES):
+            raise ValueError("sparse must be False with standardize or fewer than "
+                             f"{SPARSE_FEATURES} features, got True")
         if scale_rate > 0 and (l2 > 0 or optimizer not in ("adam", "adamw")):
             raise ValueError(f"scale_rate: expected 0 with l2 or {optimizer}, got {scale_rate}")
         check_loss(self.options.loss, self.layers.arrays[self.layers.count - 1].activation)
@@ -141,15 +152,13 @@ cdef class TrainerCore:
         fp_leave(mode)
         self.costs = self.batch_weights = self.batch_squares = np.empty(0, W[0].dtype)
 
-    cdef examples data(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray order, cnp.ndarray weights) except *:
+    cdef examples data(self, object X, cnp.ndarray T, cnp.ndarray order, cnp.ndarray weights) except *:
         cdef examples d
         cdef Py_ssize_t n = X.shape[1], i
         cdef size_t outside = 0
-        same_kind(X, self.table, "X")
+        self.take_columns(X, &d)
         same_kind(T, self.table, "T")
-        shape_is(X, self.layers.arrays[0].n_in, n, "X")
         shape_is(T, self.layers.arrays[self.layers.count - 1].n_out, n, "T")
-        d.X = as_matrix(X)
         d.T = as_matrix(T)
         d.order = NULL
         d.weights = NULL if weights is None else contiguous(weights, self.table, n, "weights")
@@ -165,6 +174,27 @@ cdef class TrainerCore:
                 wrong = next(k for k in order if not 0 <= k < n)
                 raise ValueError(f"order must be columns 0 to {n - 1}, got {wrong}")
         return d
+
+    cdef int take_columns(self, object X, examples* d) except -1:
+        """X into d.X, or as the rows that the arena reads."""
+        cdef cnp.ndarray columns
+        cdef SparseRows rows
+        if isinstance(X, SparseRows) != bool(self.options.sparse):
+            raise TypeError(f"X must be {'SparseRows' if self.options.sparse else 'an array'}, "
+                            f"got {type(X).__name__}")
+        memset(&d.X, 0, sizeof(matrix))
+        if not self.options.sparse:
+            columns = X
+            same_kind(columns, self.table, "X")
+            shape_is(columns, self.layers.arrays[0].n_in, columns.shape[1], "X")
+            d.X = as_matrix(columns)
+            return 0
+        rows = X
+        same_kind(rows.kept[0], self.table, "X")
+        if rows.n_features != self.layers.arrays[0].n_in:
+            raise ValueError(f"X must have {self.layers.arrays[0].n_in} features, got {rows.n_features}")
+        self.table.use_rows(self.arena.m.start, &rows.rows)
+        return 0
 
     cdef Py_ssize_t blocks_in_batch(self):
         return (self.batch + BLOCK - 1)//BLOCK
@@ -183,7 +213,7 @@ cdef class TrainerCore:
         report.batch_squares = cnp.PyArray_DATA(self.batch_squares)
         return report
 
-    def epoch(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray order, learning_rate, cnp.ndarray weights=None,
+    def epoch(self, X, cnp.ndarray T, cnp.ndarray order, learning_rate, cnp.ndarray weights=None,
               double total=0):
         """One epoch over the columns that `order` names, in its order, with one learning rate or one a batch.
 
@@ -264,7 +294,7 @@ cdef class TrainerCore:
         piece = max(1, <Py_ssize_t>(3e8/flops))
         return piece if 2*piece*self.batch < n else max(1, (n + self.batch - 1)//self.batch)
 
-    cdef Py_ssize_t sums(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray weights, cnp.ndarray order,
+    cdef Py_ssize_t sums(self, object X, cnp.ndarray T, cnp.ndarray weights, cnp.ndarray order,
                          const layer_arrays* out) except -1:
         """Put costs of blocks into self.costs, gradients into `out` if it is not NULL; how many blocks."""
         cdef gradients_call call
@@ -288,19 +318,20 @@ cdef class TrainerCore:
         fp_leave(mode)
         return cost
 
-    def gradients(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray weights=None, cnp.ndarray order=None):
+    def gradients(self, X, cnp.ndarray T, cnp.ndarray weights=None, cnp.ndarray order=None, tuple into=None):
         """Sums over all columns, or those that `order` names, without l2 and dropout.
 
-        Lists of dW and db, and the cost. The trainer's batch must be their number.
+        Lists of dW and db, and the cost; in the arrays of `into`, (dW, db), if they are given. The trainer's
+        batch must be the number of columns.
         """
         cdef Py_ssize_t n = X.shape[1] if order is None else cnp.PyArray_SIZE(order)
         if n != self.batch:
             raise ValueError(f"X must have as many columns as the batch size {self.batch}, got {n}")
-        dW, db, costs = self.block_gradients(X, T, weights, order)
+        dW, db, costs = self.block_gradients(X, T, weights, order, into)
         return dW, db, self.total_cost(costs)
 
-    def block_gradients(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray weights=None,
-                        cnp.ndarray order=None):
+    def block_gradients(self, X, cnp.ndarray T, cnp.ndarray weights=None, cnp.ndarray order=None,
+                        tuple into=None):
         """As `gradients`, of at most a batch, but with the cost of each block in place of their sum.
 
         A block is 1024 examples, or the batch if that is smaller; the last one may be smaller still. With
@@ -311,7 +342,11 @@ cdef class TrainerCore:
         cdef Py_ssize_t n = X.shape[1] if order is None else cnp.PyArray_SIZE(order)
         if not 1 <= n <= self.batch:
             raise ValueError(f"X must have 1 to {self.batch} columns, the batch size, got {n}")
-        out, dW, db = self.layers.fresh()
+        if into is None:
+            out, dW, db = self.layers.fresh()
+        else:
+            dW, db = into
+            out = self.layers.like(dW, db)
         cdef Py_ssize_t blocks = self.sums(X, T, weights, order, out.arrays)
         return dW, db, self.costs[:blocks].copy()
 
@@ -321,7 +356,7 @@ cdef class TrainerCore:
         contiguous(costs, self.table, blocks, "costs")
         return self.total_of(costs, blocks)
 
-    def loss(self, cnp.ndarray X, cnp.ndarray T, cnp.ndarray weights=None, cnp.ndarray order=None):
+    def loss(self, X, cnp.ndarray T, cnp.ndarray weights=None, cnp.ndarray order=None):
         """The summed cost of all columns, or those that `order` names, by the weights of now.
 
         Without l2 and dropout.
@@ -329,15 +364,21 @@ cdef class TrainerCore:
         cdef Py_ssize_t blocks = self.sums(X, T, weights, order, NULL)
         return self.total_of(self.costs, blocks)
 
-    def predict(self, cnp.ndarray X, cnp.ndarray out=None):
+    def predict(self, X, cnp.ndarray out=None):
         """A of the last layer, (n_out, n), by the weights as they are now; see `forward`."""
-        W, b = self.weights()
+        W, b = self.read(0, self.options.sparse)
         names = [ACTIVATIONS[self.layers.arrays[k].activation] for k in range(self.layers.count)]
+        if self.options.sparse:
+            return forward_sparse(W, b, names, X, self.threads, out)
         return forward(W, b, names, X, self.threads, out, self.standardize)
 
-    cdef tuple read(self, int which):
+    cdef tuple read(self, int which, bint by_features=False):
+        """Fresh arrays; `by_features`: the weights of a feature of the first layer lie side by side."""
         cdef Layers out
         out, W, b = self.layers.fresh()
+        if by_features:
+            W[0] = np.empty_like(W[0].T, order="C", subok=False).T
+            out = self.layers.like(W, b)
         self.table.read(self.arena.m.start, which, out.arrays)
         return W, b
 

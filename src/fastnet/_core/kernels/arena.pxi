@@ -5,7 +5,7 @@
 
 cdef enum:
     SPARSE_INPUTS = 64          # a first layer with fewer inputs
-    SPARSE_UNITS = 8            # or fewer units never takes the way of sparse.pxi
+    SPARSE_UNITS = 8            # or fewer units never takes the way of sparse.pxi, unless X is sparse rows
     PIECE = 64                  # features: whole panels in every build
     # At most so many runs of blocks for a thread; with 16 the threads waited 3 % of the time at the end.
     RUNS_OF_A_THREAD = 32
@@ -14,12 +14,16 @@ cdef enum:
 
 
 cdef struct sparse_input:       # the examples of a block as lists of what is not 0
-    int* feature                # (block, capacity): which features these are, ascending; NULL: no lists
-    real* value                 # (block, capacity), in the place of A'
-    int* start                  # (block, pieces + 1): where in an example's list a piece of features starts
+    # Of dense examples, (block, capacity) each; the numbers are in the place of A'. Of sparse rows, where the
+    # user's are.
+    const int* feature          # which features these are, ascending; NULL: no lists
+    const real* value           # the numbers
+    Py_ssize_t* at              # (block): where the list of an example starts
+    int* start                  # (pieces + 1, examples): where in an example's list a piece starts
     real* WT                    # (features, U): W transposed, made for each batch
     real* dZT                   # (block, U): dZ transposed
     Py_ssize_t capacity, pieces
+    Py_ssize_t examples         # a block of them, in whole panels
     Py_ssize_t U                # units, in whole vectors
 
 
@@ -62,6 +66,7 @@ cdef struct worker:             # what a thread has for itself
 cdef struct trainer:
     layer* layers
     int n_layers
+    int n_threads
     worker* workers
     fit_options options
     real[3] loss_constants      # the loss's parameter, the least and the most that a cost counts
@@ -74,6 +79,7 @@ cdef struct trainer:
     Py_ssize_t block            # examples whose sums are one chain: the batch, at most BLOCK
     Py_ssize_t strip            # examples that go through all layers together
     sparse_input sparse
+    sparse_rows rows            # with options.sparse, the examples of this call
     bint was_sparse             # whether the last call trained on lists
     real* X                     # (features, block) if these are few, see narrow.pxi; else NULL
     Py_ssize_t X_height         # rows of X: features, rounded up to whole vectors unless few
@@ -125,20 +131,24 @@ cdef inline Py_ssize_t blocks_in_run(Py_ssize_t blocks, Py_ssize_t runs) noexcep
 
 
 cdef void lay_out_lists(trainer* t, char* base, size_t* used, Py_ssize_t n_in, Py_ssize_t n_out,
-                        real* value) noexcept nogil:
+                        const real* value, bint rows) noexcept nogil:
+    """The lists of sparse.pxi; with `rows`, the numbers themselves lie in the user's sparse rows."""
     cdef sparse_input* s = &t.sparse
     cdef Py_ssize_t ints = sizeof(real)//sizeof(int)
-    s.capacity = round_up(n_in, VW)
+    s.capacity = 0 if rows else round_up(n_in, VW)
     s.pieces = ceil_div(n_in, PIECE)
     s.U = round_up(n_out, VW)
+    s.examples = t.AT_panel_rows + 16  # 4096 bytes apart they would share a set of L1
     s.feature = <int*>arena_take(base, used, ceil_div(t.AT_panel_rows*s.capacity, ints))
-    s.start = <int*>arena_take(base, used, ceil_div(t.AT_panel_rows*(s.pieces + 1), ints))
+    s.at = <Py_ssize_t*>arena_take(base, used, t.AT_panel_rows*<Py_ssize_t>sizeof(Py_ssize_t)
+                                   //<Py_ssize_t>sizeof(real))
+    s.start = <int*>arena_take(base, used, ceil_div(s.examples*(s.pieces + 1), ints))
     s.dZT = arena_take(base, used, t.AT_panel_rows*s.U)
     s.value = value
 
 
 cdef void lay_out_block(trainer* t, char* base, size_t* used, const layer_arrays* arrays, int threads,
-                        const fit_options* options, bint lists) noexcept nogil:
+                        const fit_options* options, bint lists, bint rows) noexcept nogil:
     """What the examples of one block need: activations, their transposes, lists, costs, sums of chunks.
 
     For that many threads that work on it together; when predicting, a strip for each.
@@ -170,14 +180,14 @@ cdef void lay_out_block(trainer* t, char* base, size_t* used, const layer_arrays
         if k + 1 < t.n_layers and arrays[k + 1].n_out > block_k:
             l.dZ = arena_take(base, used, arrays[k].n_out*examples)
         l.AT = NULL
-        if (k + 1 < t.n_layers or not t.one_unit) and (k > 0 or t.X == NULL):
+        if (k + 1 < t.n_layers or not t.one_unit) and (k > 0 or t.X == NULL and not rows):
             l.AT = arena_take(base, used, examples*round_up(arrays[k].n_in, VW))
         if k == 0:
             AT = l.AT
     if not training:
         return
     if lists:
-        lay_out_lists(t, base, used, arrays[0].n_in, arrays[0].n_out, AT)
+        lay_out_lists(t, base, used, arrays[0].n_in, arrays[0].n_out, AT, rows)
     t.chunk_costs = <chunk_cost*>arena_take(base, used, ceil_div(t.block, CHUNK)*32)
     t.output_sums = arena_take(base, used,
                                2*t.sums_size*(ceil_div(t.block, CHUNK) if threads > 1 else 1))
@@ -209,8 +219,9 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
     lists of sparse.pxi, and for each thread S (n_0 + n_last) for examples, 48 max n_k for sums and, in wide
     networks, 1 MB for packed blocks; with more than one, B/2 max n_k for the sums of chunks. With more than
     one, several blocks and few weights, also each thread's own block, and gradients for its tree and
-    for RUNS_OF_A_THREAD runs (64 MB at most, or one for each thread). When predicting
-    (options is NULL): S for each thread instead of 2 B, and no weights if they are shared with another arena.
+    for RUNS_OF_A_THREAD runs (64 MB at most, or one for each thread). With sparse rows nothing takes B n_0 or
+    S n_0, but B n_0/64 integers. When predicting (options is NULL): S for each thread instead of 2 B, and no
+    weights if they are shared with another arena.
     """
     cdef bint training = options != NULL
     cdef trainer counted, counted_own
@@ -225,8 +236,9 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
     cdef Py_ssize_t outputs = arrays[n_layers - 1].n_out
     cdef int k, i
     cdef bint wide = False
-    cdef bint lists = (training and arrays[0].n_in >= SPARSE_INPUTS and arrays[0].n_out >= SPARSE_UNITS
-                       and arrays[0].mean == NULL)
+    cdef bint rows = training and options.sparse
+    cdef bint lists = rows or (training and arrays[0].n_in >= SPARSE_INPUTS
+                               and arrays[0].n_out >= SPARSE_UNITS and arrays[0].mean == NULL)
     if base != NULL:
         t.layers = <layer*>(base + used)
         t.workers = <worker*>(base + used + round_up(n_layers*sizeof(layer), 64))
@@ -238,6 +250,7 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
         wide = (wide or arrays[k].n_in*arrays[k].n_out > packed_from
                 or arrays[k].n_out*smaller(batch, BLOCK) > packed_from)
     t.n_layers = n_layers
+    t.n_threads = threads
     t.one_unit = n_layers > 1 and outputs == 1
     t.batch = batch
     t.block = smaller(batch, BLOCK)
@@ -261,7 +274,7 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
     for i in range(threads):
         w = &t.workers[i] if base != NULL else &counted_worker
         w.X = NULL
-        if not training or t.X_height > NARROW:
+        if not training or t.X_height > NARROW and not rows:
             w.X = arena_take(base, &used, t.X_height*round_up(t.strip, PW))
         w.packed = w.partial = NULL
         if wide and training and t.block > block_k and block_rows_most*round_up(widest, PW) < weights:
@@ -293,7 +306,7 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
     if lists:
         t.sparse.WT = arena_take(base, &used,
                                  round_up(arrays[0].n_in, PW)*round_up(arrays[0].n_out, VW))
-    lay_out_block(t, base, &used, arrays, threads, options, lists)
+    lay_out_block(t, base, &used, arrays, threads, options, lists, rows)
     if training:
         t.squares = arena_take(base, &used, 3*units)
         t.scale = NULL
@@ -331,7 +344,7 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
                                           + i*round_up(n_layers*sizeof(layer), 64))
                     memcpy(own.layers, t.layers, n_layers*sizeof(layer))
                 if i > 0:                          # the first one uses the buffers that all share else
-                    lay_out_block(own, base, &used, arrays, 1, options, lists)
+                    lay_out_block(own, base, &used, arrays, 1, options, lists, rows)
                 lay_out_gradient(own, base, &used, arrays, copies)
     return used
 
@@ -460,6 +473,18 @@ cdef double repeated(double beta, int64_t steps) noexcept nogil:
             break
         power = next_power(power, beta)
     return power
+
+
+cdef void use_rows(void* arena, const sparse_rows* rows) noexcept nogil:
+    """These rows are the examples of the next call, also for the threads' own blocks."""
+    cdef trainer* t = <trainer*>arena
+    cdef trainer* user
+    cdef int i
+    for i in range(-1, t.n_threads if t.own_blocks != NULL else 0):
+        user = t if i < 0 else &t.own_blocks[i]
+        user.rows = rows[0]
+        user.sparse.value = <const real*>rows.value
+        user.sparse.feature = rows.feature
 
 
 cdef int was_sparse(const void* arena) noexcept nogil:

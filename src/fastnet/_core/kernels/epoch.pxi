@@ -264,6 +264,13 @@ cdef void take_step(const trainer* t, step_plan* s, thread_team* team, int threa
                   l.dW, l.db)
 
 
+cdef void transpose_weights_together(const trainer* t, thread_team* team, int thread) noexcept nogil:
+    """W' of the first layer, for the lists of sparse.pxi: each thread makes its share, then waits."""
+    cdef Py_ssize_t panels = ceil_div(t.layers[0].n_in, PW)
+    transpose_first_weights(t, share(panels, thread, team.size), share(panels, thread + 1, team.size))
+    team_wait(team)
+
+
 cdef void train(void* arena, const examples* data, Py_ssize_t batch, Py_ssize_t first, Py_ssize_t last,
                 const double* rates, Py_ssize_t rates_step, const cost_report* report, thread_team* team,
                 int thread) noexcept nogil:
@@ -276,7 +283,7 @@ cdef void train(void* arena, const examples* data, Py_ssize_t batch, Py_ssize_t 
     cdef step_plan s
     cdef double power_1 = t.powers[0], power_2 = t.powers[1]
     cdef long long steps = t.steps
-    cdef Py_ssize_t n, panels, done = 0
+    cdef Py_ssize_t n, done = 0
     cdef real weight
     cdef bint sparse = first < last and mostly_zeros(t, data, first, last)
     while first < last:
@@ -288,9 +295,7 @@ cdef void train(void* arena, const examples* data, Py_ssize_t batch, Py_ssize_t 
         if t.options.l2 > 0:
             weight_squares(t, team, thread)
         if sparse:
-            panels = ceil_div(t.layers[0].n_in, PW)
-            transpose_first_weights(t, share(panels, thread, team.size), share(panels, thread + 1, team.size))
-            team_wait(team)
+            transpose_weights_together(t, team, thread)
         if n <= t.block:
             block_passes(t, data, first, n, TRAINING, 0, steps, sparse, team, thread)
             team_wait(team)                    # all dZ and A' are there
@@ -325,7 +330,9 @@ cdef void gradients(void* arena, const examples* data, Py_ssize_t n, const layer
     """The summed gradients of n examples, to the user's arrays."""
     cdef const trainer* t = <const trainer*>arena
     cdef int k
-    batch_gradient(t, data, 0, n, GRADIENT, 0, False, <real*>report.block_costs, team, thread)
+    if t.options.sparse:
+        transpose_weights_together(t, team, thread)
+    batch_gradient(t, data, 0, n, GRADIENT, 0, t.options.sparse, <real*>report.block_costs, team, thread)
     if thread > 0:
         return
     for k in range(t.n_layers):
@@ -341,19 +348,21 @@ cdef void costs(void* arena, const examples* data, Py_ssize_t n, const cost_repo
     cdef Py_ssize_t first = 0, m
     cdef trainer* own
     cdef thread_team alone
+    if t.options.sparse:
+        transpose_weights_together(t, team, thread)
     if in_whole_blocks(t, n, team):
         own = &t.own_blocks[thread]
         alone = new_team(1)
         first = team_next(team)*t.block
         while first < n:
             m = smaller(t.block, n - first)
-            block_passes(own, data, first, m, COSTING, 0, 0, False, &alone, 0)
+            block_passes(own, data, first, m, COSTING, 0, 0, t.options.sparse, &alone, 0)
             block_cost(own, m, cost + first//t.block)
             first = team_next(team)*t.block
         return
     while first < n:
         m = smaller(t.block, n - first)
-        block_passes(t, data, first, m, COSTING, 0, 0, False, team, thread)
+        block_passes(t, data, first, m, COSTING, 0, 0, t.options.sparse, team, thread)
         team_wait(team)
         if thread == 0:
             block_cost(t, m, cost)

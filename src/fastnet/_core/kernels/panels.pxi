@@ -23,13 +23,64 @@ cdef inline real element(const char* p) noexcept nogil:
 
 # ---- weights
 
+cdef inline bint units_are_contiguous(matrix W) noexcept nogil:
+    """Whether weights of one feature lie side by side, aligned, as in scikit-learn's coefs_ (n_in, n_out)."""
+    return (W.row_step == sizeof(real) and W.column_step % <Py_ssize_t>sizeof(real) == 0
+            and <size_t>W.start % sizeof(real) == 0)
+
+
+cdef void transpose_weights_to_panel(matrix W, Py_ssize_t p, Py_ssize_t whole,
+                                     real* panel) noexcept nogil:
+    """The first `whole` units of a full panel of features, from weights whose units are contiguous."""
+    cdef lanes[VW] t
+    cdef Py_ssize_t i = 0, j
+    cdef const char* w
+    cdef int k
+    while i < PW:
+        j = 0
+        while j < whole:
+            w = W.start + (p*PW + i)*W.column_step + j*<Py_ssize_t>sizeof(real)
+            for k in range(VW):
+                t[k] = v_load(<const real*>(w + k*W.column_step))
+            v_transpose(t)
+            for k in range(VW):
+                v_store(panel + (j + k)*PW + i, t[k])
+            j += VW
+        i += VW
+
+
+cdef void transpose_panel_to_weights(const real* panel, Py_ssize_t p, Py_ssize_t whole,
+                                     matrix W) noexcept nogil:
+    """The way back."""
+    cdef lanes[VW] t
+    cdef Py_ssize_t i = 0, j
+    cdef char* w
+    cdef int k
+    while i < PW:
+        j = 0
+        while j < whole:
+            w = W.start + (p*PW + i)*W.column_step + j*<Py_ssize_t>sizeof(real)
+            for k in range(VW):
+                t[k] = v_load(panel + (j + k)*PW + i)
+            v_transpose(t)
+            for k in range(VW):
+                v_store(<real*>(w + k*W.column_step), t[k])
+            j += VW
+        i += VW
+
+
 cdef void pack_weights(matrix W, Py_ssize_t n_out, Py_ssize_t n_in, real* panels) noexcept nogil:
     """W (n_out, n_in) into panels over its columns."""
     cdef Py_ssize_t p, j, i, m
     cdef char* row
+    cdef Py_ssize_t done, whole = n_out//VW*VW if units_are_contiguous(W) else 0
     for p in range(ceil_div(n_in, PW)):
         m = smaller(PW, n_in - p*PW)
-        for j in range(n_out):
+        done = 0
+        if whole > 0 and m == PW:
+            done = whole
+            transpose_weights_to_panel(W, p, whole, panels + p*n_out*PW)
+        for j in range(done, n_out):
             row = W.start + j*W.row_step + p*PW*W.column_step
             if W.column_step == sizeof(real):
                 memcpy(panels + (p*n_out + j)*PW, row, m*sizeof(real))
@@ -41,9 +92,14 @@ cdef void pack_weights(matrix W, Py_ssize_t n_out, Py_ssize_t n_in, real* panels
 cdef void unpack_weights(const real* panels, Py_ssize_t n_out, Py_ssize_t n_in, matrix W) noexcept nogil:
     cdef Py_ssize_t p, j, i, m
     cdef char* row
+    cdef Py_ssize_t done, whole = n_out//VW*VW if units_are_contiguous(W) else 0
     for p in range(ceil_div(n_in, PW)):
         m = smaller(PW, n_in - p*PW)
-        for j in range(n_out):
+        done = 0
+        if whole > 0 and m == PW:
+            done = whole
+            transpose_panel_to_weights(panels + p*n_out*PW, p, whole, W)
+        for j in range(done, n_out):
             row = W.start + j*W.row_step + p*PW*W.column_step
             if W.column_step == sizeof(real):
                 memcpy(row, panels + (p*n_out + j)*PW, m*sizeof(real))

@@ -244,7 +244,9 @@ cdef void block_passes(const trainer* t, const examples* data, Py_ssize_t positi
         m = smaller(t.strip, end - first)
         if t.X != NULL:
             w.X = t.X + first*t.X_height
-        if sparse:
+        if t.options.sparse:
+            find_rows(t, data.order, position + first, m, first)
+        elif sparse:
             gather_sparse(&t.sparse, data.X, t.layers[0].n_in, data.order, position + first, m, first)
         else:
             gather_X(t, w, data, position + first, first, m,
@@ -256,7 +258,7 @@ cdef void block_passes(const trainer* t, const examples* data, Py_ssize_t positi
         while k > 0 and purpose >= GRADIENT:
             backward_layer(w, &t.layers[k], &t.layers[k - 1], first, m)
             k -= 1
-        if sparse:
+        if sparse and purpose >= GRADIENT:
             transpose_first_dZ(t, first, m)
         first += m
 
