@@ -148,6 +148,24 @@ def test_predictions_from_sparse_rows(isa: str, dtype: Any, sizes: tuple[int, ..
         assert np.array_equal(out, expected)
 
 
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+def test_threads_take_whole_blocks_of_rows(isa: str, dtype: Any, n_threads: int) -> None:
+    """A batch of several blocks, with few weights: each thread works in buffers of its own."""
+    sizes = (70, 9, 2)
+    W, b, names = network(sizes, dtype, "sigmoid")
+    X, T = problem(4 * engine.BLOCK_ROWS + 77, sizes, dtype, 0.1)
+    dense = engine.TrainerCore(W, b, names, len(X), n_threads)
+    rows = engine.TrainerCore(W, b, names, len(X), n_threads, sparse=True)
+    for made in ("gradients", "block_gradients"):
+        expected, found = (
+            getattr(core, made)(data, T.T) for core, data in ((dense, X.T), (rows, rows_of(X)))
+        )
+        for ours, theirs in zip((*found[0], *found[1]), (*expected[0], *expected[1]), strict=True):
+            assert ours.tobytes() == theirs.tobytes(), made
+        assert np.array_equal(found[2], expected[2]), made
+    assert rows.loss(rows_of(X), T.T) == dense.loss(X.T, T.T)
+
+
 def test_many_rows_are_predicted_in_blocks(isa: str, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = (40, 130, 3)
     W, b, names = network(sizes, "float64", "softmax")
