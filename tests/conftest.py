@@ -6,6 +6,7 @@ Tests that take ``isa`` run once on every build in the installation; all others 
 ``rng`` and hypothesis do not mix: draw a seed with hypothesis and make the generator in the test.
 """
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -54,3 +55,15 @@ def dtype(request: pytest.FixtureRequest) -> np.dtype:
 def rng() -> np.random.Generator:
     """Return a generator that starts the same way in every test."""
     return np.random.default_rng(20240229)
+
+
+@pytest.fixture
+def no_garbage_collector() -> Iterator[None]:
+    """Keep the garbage collector off in a test that interrupts itself.
+
+    hypothesis has the collector call a function, and Python drops an exception that a signal raises there:
+    the interrupt would be lost, which has nothing to do with the fit.
+    """
+    gc.disable()
+    yield
+    gc.enable()

@@ -153,6 +153,7 @@ def test_a_map_of_another_dtype_names_the_row(rows: Any, tmp_path: Path) -> None
         net.fit(mapped.T, rows[1].T.astype("float32"))
 
 
+@pytest.mark.usefixtures("no_garbage_collector")
 def test_an_interrupt_in_a_pass_keeps_the_weights_of_whole_batches(
     rows: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,7 @@ def test_bins_are_chosen_by_the_first_fold():
     assert found.score(X, steps) > plain.score(X, steps)
 
 
+@pytest.mark.usefixtures("no_garbage_collector")
 def test_an_interrupt_keeps_the_members_that_are_done(monkeypatch):
     table, y, _ = mixed()
     seen = []

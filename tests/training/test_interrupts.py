@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 import subprocess
 import sys
@@ -109,6 +108,7 @@ class Soon(fn.callbacks.Callback):
         in_a_moment(0.1)
 
 
+@pytest.mark.usefixtures("no_garbage_collector")
 def test_within_an_epoch_whole_batches_are_kept() -> None:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 40_000))
@@ -116,12 +116,8 @@ def test_within_an_epoch_whole_batches_are_kept() -> None:
     how: Any = {"optimizer": "sgd", "batch_size": 50, "shuffle": False, "n_threads": 1}
     twin, net = network((60, 200, 1)), network((60, 200, 1))
     before = bits(net)
-    gc.disable()  # hypothesis has a callback in it, where Python loses an exception that a signal raises
-    try:
-        with pytest.warns(UserWarning, match="fit interrupted after"):
-            history = net.fit(X, T, epochs=500, callbacks=[Soon()], **how)
-    finally:
-        gc.enable()
+    with pytest.warns(UserWarning, match="fit interrupted after"):
+        history = net.fit(X, T, epochs=500, callbacks=[Soon()], **how)
     numbers = [int(word) for word in history.stopped.split() if word.isdigit()]
     epochs, examples = numbers[0], numbers[2] if len(numbers) > 2 else 0
     assert len(history.loss) in (epochs, epochs - 1)

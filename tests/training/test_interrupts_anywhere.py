@@ -77,6 +77,7 @@ ACTIONS: dict[str, Any] = {
 }
 
 
+@pytest.mark.usefixtures("no_garbage_collector")
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.filterwarnings("ignore:fit interrupted")
 def test_an_interrupt_between_any_two_bytecodes(action: str) -> None:
@@ -100,6 +101,7 @@ def test_an_interrupt_between_any_two_bytecodes(action: str) -> None:
     assert number > 300, "the tracer saw too little of the call"
 
 
+@pytest.mark.usefixtures("no_garbage_collector")
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers here")
 @pytest.mark.filterwarnings("ignore:fit interrupted", "ignore:the loss has hardly moved")
 def test_thousands_of_signals_in_short_fits() -> None:

@@ -89,6 +89,7 @@ def test_one_that_diverges_leaves_the_others_alone() -> None:
         fn.train_many(networks(2), X, T, **{**OPTIONS, "learning_rate": 3e38})
 
 
+@pytest.mark.usefixtures("no_garbage_collector")
 def test_an_interrupt_keeps_what_is_done() -> None:
     nets = networks(3)
     before = [bits(network) for network in nets]
