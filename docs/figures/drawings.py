@@ -97,7 +97,7 @@ def circle() -> Figure:
     draw_points(left, X[:, :300], T[:, :300])
     left.set_title("points, and where the network says “inside”", fontsize=10)
     left.legend(loc="lower right", fontsize=8, framealpha=0.8)
-    right.plot(range(1, 201), history.loss)
+    right.plot(range(1, len(history.loss) + 1), history.loss)
     right.set(xlabel="epoch", ylabel="mean cost", ylim=(0, None))
     right.set_title("the cost falls", fontsize=10)
     return fig
