@@ -207,7 +207,7 @@ def tried(python: str, wheel: Path, work: Path, tests: list[str] | None) -> None
     run(bin_folder / "fastnet", "selftest", cwd=place, env=variables)
     if tests is None:
         return
-    for name in ("tests", "tools", "docs", "examples", "README.md", "pyproject.toml"):
+    for name in ("tests", "tools", "docs", "examples", "README.md", "CONTRIBUTING.md", "pyproject.toml"):
         source = ROOT / name
         skip = shutil.ignore_patterns("__pycache__")
         shutil.copytree(source, place / name, ignore=skip) if source.is_dir() else shutil.copy(source, place)

@@ -94,7 +94,7 @@ def assert_alike(theirs: Any, ours: Any, tolerance: float) -> None:
             assert a.dtype == b.dtype
             assert b.flags.c_contiguous
             np.testing.assert_allclose(b, a, rtol=tolerance, atol=tolerance)
-    assert type(ours.loss_) is type(theirs.loss_)
+    assert type(ours.loss_) is np.float64  # with SciPy 1.18 scikit-learn has float32 here at times
     np.testing.assert_allclose(ours.loss_, theirs.loss_, rtol=tolerance)
     if theirs.solver == "lbfgs":
         return
