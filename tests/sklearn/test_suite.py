@@ -34,7 +34,7 @@ def test_scikit_learns_own_tests_pass_and_every_fit_runs_on_the_kernels() -> Non
         "/dev/null",
     ]
     command += ["--pyargs", "sklearn.neural_network.tests.test_mlp"]
-    # BLAS would start threads for tiny products; options for these tests are not for scikit-learn's, which count
+    # BLAS would start threads for tiny products; options of our tests are not for those, which are counted
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTEST_ADDOPTS": ""}
     run = subprocess.run(
         command,
