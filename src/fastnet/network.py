@@ -19,7 +19,7 @@ from fastnet._core import engine
 from fastnet._core.float_mode import in_default_mode
 from fastnet._exclusive import OneAtATime
 from fastnet._validate import Array
-from fastnet.layer import Layer, LayerWeights, Publication
+from fastnet.layer import Layer, Publication
 from fastnet.metadata import Class, Standardize
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["CoreArguments", "Network"]
 
 
-_FoundWeights: TypeAlias = tuple[list[LayerWeights], list[Array], list[Array]]
 CoreArguments: TypeAlias = tuple[list[Array], list[Array], list[str], tuple[Array, Array] | None]
 """W, b, activations and mean and scale of the inputs: how every entry of the core begins."""
 
@@ -97,7 +96,6 @@ class Network:
         """Set what belongs to this object alone, and goes into no copy of it."""
         self.fits = OneAtATime()
         self._trainer: Trainer | None = None
-        self._last_weights: _FoundWeights | None = None
         threads.register_if_loaded()
 
     @property
@@ -680,34 +678,15 @@ class Network:
     # ---- for the modules of fastnet: Trainer, Predictor, files and exports
 
     def weights(self) -> tuple[list[Array], list[Array]]:
-        """Return the arrays W and b of all layers themselves, as one finished fit left them.
-
-        Do not change the lists: the next call may return the same ones.
-        """
+        """Return the arrays W and b of all layers themselves, as one finished fit left them."""
         found = [layer.latest for layer in self._layers]
-        last = self._last_weights
-        if last is not None and last[0] == found:  # these very objects were seen to belong together
-            for weights, W, b in zip(found, last[1], last[2], strict=True):
-                if weights.W is not W or weights.b is not b:  # the user has assigned other arrays since
-                    break
-            else:
-                return last[1], last[2]
-        last = self._settled_weights(found)
-        return last[1], last[2]
-
-    def _settled_weights(self, found: list[LayerWeights]) -> _FoundWeights:
-        """Return W and b of all layers; kept for the next call if no fit publishes at this moment."""
-        settled = not any(weights.before for weights in found)
-        if not settled or found != [layer.latest for layer in self._layers]:
+        before = [weights.before for weights in found]
+        if any(before) or found != [layer.latest for layer in self._layers]:
             while True:  # a fit publishes at this moment: read until nothing has changed between two looks
                 found = [layer.current() for layer in self._layers]
                 if found == [layer.current() for layer in self._layers]:
                     break
-            settled = False
-        last = found, [weights.W for weights in found], [weights.b for weights in found]
-        if settled:
-            self._last_weights = last
-        return last
+        return [weights.W for weights in found], [weights.b for weights in found]
 
     def publish(self, W: list[Array], b: list[Array]) -> None:
         """Give all layers new arrays, which nobody else holds, in one step; an error leaves the old ones."""
@@ -715,9 +694,8 @@ class Network:
         for layer, new_W, new_b in zip(self._layers, W, b, strict=True):
             layer.propose(new_W, new_b, publication)
         publication.done = True  # the one step: before it all layers have their old weights
-        self._last_weights = None  # frees the old ones
         for layer in self._layers:
-            layer.current().before = None
+            layer.current().before = None  # frees the old ones
 
     def check_weights(self, W: list[Array], b: list[Array]) -> None:
         """ValueError that names the layer if weights are not finite."""
@@ -785,7 +763,7 @@ class Network:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        own = ("fits", "_trainer", "_last_weights")  # what only this object goes on with
+        own = ("fits", "_trainer")  # what only this object goes on with
         return {name: value for name, value in self.__dict__.items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
