@@ -30,15 +30,19 @@ class Publication:
 
 
 class LayerWeights:
-    """W and b of a layer. They count once their publication is done; until then those in `before` count."""
+    """W and b of a layer. They count once their publication is done; until then those in `before` count.
 
-    __slots__ = ("W", "b", "before", "publication")
+    `version` is another object after each assignment to W or b: who keeps it can tell that they are the same.
+    """
+
+    __slots__ = ("W", "b", "before", "publication", "version")
 
     def __init__(self, W: Array, b: Array, publication: Publication, before: LayerWeights | None) -> None:
         self.W = W
         self.b = b
         self.publication = publication
         self.before = before
+        self.version = object()
 
 
 _DONE = Publication(done=True)
@@ -214,7 +218,10 @@ class Layer:
     @W.setter
     def W(self, value: ArrayLike) -> None:
         current = self.current()
-        current.W = self._checked(value, "W", current.W)
+        now = self._checked(value, "W", current.W)
+        if now is not current.W:
+            current.W = now
+            current.version = object()  # last: who reads it first, and then W and b, is not deceived
 
     @property
     def b(self) -> Array:
@@ -224,7 +231,10 @@ class Layer:
     @b.setter
     def b(self, value: ArrayLike) -> None:
         current = self.current()
-        current.b = self._checked(value, "b", current.b)
+        now = self._checked(value, "b", current.b)
+        if now is not current.b:
+            current.b = now
+            current.version = object()  # last: who reads it first, and then W and b, is not deceived
 
     def _checked(self, value: Any, name: str, now: Array) -> Array:
         if value is not now:  # `layer.W -= step` hands back the array it has changed in place

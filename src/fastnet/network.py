@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -19,7 +19,7 @@ from fastnet._core import engine
 from fastnet._core.float_mode import in_default_mode
 from fastnet._exclusive import OneAtATime
 from fastnet._validate import Array
-from fastnet.layer import Layer, Publication
+from fastnet.layer import Layer, LayerWeights, Publication
 from fastnet.metadata import Class, Standardize
 
 if TYPE_CHECKING:
@@ -38,6 +38,14 @@ __all__ = ["CoreArguments", "Network"]
 
 CoreArguments: TypeAlias = tuple[list[Array], list[Array], list[str], tuple[Array, Array] | None]
 """W, b, activations and mean and scale of the inputs: how every entry of the core begins."""
+
+
+class KeptLayers(NamedTuple):
+    """What the core was given for the last prediction, and how to tell whether it is still right."""
+
+    versions: list[object]
+    activations: list[str]
+    layers: engine.Layers
 
 
 class Network:
@@ -96,6 +104,7 @@ class Network:
         """Set what belongs to this object alone, and goes into no copy of it."""
         self.fits = OneAtATime()
         self._trainer: Trainer | None = None
+        self._kept: KeptLayers | None = None
         threads.register_if_loaded()
 
     @property
@@ -225,20 +234,19 @@ class Network:
             from fastnet.streaming import passes
 
             if passes.is_in_pieces(X, self._dtype):
-                own = self.core_arguments()  # the same weights for all blocks
+                own = self._core_layers()  # the same weights for all blocks
                 shape = self._sizes[0], self._sizes[-1], self._dtype
                 return passes.predict_blocks(lambda block: self._predict(block, own, n_threads), X, *shape)
         X = _validate.columns(X, "X", self._sizes[0], self._dtype)
-        return self._predict(X, self.core_arguments(), n_threads)
+        return self._predict(X, self._core_layers(), n_threads)
 
-    def _predict(self, X: Array, core_arguments: CoreArguments, n_threads: int | None) -> Array:
+    def _predict(self, X: Array, layers: engine.Layers, n_threads: int | None) -> Array:
         """Return the output for a checked matrix by such weights."""
-        W, b, activations, standardize = core_arguments
         team = threads.threads_for(2.0 * self._multiplications * X.shape[1], n_threads)
-        A = engine.forward(W, b, activations, X, team, None, standardize, check=True)
+        A = engine.forward_through(layers, X, team, check=True)
         if A is None:
             _validate.finite(X, "X")
-            self.check_weights(W, b)
+            self.check_weights(*layers.weights)
             raise ValueError("X and the weights must stay as they are during a prediction, got changed ones")
         return A
 
@@ -679,6 +687,10 @@ class Network:
 
     def weights(self) -> tuple[list[Array], list[Array]]:
         """Return the arrays W and b of all layers themselves, as one finished fit left them."""
+        found = self._current_weights()
+        return [weights.W for weights in found], [weights.b for weights in found]
+
+    def _current_weights(self) -> list[LayerWeights]:
         found = [layer.latest for layer in self._layers]
         before = [weights.before for weights in found]
         if any(before) or found != [layer.latest for layer in self._layers]:
@@ -686,7 +698,29 @@ class Network:
                 found = [layer.current() for layer in self._layers]
                 if found == [layer.current() for layer in self._layers]:
                     break
-        return [weights.W for weights in found], [weights.b for weights in found]
+        return found
+
+    def _core_layers(self) -> engine.Layers:
+        """Return weights, activations and scaling as the core takes them, kept while they stay the same.
+
+        For one row it takes as long to hand them over as to predict.
+        """
+        activations = [layer.activation for layer in self._layers]
+        kept = self._kept
+        if (
+            kept is not None
+            and self._preprocessing is None  # its arrays can be changed in place, and are converted
+            and kept.versions == [layer.latest.version for layer in self._layers]
+            and kept.activations == activations
+            and kept.layers.current
+        ):
+            return kept.layers
+        found = self._current_weights()
+        versions = [weights.version for weights in found]  # before W and b are read
+        W, b, _, standardize = self.core_arguments(([w.W for w in found], [w.b for w in found]))
+        layers = engine.Layers(W, b, activations, None, standardize)
+        self._kept = KeptLayers(versions, activations, layers) if standardize is None else None
+        return layers
 
     def publish(self, W: list[Array], b: list[Array]) -> None:
         """Give all layers new arrays, which nobody else holds, in one step; an error leaves the old ones."""
@@ -696,6 +730,7 @@ class Network:
         publication.done = True  # the one step: before it all layers have their old weights
         for layer in self._layers:
             layer.current().before = None  # frees the old ones
+        self._kept = None
 
     def check_weights(self, W: list[Array], b: list[Array]) -> None:
         """ValueError that names the layer if weights are not finite."""
@@ -763,7 +798,7 @@ class Network:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        own = ("fits", "_trainer")  # what only this object goes on with
+        own = ("fits", "_trainer", "_kept")  # what only this object goes on with
         return {name: value for name, value in self.__dict__.items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import sys
 import threading
 from itertools import pairwise
@@ -26,9 +28,9 @@ def fresh(net: fn.Network, X: Any) -> bytes:
     layers = [
         fn.Layer(layer.n_in, layer.n_out, layer.activation, W=layer.W, b=layer.b) for layer in net.layers
     ]
-    copy = fn.Network(layers, dtype=net.dtype)
-    copy.preprocessing = net.preprocessing
-    return copy.compile()(X).tobytes()
+    twin = fn.Network(layers, dtype=net.dtype)
+    twin.preprocessing = net.preprocessing
+    return twin.compile()(X).tobytes()
 
 
 @pytest.mark.parametrize("rows", ROWS)
@@ -52,7 +54,11 @@ def test_weights_changed_in_any_way(isa: str, dtype: Any, rows: int, rng: Any) -
     changed()
     net.layers[0].W[:] = rng.normal(size=(7, 20)).astype(dtype).T
     changed()
+    net.layers[0].activation = "relu"
+    changed()
     net.preprocessing = fn.Standardize(rng.normal(size=7), rng.random(7) + 0.5)
+    assert net.predict_proba(X).tobytes() == fresh(net, X)
+    net.preprocessing.mean[2] += 1
     assert net.predict_proba(X).tobytes() == fresh(net, X)
     net.preprocessing = fn.Standardize(rng.normal(size=7), rng.random(7) + 0.5)
     assert net.predict_proba(X).tobytes() == fresh(net, X)
@@ -83,6 +89,40 @@ def test_another_number_of_threads_or_examples(dtype: Any, monkeypatch: pytest.M
     expected = net.compile()(X)
     for n_threads, rows in [(1, 20), (2, 3000), (1, 3000), (3, 700), (2, 17), (1, 1)]:
         assert np.array_equal(net.predict_proba(X[:, :rows], n_threads=n_threads), expected[:, :rows])
+
+
+@pytest.mark.parametrize("name", ["W", "b"])
+def test_an_array_whose_memory_has_moved(name: str, rng: Any) -> None:
+    """What was handed to the core for the last prediction is not read again."""
+    net = network((6, 9, 2), "float64")
+    X = rng.normal(size=(6, 1))
+    net.predict_proba(X)
+    array = getattr(net.layers[1], name)
+    array.resize(1000 * len(array), array.shape[1], refcheck=False)
+    with pytest.raises(ValueError, match="b of layer 1 must be"):
+        net.predict_proba(X)
+
+
+def test_what_is_kept_for_the_next_prediction_is_not_in_a_copy(rng: Any) -> None:
+    net = network((6, 9, 2), "float64")
+    before = len(pickle.dumps(net))
+    X = rng.normal(size=(6, 1))
+    net.predict_proba(X)
+    assert len(pickle.dumps(net)) == before
+    twin = copy.deepcopy(net)
+    twin.layers[0].W += 1
+    assert twin.predict_proba(X).tobytes() == fresh(twin, X) != net.predict_proba(X).tobytes()
+
+
+def test_layers_of_two_networks(rng: Any) -> None:
+    first = network((6, 9, 2), "float64")
+    second = fn.Network(first.layers)
+    X = rng.normal(size=(6, 1))
+    for net in (first, second, first):
+        before = first.predict_proba(X)
+        net.fit(X, np.zeros((2, 1)), epochs=1)
+        assert first.predict_proba(X).tobytes() == second.predict_proba(X).tobytes() == fresh(net, X)
+        assert (first.predict_proba(X) != before).any()
 
 
 def test_a_network_too_large_to_keep(rng: Any) -> None:

@@ -179,6 +179,31 @@ cdef class Layers:
         b = [np.empty_like(w) for w in self.kept[1]]
         return Layers(W, b, ["identity"]*self.count), W, b
 
+    @property
+    def weights(self):
+        """The lists of W and b."""
+        return self.kept[:2]
+
+    @property
+    def current(self):
+        """Whether the arrays lie where they lay and the build is the active one: pointers can be used again."""
+        cdef cnp.ndarray w
+        cdef matrix now
+        cdef int k
+        for k in range(self.count):
+            w = self.kept[0][k]
+            now = as_matrix(w)
+            if (cnp.PyArray_NDIM(w) != 2 or cnp.PyArray_DIM(w, 0) != self.arrays[k].n_out
+                    or cnp.PyArray_DIM(w, 1) != self.arrays[k].n_in or table_for(w) is not self.table
+                    or now.start != self.arrays[k].W.start or now.row_step != self.arrays[k].W.row_step
+                    or now.column_step != self.arrays[k].W.column_step):
+                return False
+            w = self.kept[1][k]
+            if (cnp.PyArray_DATA(w) != self.arrays[k].b or cnp.PyArray_SIZE(w) != self.arrays[k].n_out
+                    or not cnp.PyArray_ISCARRAY_RO(w)):
+                return False
+        return True
+
     cdef bint finite(self):
         """Whether every weight is finite."""
         cdef int k

@@ -122,7 +122,11 @@ def forward(list W, list b, list activations, cnp.ndarray X, int n_threads=1, cn
     standardize: see `TrainerCore`. check: None if X or the weights hold NaN or an infinity; `out` may hold
     anything then.
     """
-    cdef Layers layers = Layers(W, b, activations, None, standardize)
+    return forward_through(Layers(W, b, activations, None, standardize), X, n_threads, out, check)
+
+
+def forward_through(Layers layers, cnp.ndarray X, int n_threads=1, cnp.ndarray out=None, bint check=False):
+    """What `forward` does, by layers that are kept from call to call; ask before whether they are `current`."""
     cdef const kernel_table* table = layers.table
     cdef Py_ssize_t n = X.shape[1]
     same_kind(X, table, "X")
