@@ -28,7 +28,7 @@ OPTIONAL = {
     "scipy": ("training/lbfgs.py", "sklearn/"),
     "torch": ("exchange.py",),
     "onnx": ("onnx.py",),
-    "matplotlib": ("plot.py",),
+    "matplotlib": ("plot/",),
     "rich": ("training/progress.py",),
     "tqdm": ("training/progress.py",),
     "threadpoolctl": ("threads.py",),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import fastnet as fn
+from fastnet.plot import NetworkDisplay
 
 
 def published() -> Any:
@@ -103,34 +103,15 @@ def circle() -> Figure:
     return fig
 
 
-def draw_network(ax: Any, sizes: tuple[int, ...], labels: tuple[str, ...]) -> None:
-    """Draw units as circles and weights as lines, from the input at the left."""
-    places = [[(3.0 * k, (n - 1) / 2 - j) for j in range(n)] for k, n in enumerate(sizes)]
-    for before, after in pairwise(places):
-        for start in before:
-            for end in after:
-                ax.plot(*zip(start, end, strict=True), color=ink(), lw=0.8, alpha=0.5, zorder=1)
-    for k, (column, color) in enumerate(zip(places, (GREEN, BLUE, ORANGE), strict=False)):
-        for x, y in column:
-            ax.plot(x, y, "o", ms=24, color=color, mec=ink(), mew=0.8, zorder=2)
-        ax.text(column[0][0], max(sizes) / 2 + 0.35, labels[k], ha="center", va="bottom")
-    ax.set_axis_off()
-    ax.set(xlim=(-1.2, 3 * (len(sizes) - 1) + 1.2), ylim=(-max(sizes) / 2 - 0.3, max(sizes) / 2 + 1.3))
-
-
 def notes_network() -> Figure:
     """Draw the 2-3-1 network of the notes."""
     fig = Figure(figsize=(7, 3.1))
     ax = fig.subplots()
-    draw_network(
-        ax,
-        (2, 3, 1),
-        ("X = A⁽⁰⁾\n2 × n", "A⁽¹⁾ = σ(W⁽¹⁾X + b⁽¹⁾)\n3 × n", "A⁽²⁾ = σ(W⁽²⁾A⁽¹⁾ + b⁽²⁾)\n1 × n"),
-    )
+    net = fn.Network([fn.Layer(2, 3), fn.Layer(3, 1)], seed=0)
+    labels = ("X = A⁽⁰⁾\n2 × n", "A⁽¹⁾ = σ(W⁽¹⁾X + b⁽¹⁾)\n3 × n", "A⁽²⁾ = σ(W⁽²⁾A⁽¹⁾ + b⁽²⁾)\n1 × n")
+    NetworkDisplay(net).plot(ax, labels=labels)
     ax.text(1.5, -1.75, "W⁽¹⁾: 3 × 2, b⁽¹⁾: 3 × 1", ha="center")
     ax.text(4.5, -1.75, "W⁽²⁾: 1 × 3, b⁽²⁾: 1 × 1", ha="center")
-    for k, name in enumerate(("x₁", "x₂")):
-        ax.text(0, 0.5 - k, name, ha="center", va="center", color="#000000", zorder=3)
     ax.set_ylim(-2.1, 2.9)
     return fig
 

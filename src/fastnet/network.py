@@ -330,7 +330,7 @@ class Network:
         loss = None
         if kind == "binary" and self._layers[-1].activation == "logistic":
             loss = "squared_error"
-        data, _ = self._checked_examples(X, T, loss, None)
+        data, _ = self.checked_examples(X, T, loss, None)
         A = self.predict_proba(data.X)
         if kind == "regression":
             return metrics.r2(data.T, A)
@@ -402,7 +402,7 @@ class Network:
         >>> round(net.loss([[3.0], [3.0]], [[1.0]]), 6)
         0.693147
         """
-        data, found = self._checked_examples(X, T, loss, sample_weight)
+        data, found = self.checked_examples(X, T, loss, sample_weight)
         n = data.X.shape[1]
         return self._core(n, self.flops(n) / 3, found).loss(*data) / data.total_weight()
 
@@ -441,7 +441,7 @@ class Network:
         >>> net.gradients([[1.0, 3.0]], [[1.0, 0.0]])
         [(array([[0.5]]), array([[0.]]))]
         """
-        data, found = self._checked_examples(X, T, loss, sample_weight)
+        data, found = self.checked_examples(X, T, loss, sample_weight)
         n = data.X.shape[1]
         dW, db, _ = self._core(n, self.flops(n), found).gradients(*data)
         count = data.total_weight()
@@ -761,6 +761,18 @@ class Network:
             W, b = ([array.astype(dtype) for array in arrays] for arrays in (W, b))
         return W, b, [layer.activation for layer in self._layers], standardize
 
+    def checked_examples(
+        self, X: Any, T: Any, loss: Any = None, sample_weight: Any = None
+    ) -> tuple[Examples, Loss]:
+        """Return the examples as the core takes them, labels as numbers, and the loss."""
+        from fastnet import _examples, losses
+
+        found = losses.resolve(loss, self._layers[-1].activation)
+        n_in, n_out = self._sizes[0], self._sizes[-1]
+        T, _ = metadata.class_numbers(T, self._classes, self.output, n_out)
+        data = _examples.check_examples(X, T, sample_weight, found.name, n_in, n_out, self._dtype)
+        return data._replace(weights=_examples.usable_weights(data.weights, self._dtype)), found
+
     def structure(self) -> dict[str, Any]:
         """Return widths, activations, dropout and dtype, as JSON can hold them."""
         return {
@@ -776,15 +788,6 @@ class Network:
         Threads wait for one another once a batch, or with many weights once a block, which is work enough.
         """
         return 6.0 * self._multiplications * examples
-
-    def _checked_examples(self, X: Any, T: Any, loss: Any, sample_weight: Any) -> tuple[Examples, Loss]:
-        from fastnet import _examples, losses
-
-        found = losses.resolve(loss, self._layers[-1].activation)
-        n_in, n_out = self._sizes[0], self._sizes[-1]
-        T, _ = metadata.class_numbers(T, self._classes, self.output, n_out)
-        data = _examples.check_examples(X, T, sample_weight, found.name, n_in, n_out, self._dtype)
-        return data._replace(weights=_examples.usable_weights(data.weights, self._dtype)), found
 
     def _core(self, batch: int, flops: float, loss: Loss) -> engine.TrainerCore:
         """Return a core that works out loss and gradients by the weights of now, which must be finite."""
@@ -806,20 +809,33 @@ class Network:
         self._begin()
 
     def __repr__(self) -> str:
-        head = ("layer", "W", "b", "activation", "parameters")
-        table = [head]
-        for k, layer in enumerate(self._layers, start=1):
-            n_in, n_out = layer.n_in, layer.n_out
-            count = f"{n_out * n_in + n_out:,}"
-            table.append((str(k), f"{n_out} x {n_in}", f"{n_out} x 1", layer.activation, count))
+        table = self._table()
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         lines = []
         for row in table:
             cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)]
             lines.append("  " + "  ".join([*cells, row[-1].rjust(widths[-1])]))
+        return "\n".join([self._summary(), *lines])
+
+    def _repr_html_(self) -> str:
+        """Return the network as notebooks show it: a drawing if it is small, else a table of its layers."""
+        from fastnet.plot import network_html
+
+        return network_html(self, self._summary(), self._table())
+
+    def _summary(self) -> str:
         total = sum(layer.n_out * (layer.n_in + 1) for layer in self._layers)
         sizes = "-".join(map(str, self._sizes))
-        return "\n".join([f"Network {sizes}, {self._dtype}, {total:,} parameters", *lines])
+        return f"Network {sizes}, {self._dtype}, {total:,} parameters"
+
+    def _table(self) -> list[tuple[str, ...]]:
+        """Return a head and a row for each layer."""
+        table: list[tuple[str, ...]] = [("layer", "W", "b", "activation", "parameters")]
+        for k, layer in enumerate(self._layers, start=1):
+            n_in, n_out = layer.n_in, layer.n_out
+            count = f"{n_out * n_in + n_out:,}"
+            table.append((str(k), f"{n_out} x {n_in}", f"{n_out} x 1", layer.activation, count))
+        return table
 
 
 def _multiplications(sizes: tuple[int, ...]) -> int:

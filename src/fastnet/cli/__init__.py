@@ -108,6 +108,9 @@ def _parser() -> Parser:
     )
     bench.add_argument("--quick", action="store_true", help="measure for a shorter time, less exactly")
     bench.add_argument("--json", action="store_true", help="print one JSON object instead of the report")
+    bench.add_argument(
+        "--plot", metavar="FILE", help="save the training steps per second as a picture (needs matplotlib)"
+    )
     bench.set_defaults(run=_bench)
 
     selftest = commands.add_parser(
@@ -140,9 +143,13 @@ def _demo(arguments: argparse.Namespace) -> int:
 def _bench(arguments: argparse.Namespace) -> int:
     from fastnet import bench
 
+    figure = None if arguments.plot is None else plot.new_figure((8, 5))
     bench.pin(None)
     results = bench.run(quick=arguments.quick, progress=lambda line: print(line, file=sys.stderr))
     print(json.dumps(results) if arguments.json else bench.report(results))
+    if figure is not None:
+        plot.BenchmarkDisplay.from_results(results, ax=figure.subplots())
+        figure.savefig(arguments.plot)
     return 0
 
 
