@@ -7,6 +7,7 @@ whoever opens them years later knows what goes in and what comes out.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -17,7 +18,16 @@ from fastnet import _validate
 from fastnet._core.float_mode import in_default_mode
 from fastnet._validate import Array
 
-__all__ = ["Class", "Standardize", "checked_classes", "checked_names", "class_numbers", "output_kind"]
+__all__ = [
+    "Class",
+    "Standardize",
+    "answers",
+    "checked_classes",
+    "checked_names",
+    "class_numbers",
+    "class_weight_numbers",
+    "output_kind",
+]
 
 Class: TypeAlias = str | int | bool | float
 
@@ -221,3 +231,48 @@ def class_numbers(T: Any, classes: tuple[Class, ...] | None, kind: str, n_out: i
         label = values[wrong][0].item()
         raise ValueError(f"T must hold some of the classes {found or classes}, got {label!r}")
     return numbers_of, found
+
+
+def class_weight_numbers(class_weight: Any, classes: tuple[Class, ...] | None) -> Any:
+    """Return class weights by the number of the class, given by its label where the network has labels.
+
+    What is no mapping, and one of a network without labels, comes back as it is.
+
+    Raises
+    ------
+    ValueError
+        If a key is none of the classes.
+
+    Examples
+    --------
+    >>> class_weight_numbers({"yes": 5.0}, ("no", "yes"))
+    {1: 5.0}
+    """
+    if classes is None or not isinstance(class_weight, Mapping):
+        return class_weight
+    texts = isinstance(classes[0], str)
+    numbers = {label: k for k, label in enumerate(classes)}
+    found = {}
+    for label, weight in class_weight.items():
+        plain = label.item() if isinstance(label, np.generic) else label
+        if isinstance(plain, str) != texts or plain not in numbers:
+            raise ValueError(f"class_weight must have keys among the classes {classes}, got {plain!r}")
+        found[numbers[plain]] = weight
+    return found
+
+
+def answers(A: Array, kind: str, classes: tuple[Class, ...] | None) -> Array:
+    """Return what outputs (n_out, n) mean: labels, or numbers of classes, or the outputs of a regression.
+
+    >>> answers(np.array([[0.2, 0.9]]), "binary", ("no", "yes"))
+    array(['no', 'yes'], dtype='<U3')
+    """
+    if kind == "regression":
+        return A[0] if len(A) == 1 else A
+    if kind == "multilabel":
+        return (A > 0.5).astype(np.intp)
+    numbers: Array = A.argmax(axis=0) if kind == "multiclass" else (A[0] > 0.5).astype(np.intp)
+    if classes is None:
+        return numbers
+    labels: Array = np.asarray(classes)[numbers]
+    return labels

@@ -285,17 +285,7 @@ class Network:
         >>> net.predict([[3.0, 1.0], [1.0, 3.0]])
         array(['left', 'right'], dtype='<U5')
         """
-        A = self.predict_proba(X, n_threads=n_threads)
-        kind = self.output
-        if kind == "regression":
-            return A[0] if len(A) == 1 else A
-        if kind == "multilabel":
-            return (A > 0.5).astype(np.intp)
-        numbers: Array = A.argmax(axis=0) if kind == "multiclass" else (A[0] > 0.5).astype(np.intp)
-        if self._classes is None:
-            return numbers
-        labels: Array = np.asarray(self._classes)[numbers]
-        return labels
+        return metadata.answers(self.predict_proba(X, n_threads=n_threads), self.output, self._classes)
 
     def score(self, X: ArrayLike, T: ArrayLike) -> float:
         """Return how good the predictions are: the part that is right, or R² for a regression.
@@ -468,7 +458,7 @@ class Network:
         l2: float = 0.0,
         clip_norm: float | None = None,
         sample_weight: ArrayLike | None = None,
-        class_weight: Mapping[int, float] | str | None = None,
+        class_weight: Mapping[Any, float] | str | None = None,
         validation: Sequence[ArrayLike] | None = None,
         validation_fraction: float = 0.0,
         early_stopping: bool = False,
@@ -530,9 +520,10 @@ class Network:
             Nothing is copied, and the bits are those of a fit on ``X[:, rows]``; all of X is checked.
         sample_weight : array_like, shape (n,), optional
             How much each example counts, at least 0.
-        class_weight : dict of int to float or "balanced", optional
-            Weights by class that multiply those of the examples; classes not named have 1. "balanced" is n /
-            (classes · examples of the class).
+        class_weight : dict of label to float or "balanced", optional
+            Weights by class that multiply those of the examples; classes not named have 1. The keys are those
+            of `classes`, also of the texts in T that become classes, or else numbers from 0. "balanced" is n
+            / (classes · examples of the class).
         validation : (X, T) or (X, T, sample_weight), optional
             Other data, whose cost is taken after each epoch.
         validation_fraction : float

@@ -53,6 +53,30 @@ def test_class_weights_are_weights_of_the_examples(activation: str) -> None:
     assert trained(class_weight={1: 1}) != trained(class_weight={1: 3.0})
 
 
+def test_class_weights_are_by_label() -> None:
+    """The keys are those of `classes`, or of the texts in T; numbers only where there are no labels."""
+    X, _ = data(3, 1, 30, "float32")
+    numbers = np.where(np.arange(30) % 5 == 0, 1, 0)
+
+    def trained(labels: Any, classes: Any, weights: Any) -> list[bytes]:
+        net = outputs("sigmoid", 1, "float32")
+        net.classes = classes
+        net.fit(X, labels, epochs=2, class_weight=weights)
+        return bits(net)
+
+    expected = trained(numbers, None, {0: 0.5, 1: 3.0})
+    assert expected != trained(numbers, None, {0: 0.5})
+    texts = np.array(["no", "yes"])[numbers]
+    assert trained(texts, None, {"no": 0.5, "yes": 3.0}) == expected
+    assert trained(texts, ["no", "yes"], {np.str_("yes"): 3.0, "no": 0.5}) == expected
+    assert trained(numbers + 1, [1, 2], {1: 0.5, 2: 3.0}) == expected
+    assert trained(1 - numbers, [1, 0], {0: 3.0, np.int64(1): 0.5}) == expected
+    assert trained(numbers == 1, [False, True], {False: 0.5, True: 3.0}) == expected
+    for classes, wrong in ((["no", "yes"], 1), (["no", "yes"], "maybe"), ([1, 2], 0), ([1, 2], "1")):
+        with pytest.raises(ValueError, match=r"class_weight must have keys among the classes \(.*, got"):
+            trained(np.array(classes)[numbers], classes, {wrong: 2.0})
+
+
 def test_a_class_without_examples_is_no_class_to_be_balanced() -> None:
     X, _ = data(3, 1, 30, "float64")
     labels = np.where(np.arange(30) % 5 == 0, 2, 0)

@@ -8,10 +8,11 @@ import numpy as np
 import polars as pl
 import pytest
 import scipy.sparse
+import sklearn
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -46,6 +47,74 @@ def test_frames_of_any_package_give_the_same_bits(kind):
         assert [column.kind for column in model.columns_[:3]] == ["number", "category", "boolean"]
     same(found[0], found[1])
     same(found[0], found[2])
+
+
+@pytest.mark.parametrize("labels", [["low", "high"], [7, 3], [True, False], [2.0, -1.0]], ids=str)
+def test_the_ensemble_gives_the_labels_of_the_classifier(labels):
+    table, y, _ = mixed(120)
+    y = np.array(labels)[(y == "high").astype(int)]
+    model = TabularClassifier(2, epochs=3, random_state=0).fit(table, y)
+    assert model.ensemble_.classes == tuple(model.classes_.tolist())
+    same(model.ensemble_.predict(model.ensemble_.encode(table)), model.predict(table))
+
+
+def test_labels_that_no_network_holds():
+    table, y, _ = mixed(60)
+    y = np.where(y == "high", 2**64 - 1, 3).astype(np.uint64)
+    model = TabularClassifier(2, epochs=3, random_state=0).fit(table, y)
+    assert model.ensemble_.classes is None
+    assert set(model.predict(table)) <= {2**64 - 1, 3}
+
+
+def test_class_weights_are_by_label():
+    """A label is no number of a class: with the labels 1 and 0 in other words, the same bits."""
+    table, y, _ = mixed(120)
+    found = []
+    for labels in (["a", "b"], [1, 2], [-1, 0], [False, True]):
+        named = np.array(labels)[(y == "high").astype(int)]
+        weights = {labels[0]: 0.2, labels[1]: 3.0}
+        model = TabularClassifier(2, epochs=4, random_state=0, class_weight=weights).fit(table, named)
+        found.append(model.predict_proba(table))
+    for other in found[1:]:
+        same(found[0], other)
+    assert (
+        found[0] != TabularClassifier(2, epochs=4, random_state=0).fit(table, y).predict_proba(table)
+    ).any()
+
+
+@pytest.mark.parametrize("kind", [TabularClassifier, TabularRegressor])
+def test_metadata_is_routed(kind):
+    """Weights go through a pipeline in a search to the fits, and through the search to the scores."""
+    table, classes, values = mixed(120)
+    y = classes if kind is TabularClassifier else values
+    weights = np.random.default_rng(1).uniform(0.1, 3.0, len(y))
+    model = kind(2, epochs=3, random_state=0)
+    with sklearn.config_context(enable_metadata_routing=True):
+        routed = model.set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        search = GridSearchCV(make_pipeline(FunctionTransformer(), routed), {}, cv=2)
+        search.fit(table, y, sample_weight=weights)
+    by_hand = clone(model).fit(table, y, sample_weight=weights)
+    same(search.predict(table), by_hand.predict(table))
+    assert by_hand.histories_[0].loss != clone(model).fit(table, y).histories_[0].loss
+    half = np.arange(len(y)) < len(y) // 2
+    if kind is TabularRegressor:  # its folds are the halves
+        one = clone(model).fit(table[~half], y[~half], sample_weight=weights[~half])
+        score = one.score(table[half], y[half], sample_weight=weights[half])
+        assert search.cv_results_["split0_test_score"][0] == score
+    with sklearn.config_context(enable_metadata_routing=True):
+        routed = clone(model).set_fit_request(eval_set=True)
+        kept = make_pipeline(FunctionTransformer(), routed).fit(table, y, eval_set=(table[half], y[half]))
+    same(kept.predict(table), clone(model).fit(table, y, eval_set=(table[half], y[half])).predict(table))
+
+
+def test_predictions_out_of_folds():
+    table, y, _ = mixed(120)
+    model = TabularClassifier(2, epochs=3, random_state=0)
+    P = cross_val_predict(model, table, y, cv=3, method="predict_proba")
+    np.testing.assert_allclose(P.sum(axis=1), 1, rtol=1e-6)
+    names = clone(model).fit(table, y).feature_names_in_
+    assert names.dtype == object
+    assert names.tolist() == table.columns.tolist()
 
 
 @pytest.mark.parametrize("n_threads", [2, 3])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -53,3 +55,69 @@ def test_mixed_objects_and_lists():
     np.testing.assert_array_equal(encoder.transform(rows), TableEncoder().fit_transform(frame))
     arrow = pa.table({"x": pa.array([1, 2, None], pa.decimal128(5, 1))})
     assert TableEncoder().fit(arrow).to_dict()["columns"][0]["encoding"]["centre"] == 1.5
+
+
+def columns(gaps, n=60):
+    """Return an Arrow table with a column of every common type, and gaps in all of them if asked for."""
+    rng = np.random.default_rng(0)
+    start, whole = datetime.datetime(2024, 1, 1, 3, 4, 5, 678), rng.integers(0, 3000, n).tolist()
+    values = {
+        "small": rng.integers(0, 50, n).tolist(),
+        "large": rng.integers(2**60, 2**62, n).tolist(),  # not all of them are numbers of float64
+        "real": rng.normal(size=n).tolist(),
+        "flag": (rng.random(n) < 0.4).tolist(),
+        "text": rng.choice(["a", "bé", "c"], n).tolist(),
+        "time": [start + datetime.timedelta(hours=7 * k) for k in whole],
+        "day": [start.date() + datetime.timedelta(days=k) for k in whole],
+        "span": [datetime.timedelta(seconds=k) for k in whole],
+    }
+    if gaps:
+        values = {
+            name: [None if k % 7 == place else value for k, value in enumerate(column)]
+            for place, (name, column) in enumerate(values.items())
+        }
+    table = pa.table(values)
+    return table.append_column("level", pa.array(values["text"]).dictionary_encode())
+
+
+FRAMES = {
+    "polars": lambda table, frame: pl.from_arrow(table),
+    "polars, other types": lambda table, frame: pl.from_arrow(table).with_columns(
+        pl.col("level").cast(pl.String).cast(pl.Categorical),
+        pl.col("text").cast(pl.Enum(["c", "bé", "a"])),
+        pl.col("time").dt.cast_time_unit("ns"),
+        pl.col("small").cast(pl.Int8),
+    ),
+    "pandas": lambda table, frame: frame.assign(large=table["large"].to_pylist()),  # Int64 or object: exact
+    "pandas, nullable": lambda table, frame: table.to_pandas(
+        types_mapper={
+            pa.int64(): pd.Int64Dtype(),
+            pa.float64(): pd.Float64Dtype(),
+            pa.bool_(): pd.BooleanDtype(),
+            pa.string(): pd.StringDtype(),
+        }.get
+    ),
+    "pandas, Arrow": lambda table, frame: table.to_pandas(types_mapper=pd.ArrowDtype),
+    "pandas, objects": lambda table, frame: pd.DataFrame(table.to_pydict(), dtype=object),
+    "Arrow in pieces": lambda table, frame: pa.concat_tables([table.slice(0, 20), table.slice(20)]),
+}
+
+
+@pytest.mark.parametrize("gaps", [False, True], ids=["whole", "gaps"])
+@pytest.mark.parametrize("kind", FRAMES)
+def test_a_column_of_any_package_and_type_gives_the_same_bits(kind, gaps):
+    table = columns(gaps)
+    frame = FRAMES[kind](table, table.to_pandas())
+    encoder, other = TableEncoder().fit(table), TableEncoder().fit(frame)
+    assert [column.kind for column in encoder.columns_[:6]] == [
+        *("number", "number", "number", "boolean", "category", "datetime")
+    ]
+    assert encoder.to_dict() == other.to_dict()
+    np.testing.assert_array_equal(encoder.transform(frame), other.transform(table))
+
+
+@pytest.mark.parametrize("frame", [pa.table, pl.DataFrame, pd.DataFrame])
+def test_whole_numbers_beyond_float64_are_rounded(frame):
+    expected = TableEncoder().fit(np.array([[2.0**60], [2.0**61], [2.0**62]])).to_dict()["columns"]
+    found = TableEncoder().fit(frame({"0": [2**60 + 1, 2**61 + 1, 2**62 + 1]}))
+    assert found.to_dict()["columns"] == expected

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastnet._core import engine
 from fastnet._core.float_mode import in_default_mode
 from fastnet._validate import Array
+from fastnet.metadata import answers
 from fastnet.network import Network
 
 if TYPE_CHECKING:
@@ -214,6 +215,38 @@ class Ensemble:
         for network in self.networks[1:]:
             total += network.predict_proba(X, n_threads=n_threads)
         return _finished(total, len(self.networks), self.targets)
+
+    def predict(self, X: ArrayLike, *, n_threads: int | None = None) -> Array:
+        """Return the answer for each example, as `Network.predict` of the mean outputs.
+
+        Parameters
+        ----------
+        X : array_like, shape (n_in, n)
+            An example in each column, in the networks' dtype.
+        n_threads : int, optional
+            At most so many threads; the same bits for any number.
+
+        Returns
+        -------
+        ndarray, shape (n,), or (n_out, n) for several outputs that are no classes
+            Labels if the networks tell classes apart: of `classes`, or numbers from 0 without them. 0 or 1
+            for each of several sigmoids. Otherwise as `predict_proba`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `Network.predict_proba`.
+
+        Examples
+        --------
+        >>> import fastnet as fn
+        >>> networks = [fn.Network([fn.Layer(2, 1, W=[[w, -w]])]) for w in (1.0, 2.0)]
+        >>> networks[0].classes = ["right", "left"]
+        >>> fn.Ensemble(networks).predict([[3.0, 1.0], [1.0, 3.0]])
+        array(['left', 'right'], dtype='<U5')
+        """
+        A = self.predict_proba(X, n_threads=n_threads)
+        return answers(A, self.networks[0].output, self.classes)
 
     @in_default_mode
     def spread(self, X: ArrayLike, *, n_threads: int | None = None) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any, Self
 
 import numpy as np
@@ -303,6 +304,9 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
                 raise ValueError("eval_set must hold classes of y, got others")
             validation = (X_held_out, np.eye(len(classes), dtype=np.float32)[:, known])
         members = self._fit(X, T, weights, validation, labels=labels, recipe=CLASSES)
+        for one in members:
+            with suppress(ValueError, TypeError):  # a whole number that needs 65 bits: it has none then
+                one.network.classes = classes
         self.classes_ = classes
         self.ensemble_ = Ensemble([one.network for one in members], encoder=self.encoder_)
         return self

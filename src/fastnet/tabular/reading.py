@@ -214,7 +214,7 @@ def _series_source(nw: Any, series: Any, name: str) -> Source:
     if dtype.is_numeric():
 
         def plain() -> Reals:
-            if dtype == nw.Decimal:
+            if dtype == nw.Decimal or (dtype.is_integer() and _beyond_double(series)):
                 return numbers_of(series.to_list(), name)
             return real(series)
 
@@ -234,6 +234,12 @@ def _series_source(nw: Any, series: Any, name: str) -> Source:
     if dtype == nw.Duration:
         return Source(name, "number", lambda: real(series.dt.total_microseconds()) / 1e6, texts)
     return _object_source(series.to_list(), name)
+
+
+def _beyond_double(series: Any) -> bool:
+    """Say whether a column of whole numbers has some above 2⁵³, which Arrow refuses to round to float64."""
+    ends = [end for end in (series.min(), series.max()) if not is_missing(end)]
+    return any(abs(int(end)) > 2**53 for end in ends)
 
 
 def is_missing(value: Any) -> bool:

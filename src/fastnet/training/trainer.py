@@ -17,7 +17,7 @@ from fastnet._core import engine
 from fastnet._core.float_mode import in_default_mode
 from fastnet._validate import Array
 from fastnet.history import DivergenceError, History
-from fastnet.metadata import class_numbers
+from fastnet.metadata import class_numbers, class_weight_numbers
 from fastnet.network import Network
 from fastnet.training import state_dict as _state_dict
 from fastnet.training.loop import FitLoop
@@ -152,7 +152,7 @@ class Trainer:
         progress: bool | None = None,
         rows: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
-        class_weight: Mapping[int, float] | str | None = None,
+        class_weight: Mapping[Any, float] | str | None = None,
         validation: Sequence[ArrayLike] | None = None,
         validation_fraction: float = 0.0,
         validation_rows: ArrayLike | None = None,
@@ -422,6 +422,8 @@ class Trainer:
                 return *in_pieces, None
         kind = network.output, network.sizes[-1]
         T, classes = class_numbers(T, network.classes, *kind)
+        if how.get("class_weight") is not None:
+            how["class_weight"] = class_weight_numbers(how["class_weight"], classes or network.classes)
         if isinstance(how.get("validation"), (tuple, list)) and len(how["validation"]) > 1:
             X_other, T_other, *rest = how["validation"]
             T_other, _ = class_numbers(T_other, classes or network.classes, *kind)
