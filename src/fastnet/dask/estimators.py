@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from fastnet._optional import import_optional
 from fastnet.dask.data import PURPOSE, DaskData, is_frame, partitions
 from fastnet.dask.gradients import DaskLoss, check_workers
+from fastnet.sklearn import _descriptions as texts
 from fastnet.sklearn._base import DIFFERENCES
 from fastnet.sklearn._estimators import MLPClassifier as LocalClassifier
 from fastnet.sklearn._estimators import MLPRegressor as LocalRegressor
@@ -265,8 +266,8 @@ class MLPClassifier(_DaskMLP, LocalClassifier):  # type: ignore[misc]
 
     Parameters
     ----------
-    hidden_layer_sizes, activation, alpha, max_iter, max_fun, tol, random_state, class_weight
-        As in `fastnet.sklearn.MLPClassifier`.
+    {scikit_learn}
+    {class_weight}
     solver : {"lbfgs"}
         Mini-batch training of a small network does not gain from machines, so there is no other.
     dtype : {"float32", "float64"}, optional
@@ -279,8 +280,9 @@ class MLPClassifier(_DaskMLP, LocalClassifier):  # type: ignore[misc]
     Attributes
     ----------
     client_ : distributed.Client
-    classes_, coefs_, intercepts_, loss_, n_iter_, ...
-        As in `fastnet.sklearn.MLPClassifier`; `to_local` returns one.
+    classes_ : ndarray, shape (n_classes,)
+        The labels in order.
+    {attributes}
 
     Examples
     --------
@@ -362,8 +364,9 @@ class MLPRegressor(_DaskMLP, LocalRegressor):  # type: ignore[misc]
 
     Parameters
     ----------
-    loss, delta, quantile, hidden_layer_sizes, activation, alpha, max_iter, max_fun, tol, random_state
-        As in `fastnet.sklearn.MLPRegressor`.
+    {loss}
+    {scikit_learn}
+    {of_loss}
     solver : {"lbfgs"}
         Mini-batch training of a small network does not gain from machines, so there is no other.
     dtype : {"float32", "float64"}, optional
@@ -376,8 +379,7 @@ class MLPRegressor(_DaskMLP, LocalRegressor):  # type: ignore[misc]
     Attributes
     ----------
     client_ : distributed.Client
-    coefs_, intercepts_, loss_, n_iter_, ...
-        As in `fastnet.sklearn.MLPRegressor`; `to_local` returns one.
+    {attributes}
 
     Examples
     --------
@@ -437,3 +439,17 @@ class MLPRegressor(_DaskMLP, LocalRegressor):  # type: ignore[misc]
             n_threads=n_threads,
         )
         self.client = client
+
+
+_shared = texts.chosen(
+    texts.SCIKIT_LEARN,
+    *("hidden_layer_sizes", "activation", "alpha", "max_iter", "random_state", "tol", "verbose"),
+    *("warm_start", "max_fun"),
+)
+_found = texts.chosen(
+    texts.ATTRIBUTES,
+    *("coefs_", "intercepts_", "loss_", "best_loss_", "loss_curve_", "n_iter_", "n_features_in_"),
+    "feature_names_in_",
+)
+texts.describe(MLPClassifier, scikit_learn=_shared, class_weight=texts.CLASS_WEIGHT, attributes=_found)
+texts.describe(MLPRegressor, scikit_learn=_shared, loss=texts.LOSS, of_loss=texts.OF_LOSS, attributes=_found)

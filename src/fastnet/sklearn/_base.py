@@ -76,6 +76,13 @@ class FastnetMLPMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
     solver: str
     validation_loss_curve_: list[float] | None = None
 
+    # Notebooks describe a parameter beside a link only: to scikit-learn's page of the same class
+    _doc_link_module = "fastnet"
+
+    def _doc_link_url_param_generator(self) -> dict[str, str]:
+        name = self._scikit_learn_class.__name__
+        return {"estimator_module": "sklearn.neural_network", "estimator_name": name}
+
     def fit(
         self,
         X: Any,

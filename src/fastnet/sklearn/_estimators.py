@@ -13,47 +13,30 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from fastnet._core.float_mode import in_default_mode
+from fastnet.sklearn import _descriptions as texts
 from fastnet.sklearn import _fast_validation, _own_parameters, _predict
 from fastnet.sklearn._base import CONSTRAINTS, DIFFERENCES, FastnetMLPMixin
+from fastnet.sklearn._descriptions import describe
 from fastnet.sklearn._layout import Array
 
 
 class MLPClassifier(FastnetMLPMixin, ScikitLearnClassifier):  # type: ignore[misc]
     """Multi-layer perceptron classifier: scikit-learn's MLPClassifier, computed by fastnet.
 
-    All of scikit-learn's parameters, attributes and methods, with the same meaning, and the same results up
-    to rounding for the same `random_state`; its documentation holds. Below is what there is beyond it.
+    It has all of scikit-learn's parameters, attributes and methods, with the same meaning, and the same
+    results up to rounding for the same `random_state`.
 
     Parameters
     ----------
-    activation : str or list of str, default="relu"
-        Also leaky_relu, elu, selu, silu, gelu, softplus and mish; a list has one for each hidden layer.
-    solver : str, default="adam"
-        Also adamw and rmsprop.
-    class_weight : dict, "balanced" or None
-        Weights of the classes, which multiply those of the examples; "balanced": as if each class had the
-        same number of examples.
-    weight_decay : float, default=0.01
-        For adamw: how much of each coefficient goes in each step, times the learning rate.
-    rho : float, default=0.9
-        For rmsprop: the decay of the mean square.
-    clip_norm : float, optional
-        The largest norm of a batch's gradient over all parameters; longer ones are scaled to it.
-    dropout : float or list of float, default=0
-        The share of each hidden layer's units left out at random in each step; a list has one for each.
-    dtype : {"float32", "float64"}, optional
-        The precision to work in; unless given, that of X, as in scikit-learn.
-    n_threads : int, optional
-        At most so many threads (see `fastnet.threads`), one unless given where joblib runs threads itself.
-        The same bits for any number.
+    {scikit_learn}
+    {class_weight}
+    {fastnet}
 
     Attributes
     ----------
-    validation_loss_curve_ : list of float or None
-        The loss of the validation set after each epoch, without the penalty `alpha`; None without such a set.
-    backend_ : str
-        "fastnet"; "scikit-learn" if its own code trained the network, because its version is unknown or a
-        subclass overrides a private method that fastnet does without.
+    classes_ : ndarray, shape (n_classes,), or list of ndarray
+        The labels in order; for several outputs those of each.
+    {attributes}
 
     Examples
     --------
@@ -264,44 +247,19 @@ class MLPClassifier(FastnetMLPMixin, ScikitLearnClassifier):  # type: ignore[mis
 class MLPRegressor(FastnetMLPMixin, ScikitLearnRegressor):  # type: ignore[misc]
     """Multi-layer perceptron regressor: scikit-learn's MLPRegressor, computed by fastnet.
 
-    All of scikit-learn's parameters, attributes and methods, with the same meaning, and the same results up
-    to rounding for the same `random_state`; its documentation holds. Below is what there is beyond it.
+    It has all of scikit-learn's parameters, attributes and methods, with the same meaning, and the same
+    results up to rounding for the same `random_state`.
 
     Parameters
     ----------
-    loss : str, default="squared_error"
-        Also absolute_error, huber and quantile, each summed over the outputs. (Of squared_error with several
-        outputs `loss_` is the mean over them, but the gradient that of the sum, as in scikit-learn.) Their
-        score for early stopping is the negative loss of the validation set.
-    activation : str or list of str, default="relu"
-        Also leaky_relu, elu, selu, silu, gelu, softplus and mish; a list has one for each hidden layer.
-    solver : str, default="adam"
-        Also adamw and rmsprop.
-    delta : float, default=1
-        For huber: the residual from which it is linear.
-    quantile : float, default=0.5
-        For quantile: which one, above 0 and below 1.
-    weight_decay : float, default=0.01
-        For adamw: how much of each coefficient goes in each step, times the learning rate.
-    rho : float, default=0.9
-        For rmsprop: the decay of the mean square.
-    clip_norm : float, optional
-        The largest norm of a batch's gradient over all parameters; longer ones are scaled to it.
-    dropout : float or list of float, default=0
-        The share of each hidden layer's units left out at random in each step; a list has one for each.
-    dtype : {"float32", "float64"}, optional
-        The precision to work in; unless given, that of X, as in scikit-learn.
-    n_threads : int, optional
-        At most so many threads (see `fastnet.threads`), one unless given where joblib runs threads itself.
-        The same bits for any number.
+    {loss}
+    {scikit_learn}
+    {of_loss}
+    {fastnet}
 
     Attributes
     ----------
-    validation_loss_curve_ : list of float or None
-        The loss of the validation set after each epoch, without the penalty `alpha`; None without such a set.
-    backend_ : str
-        "fastnet"; "scikit-learn" if its own code trained the network, because its version is unknown or a
-        subclass overrides a private method that fastnet does without.
+    {attributes}
 
     Examples
     --------
@@ -428,3 +386,20 @@ class MLPRegressor(FastnetMLPMixin, ScikitLearnRegressor):  # type: ignore[misc]
             return super().predict(X)  # type: ignore[no-any-return]
         A = _predict.outputs(self, X)
         return A.ravel() if A.shape[1] == 1 else A
+
+
+describe(
+    MLPClassifier,
+    scikit_learn=texts.SCIKIT_LEARN,
+    class_weight=texts.CLASS_WEIGHT,
+    fastnet=texts.FASTNET,
+    attributes=texts.ATTRIBUTES,
+)
+describe(
+    MLPRegressor,
+    loss=texts.LOSS,
+    scikit_learn=texts.SCIKIT_LEARN,
+    of_loss=texts.OF_LOSS,
+    fastnet=texts.FASTNET,
+    attributes=texts.ATTRIBUTES,
+)

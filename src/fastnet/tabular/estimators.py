@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import Tags, assert_all_finite, check_random_state, column_or_1d
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -25,6 +25,7 @@ from fastnet._core.float_mode import in_default_mode
 from fastnet.ensemble import Ensemble, Targets
 from fastnet.tabular.encoder import Column, TableEncoder
 from fastnet.tabular.recipe import CLASSES, NUMBERS, Recipe, folds
+from fastnet.tabular.tooltips import DescribedEstimator
 from fastnet.tabular.training import Job, Member, train_members
 
 __all__ = ["TabularClassifier", "TabularRegressor"]
@@ -33,7 +34,7 @@ Array = NDArray[Any]
 _FEWEST = 10  # examples from which on there are folds
 
 
-class _Tabular(BaseEstimator):  # type: ignore[misc]
+class _Tabular(DescribedEstimator):
     """What both estimators have in common."""
 
     def __init__(
