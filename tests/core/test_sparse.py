@@ -166,6 +166,80 @@ def test_threads_take_whole_blocks_of_rows(isa: str, dtype: Any, n_threads: int)
     assert rows.loss(rows_of(X), T.T) == dense.loss(X.T, T.T)
 
 
+@pytest.mark.parametrize("sizes", [*ROW_SHAPES, (40, 8), (70, 104, 1)], ids=str)
+@pytest.mark.parametrize(("n", "density"), [(1, 0.5), (77, 0.2), (1100, 0.01), (9 * 1024 + 5, 0.001)])
+def test_gradients_at_weights_that_lie_elsewhere(
+    isa: str, dtype: Any, sizes: tuple[int, ...], n: int, density: float
+) -> None:
+    """The bits of load_weights and gradients: features in no block, in one, in any of them."""
+    W, b, names = network(sizes, dtype, "sigmoid")
+    X, T = problem(n, sizes, str(dtype), density)
+    X[: n // 2, 1] = X[:, 2] = X[n // 2 :, 3] = 0
+    w, rows = np.linspace(0.5, 2, n).astype(dtype), rows_of(X)
+    by_feature = [np.ascontiguousarray(W[0].T).T, *W[1:]]
+    expected = engine.TrainerCore(W, b, names, n, sparse=True).gradients(rows, T.T, w)
+    elsewhere = [np.zeros_like(array) for array in W], [np.zeros_like(array) for array in b]
+    for n_threads in (1, 2, 5):
+        core = engine.TrainerCore(*elsewhere, names, n, n_threads, sparse=True)
+        for weights in (W, by_feature):
+            into = (
+                [np.full(array.T.shape, 7, dtype).T for array in W],
+                [np.full_like(array, 7) for array in b],
+            )
+            found = core.gradients_at(weights, b, rows, T.T, w, into)
+            assert found[0] is into[0]
+            assert found[1] is into[1]
+            for ours, theirs in zip((*into[0], *into[1]), (*expected[0], *expected[1]), strict=True):
+                assert np.array_equal(ours, theirs)
+            assert found[2] == expected[2]
+
+
+def test_gradients_at_leaves_no_weights(isa: str) -> None:
+    sizes = (20, 9, 1)
+    W, b, names = network(sizes, "float64", "sigmoid")
+    X, T = problem(30, sizes, "float64", 0.2)
+    rows = rows_of(X)
+    core = engine.TrainerCore(W, b, names, 30, sparse=True)
+    expected = core.loss(rows, T.T), core.gradients(rows, T.T)[2]
+    others = [2 * array for array in W]
+    assert core.gradients_at(others, b, rows, T.T)[2] != expected[1]
+    for call in (
+        core.weights,
+        core.finite,
+        lambda: core.predict(rows),
+        lambda: core.loss(rows, T.T),
+        lambda: core.gradients(rows, T.T),
+        lambda: core.epoch(rows, T.T, None, 0.1),
+    ):
+        with pytest.raises(RuntimeError, match="load_weights must come first"):
+            call()
+    core.load_weights(W, b)
+    assert (core.loss(rows, T.T), core.gradients(rows, T.T)[2]) == expected
+    core.epoch(rows, T.T, None, 0.1)
+    again = engine.TrainerCore(W, b, names, 30, sparse=True)
+    again.epoch(rows, T.T, None, 0.1)
+    for ours, theirs in zip(core.weights()[0], again.weights()[0], strict=True):
+        assert ours.tobytes() == theirs.tobytes()
+
+
+def test_gradients_at_refuses_what_does_not_fit() -> None:
+    sizes = (20, 9, 1)
+    W, b, names = network(sizes, "float64", "sigmoid")
+    X, T = problem(30, sizes, "float64", 0.2)
+    core = engine.TrainerCore(W, b, names, 30, sparse=True)
+    with pytest.raises(ValueError, match=r"X must have as many rows as the batch size 30 .* got 29"):
+        core.gradients_at(W, b, rows_of(X[:29]), T[:29].T)
+    with pytest.raises(ValueError, match=r"sparse=True"):
+        engine.TrainerCore(W, b, names, 30).gradients_at(W, b, rows_of(X), T.T)
+    with pytest.raises(ValueError, match="into must have the gradient of the first layer in Fortran order"):
+        core.gradients_at(W, b, rows_of(X), T.T, None, ([np.empty_like(a) for a in W], list(b)))
+    with pytest.raises(ValueError, match=r"T must have shape \(1, 30\)"):
+        core.gradients_at(W, b, rows_of(X), T[:29].T)
+    with pytest.raises(ValueError, match=r"X must have 20 features"):
+        core.gradients_at(W, b, rows_of(X[:, :19]), T.T)
+    core.weights()  # whoever is refused keeps them
+
+
 def test_many_rows_are_predicted_in_blocks(isa: str, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = (40, 130, 3)
     W, b, names = network(sizes, "float64", "softmax")

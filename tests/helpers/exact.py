@@ -6,6 +6,9 @@ from mpmath import mpf
 
 
 def exactly(x: Any) -> Any:
-    """Return a NumPy number in mpmath, whatever its precision."""
-    high = float(x)
-    return mpf(high) + mpf(float(x - type(x)(high)))
+    """Return a finite NumPy number in mpmath, in whose precision it has to fit.
+
+    Two floats would not hold it everywhere: longdouble has 113 bits on 64-bit ARM.
+    """
+    numerator, denominator = x.as_integer_ratio()
+    return mpf(numerator) / denominator

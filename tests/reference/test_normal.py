@@ -23,7 +23,8 @@ def test_normal_distribution(precision: Any, rng: np.random.Generator) -> None:
     for z, whole, height in zip(Z, distribution(Z), density(Z), strict=True):
         with mp.workdps(60):
             below, at = mp.ncdf(exactly(z)), mp.npdf(exactly(z))
-            assert abs(exactly(whole) - below) <= 40 * eps * below  # see above
+            # a longdouble of 113 bits, as on 64-bit ARM, is more precise than the sums of normal.py
+            assert abs(exactly(whole) - below) <= 40 * max(eps, 2.0**-64) * below
             assert abs(exactly(height) - at) <= 4 * eps * at
     assert distribution([-np.inf, -1e200, -40.0, 40.0, np.inf]).tolist() == [
         0,

@@ -161,6 +161,15 @@ class TrainerCore:
         order: NDArray[np.intp] | None = None,
         into: tuple[list[_Real], list[_Real]] | None = None,
     ) -> tuple[list[_Real], list[_Real], float]: ...
+    def gradients_at(
+        self,
+        W: list[_Real],
+        b: list[_Real],
+        X: SparseRows,
+        T: _Real,
+        weights: _Real | None = None,
+        into: tuple[list[_Real], list[_Real]] | None = None,
+    ) -> tuple[list[_Real], list[_Real], float]: ...
     def block_gradients(
         self,
         X: _Real | SparseRows,

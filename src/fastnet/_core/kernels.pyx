@@ -4,7 +4,8 @@ Nothing here touches Python or allocates; engine.pyx calls through the table tha
 capsule. Each file says in its first line what it does:
 
     forward and backward pass       passes.pxi
-    matrix products                 product.pxi (few features: narrow.pxi; many zeros: sparse.pxi)
+    matrix products                 product.pxi (few features: narrow.pxi; many zeros: sparse.pxi,
+                                    sparse_gradient.pxi)
     activations, losses             activations.pxi, losses.pxi (exp and log: elementary.pxi)
     a step of an optimiser          optimizers.pxi (a scaling layer before the first: scaling.pxi)
     batches and epochs              epoch.pxi
@@ -39,6 +40,7 @@ include "kernels/losses.pxi"
 include "kernels/random.pxi"
 include "kernels/arena.pxi"
 include "kernels/sparse.pxi"
+include "kernels/sparse_gradient.pxi"
 include "kernels/passes.pxi"
 include "kernels/optimizers.pxi"
 include "kernels/scaling.pxi"
@@ -59,6 +61,7 @@ kernels.arena_size = arena_size
 kernels.prepare = prepare
 kernels.use_rows = use_rows
 kernels.train = train
+kernels.use_first_weights = use_first_weights
 kernels.gradients = gradients
 kernels.costs = costs
 kernels.read = read_arrays

@@ -97,9 +97,15 @@ cdef struct kernel_table:
     void (*train)(void* arena, const examples* data, Py_ssize_t batch, Py_ssize_t first, Py_ssize_t last,
                   const double* rates, Py_ssize_t rates_step, const cost_report* report, thread_team* team,
                   int thread) noexcept nogil
-    # sums over n examples, without l2 and dropout
+    # with fit_options.sparse: the next `gradients` are at these weights. Those of the first layer, a
+    # feature's side by side, are read where they lie, and its gradient is made from `all_dZT`,
+    # round_up(n, panel) rows of round_up(n_out, width), and `by_feature`, and written likewise. With NULL:
+    # not any more.
+    void (*use_first_weights)(void* arena, const layer_arrays* layers, void* all_dZT) noexcept nogil
+    # sums over n examples, without l2 and dropout; by_feature: the examples' lists transposed, or NULL
     void (*gradients)(void* arena, const examples* data, Py_ssize_t n, const layer_arrays* out,
-                      const cost_report* report, thread_team* team, int thread) noexcept nogil
+                      const sparse_rows* by_feature, const cost_report* report, thread_team* team,
+                      int thread) noexcept nogil
     void (*costs)(void* arena, const examples* data, Py_ssize_t n, const cost_report* report,
                   thread_team* team, int thread) noexcept nogil
     # the weights (0), or what an optimiser keeps for each of them (1, 2; see optimizers.pxi)

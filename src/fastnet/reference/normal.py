@@ -1,4 +1,4 @@
-"""The normal distribution in the precision of the array: NumPy has no error function.
+"""The normal distribution in the precision of the array, or to 2⁻⁶⁴: NumPy has no error function.
 
 With φ(x) = e^(−x²/2) / √(2π) and Φ(z) = ∫ φ from −∞ to z, and for x ≥ 0
 

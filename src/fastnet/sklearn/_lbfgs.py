@@ -96,22 +96,28 @@ class LossOfArrays(LossAndGradient):
         in_a_row = _layout.numbers_in_a_row(X)
         flops = 6.0 * _core_arguments.multiplications(est.coefs_, in_a_row) * min(self.n, 1024)
         self.n_threads = _threads.threads_for(_own_parameters.own_parameter(est, "n_threads"), flops)
-        self.core: Any = None
+        self._core: engine.TrainerCore | None = None
 
     def trainer(self, W: list[Array], b: list[Array]) -> Any:
         """Return the core's trainer for all examples, with these weights."""
-        if self.core is not None:
-            self.core.load_weights(W, b)
-        else:
-            self.core = engine.TrainerCore(
+        core = self._core_for(W, b)
+        core.load_weights(W, b)
+        return core
+
+    def _core_for(self, W: list[Array], b: list[Array]) -> engine.TrainerCore:
+        """Return the core's trainer for all examples; it is made once, with weights of these shapes."""
+        if self._core is None:
+            self._core = engine.TrainerCore(
                 W, b, self.activations, self.n, self.n_threads, sparse=self.sparse, **self.loss
             )
-        return self.core
+        return self._core
 
     def total(self, W: list[Array], b: list[Array], into: tuple[list[Array], list[Array]]) -> float:
         """Write dW and db, summed over all examples, into arrays, and return the summed cost."""
-        cost: float = self.trainer(W, b).gradients(self.X, self.T, self.weights, into=into)[2]
-        return cost
+        if not self.sparse:
+            cost: float = self.trainer(W, b).gradients(self.X, self.T, self.weights, into=into)[2]
+            return cost
+        return self._core_for(W, b).gradients_at(W, b, self.X, self.T, self.weights, into)[2]
 
 
 def fit_by_lbfgs(

@@ -18,6 +18,7 @@ cdef class SparseRows:
     cdef sparse_rows rows
     cdef Py_ssize_t n, n_features
     cdef tuple kept
+    cdef SparseRows by_feature      # once `transposed` has made it
 
     def __init__(self, cnp.ndarray values, cnp.ndarray features, cnp.ndarray start, Py_ssize_t n_features):
         cdef const kernel_table* table = table_for(values)
@@ -50,6 +51,39 @@ cdef class SparseRows:
         self.n = n
         self.n_features = n_features
         self.kept = (values, features, start)
+
+    cdef SparseRows transposed(self):
+        """The lists of the features: which examples have each, ascending. Made once; None for 2^31 rows."""
+        cdef cnp.ndarray values, examples, start
+        cdef Py_ssize_t count = self.rows.start[self.n], e, i, f, to
+        cdef Py_ssize_t* at
+        cdef int* example
+        cdef char* value
+        cdef size_t size = self.kept[0].dtype.itemsize
+        if self.by_feature is not None or self.n >= 1 << 31:
+            return self.by_feature
+        count -= self.rows.start[0]
+        values, examples = np.empty(count, self.kept[0].dtype), np.empty(count, np.int32)
+        start = np.zeros(self.n_features + 1, np.intp)
+        at = <Py_ssize_t*>cnp.PyArray_DATA(start)
+        example = <int*>cnp.PyArray_DATA(examples)
+        value = <char*>cnp.PyArray_DATA(values)
+        with nogil:
+            for e in range(self.rows.start[0], self.rows.start[self.n]):
+                at[self.rows.feature[e] + 1] += 1
+            for f in range(self.n_features):
+                at[f + 1] += at[f]
+            for i in range(self.n):                    # at[f] goes from the start of f to its end
+                for e in range(self.rows.start[i], self.rows.start[i + 1]):
+                    to = at[self.rows.feature[e]]
+                    at[self.rows.feature[e]] += 1
+                    example[to] = <int>i
+                    memcpy(value + to*size, <const char*>self.rows.value + e*size, size)
+            for f in range(self.n_features, 0, -1):
+                at[f] = at[f - 1]
+            at[0] = 0
+        self.by_feature = SparseRows(values, examples, start, self.n)
+        return self.by_feature
 
     @property
     def shape(self):

@@ -32,6 +32,7 @@ cdef struct gradients_call:
     examples data
     Py_ssize_t n
     const layer_arrays* out         # NULL: the costs only
+    const sparse_rows* by_feature   # NULL: the weights are the arena's
     cost_report report
     thread_team team
 
@@ -42,7 +43,7 @@ cdef void run_gradients(void* arguments, int thread) noexcept nogil:
     if c.out == NULL:
         c.table.costs(c.arena, &c.data, c.n, &c.report, &c.team, thread)
     else:
-        c.table.gradients(c.arena, &c.data, c.n, c.out, &c.report, &c.team, thread)
+        c.table.gradients(c.arena, &c.data, c.n, c.out, c.by_feature, &c.report, &c.team, thread)
     fp_leave(mode)
 
 
@@ -93,6 +94,8 @@ cdef class TrainerCore:
     cdef fit_options options
     cdef double cost_scale
     cdef object standardize
+    cdef Arena all_dZT              # of `gradients_at`
+    cdef bint no_weights            # it has left none
     cdef readonly Py_ssize_t examples_done
 
     def __init__(self, list W, list b, list activations, Py_ssize_t batch_size, int n_threads=1, *,
@@ -179,6 +182,7 @@ cdef class TrainerCore:
         """X into d.X, or as the rows that the arena reads."""
         cdef cnp.ndarray columns
         cdef SparseRows rows
+        self.check_weights()
         if isinstance(X, SparseRows) != bool(self.options.sparse):
             raise TypeError(f"X must be {'SparseRows' if self.options.sparse else 'an array'}, "
                             f"got {type(X).__name__}")
@@ -294,8 +298,13 @@ cdef class TrainerCore:
         piece = max(1, <Py_ssize_t>(3e8/flops))
         return piece if 2*piece*self.batch < n else max(1, (n + self.batch - 1)//self.batch)
 
+    cdef int check_weights(self) except -1:
+        if self.no_weights:
+            raise RuntimeError("load_weights must come first: gradients_at left no weights")
+        return 0
+
     cdef Py_ssize_t sums(self, object X, cnp.ndarray T, cnp.ndarray weights, cnp.ndarray order,
-                         const layer_arrays* out) except -1:
+                         const layer_arrays* out, SparseRows by_feature=None) except -1:
         """Put costs of blocks into self.costs, gradients into `out` if it is not NULL; how many blocks."""
         cdef gradients_call call
         cdef Py_ssize_t n = X.shape[1] if order is None else cnp.PyArray_SIZE(order)
@@ -305,6 +314,7 @@ cdef class TrainerCore:
         call.data = self.data(X, T, order, weights)
         call.n = n
         call.out = out
+        call.by_feature = NULL if by_feature is None else &by_feature.rows
         call.report = self.report_buffers(0, blocks)
         with nogil:
             call.team = new_team(pool_enter(self.threads))
@@ -329,6 +339,53 @@ cdef class TrainerCore:
             raise ValueError(f"X must have as many columns as the batch size {self.batch}, got {n}")
         dW, db, costs = self.block_gradients(X, T, weights, order, into)
         return dW, db, self.total_cost(costs)
+
+    def gradients_at(self, list W, list b, SparseRows X, cnp.ndarray T, cnp.ndarray weights=None,
+                     tuple into=None):
+        """`load_weights` and `gradients` in one call for sparse X, with the same bits and nothing copied.
+
+        The first layer's weights are read where they lie, and its gradient is written to `into` or to fresh
+        arrays: each with the numbers of one feature side by side, dW[0].T in C order. (W[0] may lie
+        otherwise, and is copied then.) Afterwards there are no weights here until others are loaded.
+        """
+        cdef Layers at = self.layers.like(W, b), out
+        cdef SparseRows by_feature = X.transposed()
+        cdef cnp.ndarray A
+        cdef Py_ssize_t n = X.n, blocks, units = at.arrays[0].n_out
+        cdef size_t bytes
+        cdef cost_report report
+        if not self.options.sparse or n != self.batch:
+            raise ValueError(f"X must have as many rows as the batch size {self.batch} of a core with "
+                             f"sparse=True, got {n}")
+        if into is None:
+            out, dW, db = self.layers.fresh()
+            dW[0] = np.empty_like(dW[0].T, order="C", subok=False).T
+        else:
+            dW, db = into
+        out = self.layers.like(dW, db)
+        A = dW[0].T
+        if not cnp.PyArray_ISCARRAY(A):
+            raise ValueError("into must have the gradient of the first layer in Fortran order")
+        if by_feature is None:                         # 2^31 rows and more
+            self.load_weights(W, b)
+            return self.gradients(X, T, weights, None, (dW, db))
+        A = W[0].T
+        if not cnp.PyArray_ISCARRAY_RO(A):
+            A = np.require(A, None, ["C", "ALIGNED"])
+            at = self.layers.like([A.T, *W[1:]], b)
+        bytes = self.table.itemsize*((n + self.table.panel - 1)//self.table.panel*self.table.panel
+                                     * ((units + self.table.width - 1)//self.table.width*self.table.width))
+        if self.all_dZT is None:
+            self.all_dZT = Arena(bytes)
+        self.no_weights = False
+        self.data(X, T, None, weights)                 # what it raises shall come first
+        self.table.use_first_weights(self.arena.m.start, at.arrays, self.all_dZT.m.start)
+        try:
+            blocks = self.sums(X, T, weights, None, out.arrays, by_feature)
+        finally:
+            self.table.use_first_weights(self.arena.m.start, NULL, NULL)
+            self.no_weights = True
+        return dW, db, self.total_of(self.costs, blocks)
 
     def block_gradients(self, X, cnp.ndarray T, cnp.ndarray weights=None, cnp.ndarray order=None,
                         tuple into=None):
@@ -366,6 +423,7 @@ cdef class TrainerCore:
 
     def predict(self, X, cnp.ndarray out=None):
         """A of the last layer, (n_out, n), by the weights as they are now; see `forward`."""
+        self.check_weights()
         W, b = self.read(0, self.options.sparse)
         names = [ACTIVATIONS[self.layers.arrays[k].activation] for k in range(self.layers.count)]
         if self.options.sparse:
@@ -384,11 +442,13 @@ cdef class TrainerCore:
 
     def weights(self):
         """Fresh arrays with the weights as they are now: lists of W and b."""
+        self.check_weights()
         return self.read(0)
 
     def load_weights(self, list W, list b):
         """Go on from other weights; what the optimiser keeps stays."""
         self.table.write(self.arena.m.start, 0, self.layers.like(W, b).arrays)
+        self.no_weights = False
 
     cdef tuple moment_names(self):
         return ("first", "second")[:MOMENTS_OF_OPTIMIZER[self.options.optimizer]]
@@ -450,4 +510,5 @@ cdef class TrainerCore:
 
     def finite(self):
         """Whether every weight is finite."""
+        self.check_weights()
         return bool(self.table.weights_finite(self.arena.m.start))

@@ -21,7 +21,11 @@ cdef struct sparse_input:       # the examples of a block as lists of what is no
     Py_ssize_t* at              # (block): where the list of an example starts
     int* start                  # (pieces + 1, examples): where in an example's list a piece starts
     real* WT                    # (features, U): W transposed, made for each batch
+    const real* weights         # what the forward pass reads, `row` numbers a feature: WT, or the user's W,
+    Py_ssize_t row
+    Py_ssize_t whole            # of whose units so many may be read by whole vectors: U, or fewer
     real* dZT                   # (block, U): dZ transposed
+    real* all_dZT               # (batch, U) of sparse_gradient.pxi, which alone makes dW then; or NULL
     Py_ssize_t capacity, pieces
     Py_ssize_t examples         # a block of them, in whole panels
     Py_ssize_t U                # units, in whole vectors
@@ -145,6 +149,7 @@ cdef void lay_out_lists(trainer* t, char* base, size_t* used, Py_ssize_t n_in, P
     s.start = <int*>arena_take(base, used, ceil_div(s.examples*(s.pieces + 1), ints))
     s.dZT = arena_take(base, used, t.AT_panel_rows*s.U)
     s.value = value
+    s.weights, s.row, s.whole = s.WT, s.U, s.U
 
 
 cdef void lay_out_block(trainer* t, char* base, size_t* used, const layer_arrays* arrays, int threads,
@@ -485,6 +490,32 @@ cdef void use_rows(void* arena, const sparse_rows* rows) noexcept nogil:
         user.rows = rows[0]
         user.sparse.value = <const real*>rows.value
         user.sparse.feature = rows.feature
+
+
+cdef void use_first_weights(void* arena, const layer_arrays* arrays, void* all_dZT) noexcept nogil:
+    """The first layer's W is read where it lies, all else copied; with NULL, the arena's own counts again.
+
+    all_dZT: room for dZ of the first layer of all examples of the next call.
+    """
+    cdef trainer* t = <trainer*>arena
+    cdef sparse_input* s
+    cdef int i, k
+    for i in range(-1, t.n_threads if t.own_blocks != NULL else 0):
+        s = &t.sparse if i < 0 else &t.own_blocks[i].sparse
+        s.all_dZT = <real*>all_dZT
+        if arrays == NULL:
+            s.weights, s.row, s.whole = s.WT, s.U, s.U
+            continue
+        s.weights = <const real*>arrays[0].W.start
+        s.row = arrays[0].W.column_step//<Py_ssize_t>sizeof(real)
+        s.whole = arrays[0].n_out//VW*VW
+    if arrays == NULL:
+        return
+    for k in range(t.n_layers):
+        if k > 0:
+            pack_weights(arrays[k].W, arrays[k].n_out, arrays[k].n_in, t.layers[k].W)
+        memcpy(t.layers[k].b, arrays[k].b, arrays[k].n_out*sizeof(real))
+        spread_bias(&t.layers[k], 0, arrays[k].n_out)
 
 
 cdef int was_sparse(const void* arena) noexcept nogil:

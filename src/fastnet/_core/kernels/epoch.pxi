@@ -6,7 +6,7 @@
 # with p the largest power of two below n: whichever thread works a block out, the bits are the same. So where
 # a network has few weights, threads take whole blocks, and wait for one another once a batch; where the
 # weights are many, they work on each block together, and read the weights once.
-# Uses: arena, narrow, optimizers, panels, passes, product, scaling, sparse, util
+# Uses: arena, narrow, optimizers, panels, passes, product, scaling, sparse, sparse_gradient, util
 
 cdef void sum_rows(const real* dZ, Py_ssize_t rows, Py_ssize_t r0, Py_ssize_t r1, Py_ssize_t n, real* sums,
                    real* out) noexcept nogil:
@@ -95,6 +95,8 @@ cdef void block_gradients(const trainer* t, Py_ssize_t n, const step_plan* updat
                 if i1 > i0 and not update.nothing:
                     step_numbers(t, update, l, False, i0, 1, i1 - i0, dW)
                 step_bias(t, update, l, r0, r1, db)
+        elif k == 0 and t.sparse.all_dZT != NULL:  # dW is made at the end, for all blocks
+            continue
         elif k == 0 and sparse:
             p0 = share(t.sparse.pieces, thread, team.size)
             p1 = share(t.sparse.pieces, thread + 1, team.size)
@@ -133,15 +135,20 @@ cdef void block_gradients(const trainer* t, Py_ssize_t n, const step_plan* updat
                 step_rows(t, update, l, r0, r1, dW, db)
 
 
+cdef inline Py_ssize_t gradient_start(const trainer* t) noexcept nogil:
+    """Where in a block's gradient begins what is summed by blocks: 0, or behind dW of the first layer."""
+    return t.layers[0].db - t.layers[0].dW if t.sparse.all_dZT != NULL else 0
+
+
 cdef void add_gradient(const trainer* t, Py_ssize_t left, const thread_team* team, int thread) noexcept nogil:
     """This thread's part of the sum of two subtrees' gradients.
 
     The one at `left` and the next, into the one at `left`.
     """
     cdef real* g = t.gradient + left*t.gradient_size
-    cdef Py_ssize_t lines = t.gradient_size//LINE
-    cdef Py_ssize_t i = share(lines, thread, team.size)*LINE
-    cdef Py_ssize_t end = share(lines, thread + 1, team.size)*LINE
+    cdef Py_ssize_t from_line = gradient_start(t)//LINE, lines = t.gradient_size//LINE - from_line
+    cdef Py_ssize_t i = (from_line + share(lines, thread, team.size))*LINE
+    cdef Py_ssize_t end = (from_line + share(lines, thread + 1, team.size))*LINE
     while i < end:
         v_store(g + i, v_add(v_load(g + i), v_load(g + t.gradient_size + i)))
         i += VW
@@ -193,9 +200,10 @@ cdef void run_gradient(const trainer* t, const examples* data, Py_ssize_t positi
 
 cdef void add_runs(const trainer* t, Py_ssize_t runs, const thread_team* team, int thread) noexcept nogil:
     """This thread's numbers of the gradients of so many runs of blocks, added by the tree over the runs."""
-    cdef Py_ssize_t lines = t.gradient_size//LINE, distance = 1, run, i
-    cdef Py_ssize_t start = share(lines, thread, team.size)*LINE
-    cdef Py_ssize_t end = share(lines, thread + 1, team.size)*LINE
+    cdef Py_ssize_t from_line = gradient_start(t)//LINE, lines = t.gradient_size//LINE - from_line
+    cdef Py_ssize_t distance = 1, run, i
+    cdef Py_ssize_t start = (from_line + share(lines, thread, team.size))*LINE
+    cdef Py_ssize_t end = (from_line + share(lines, thread + 1, team.size))*LINE
     cdef real* left
     cdef const real* right
     while distance < runs:
@@ -239,7 +247,8 @@ cdef Py_ssize_t batch_gradient(const trainer* t, const examples* data, Py_ssize_
         first = i*run*t.block
         run_gradient(own, data, position, first, smaller(n, first + run*t.block), purpose, step_number,
                      sparse, costs + i*run, &alone, 0)
-        memcpy(t.gradient + i*t.gradient_size, own.gradient, t.gradient_size*sizeof(real))
+        memcpy(t.gradient + i*t.gradient_size + gradient_start(t), own.gradient + gradient_start(t),
+               (t.gradient_size - gradient_start(t))*sizeof(real))
         i = team_next(team)
     team_wait(team)
     if thread == 0:                                # nobody asks for the next before the wait below
@@ -326,16 +335,23 @@ cdef void train(void* arena, const examples* data, Py_ssize_t batch, Py_ssize_t 
 
 
 cdef void gradients(void* arena, const examples* data, Py_ssize_t n, const layer_arrays* out,
-                    const cost_report* report, thread_team* team, int thread) noexcept nogil:
+                    const sparse_rows* by_feature, const cost_report* report, thread_team* team,
+                    int thread) noexcept nogil:
     """The summed gradients of n examples, to the user's arrays."""
     cdef const trainer* t = <const trainer*>arena
+    cdef bint own_weights = t.sparse.all_dZT == NULL
     cdef int k
-    if t.options.sparse:
+    if t.options.sparse and own_weights:
         transpose_weights_together(t, team, thread)
     batch_gradient(t, data, 0, n, GRADIENT, 0, t.options.sparse, <real*>report.block_costs, team, thread)
+    if not own_weights:
+        gradient_by_feature(t, by_feature, out[0].W, team, thread)
     if thread > 0:
         return
     for k in range(t.n_layers):
+        if k == 0 and not own_weights:
+            memcpy(out[k].b, t.layers[k].db, t.layers[k].n_out*sizeof(real))
+            continue
         unpack_weights(t.layers[k].dW, t.layers[k].n_out, t.layers[k].n_in, out[k].W)
         memcpy(out[k].b, t.layers[k].db, t.layers[k].n_out*sizeof(real))
 

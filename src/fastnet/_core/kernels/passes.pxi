@@ -259,7 +259,7 @@ cdef void block_passes(const trainer* t, const examples* data, Py_ssize_t positi
             backward_layer(w, &t.layers[k], &t.layers[k - 1], first, m)
             k -= 1
         if sparse and purpose >= GRADIENT:
-            transpose_first_dZ(t, first, m)
+            transpose_first_dZ(t, first, m, in_batch)
         first += m
 
 

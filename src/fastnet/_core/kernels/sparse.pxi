@@ -66,11 +66,16 @@ cdef void gather_sparse(const sparse_input* s, matrix X, Py_ssize_t F, const Py_
         start[s.pieces*s.examples] = count
 
 
+cdef inline bint by_pieces(const sparse_input* s, Py_ssize_t n, Py_ssize_t numbers) noexcept nogil:
+    """Whether n examples with so many numbers would use much of a piece of W' again while it is in L1."""
+    return numbers >= n*s.pieces
+
+
 cdef void find_rows(const trainer* t, const Py_ssize_t* order, Py_ssize_t position, Py_ssize_t n,
                     Py_ssize_t first) noexcept nogil:
     """Find where the lists of n examples, from `position` of the order on, and their pieces lie."""
     cdef const sparse_input* s = &t.sparse
-    cdef Py_ssize_t i, row, piece, count, e
+    cdef Py_ssize_t i, row, piece, count, e, numbers = 0
     cdef const int* feature
     cdef int* start
     for i in range(n):
@@ -78,13 +83,21 @@ cdef void find_rows(const trainer* t, const Py_ssize_t* order, Py_ssize_t positi
         s.at[first + i] = t.rows.start[row]
         feature = s.feature + t.rows.start[row]
         count = t.rows.start[row + 1] - t.rows.start[row]
+        numbers += count
         start = s.start + first + i
+        start[0] = 0
+        start[s.pieces*s.examples] = <int>count
+    if s.all_dZT != NULL and not by_pieces(s, n, numbers):  # the forward pass alone reads the lists
+        return
+    for i in range(n):
+        start = s.start + first + i
+        feature = s.feature + s.at[first + i]
+        count = start[s.pieces*s.examples]
         e = 0
         for piece in range(s.pieces):
             while e < count and feature[e] < piece*PIECE:
                 e += 1
             start[piece*s.examples] = <int>e
-        start[s.pieces*s.examples] = <int>count
 
 
 cdef inline void transpose_square(const real* S, Py_ssize_t S_row, real* D, Py_ssize_t D_row,
@@ -115,17 +128,21 @@ cdef void transpose_first_weights(const trainer* t, Py_ssize_t p0, Py_ssize_t p1
             r += VW
 
 
-cdef inline void forward_pieces(const int V, const sparse_input* s, Py_ssize_t piece, Py_ssize_t pieces,
-                                Py_ssize_t u, Py_ssize_t first, Py_ssize_t n, real* z) noexcept nogil:
-    """z (n, V vectors of units) gains what the features of so many pieces add. V is a literal."""
+cdef inline void forward_pieces(const int V, int m, const sparse_input* s, Py_ssize_t piece,
+                                Py_ssize_t pieces, Py_ssize_t u, Py_ssize_t first, Py_ssize_t n,
+                                real* z) noexcept nogil:
+    """z (n, V vectors of units) gains what the features of so many pieces add. V is a literal.
+
+    V = 0: one vector, of which only m numbers may be read.
+    """
     cdef lanes[UNITS_AT_ONCE] c
     cdef lanes x
     cdef const real* w
     cdef const int* start
     cdef const real* value = s.value               # once: for all gcc knows, a store to z changes it
     cdef const int* feature = s.feature
-    cdef const real* WT = s.WT + u
-    cdef Py_ssize_t i, e, end, U = s.U
+    cdef const real* W = s.weights + u
+    cdef Py_ssize_t i, e, end, row = s.row
     cdef int v
     for i in range(n):
         start = s.start + piece*s.examples + first + i
@@ -133,11 +150,18 @@ cdef inline void forward_pieces(const int V, const sparse_input* s, Py_ssize_t p
         end = s.at[first + i] + start[pieces*s.examples]
         if e == end:
             continue
+        if V == 0:
+            c[0] = v_load(z + i*VW)
+            while e < end:
+                c[0] = v_fma(v_set(value[e]), v_load_first(W + feature[e]*row, m), c[0])
+                e += 1
+            v_store(z + i*VW, c[0])
+            continue
         for v in range(V):
             c[v] = v_load(z + (i*V + v)*VW)
         while e < end:
             x = v_set(value[e])
-            w = WT + feature[e]*U
+            w = W + feature[e]*row
             for v in range(V):
                 c[v] = v_fma(x, v_load(w + v*VW), c[v])
             e += 1
@@ -147,25 +171,28 @@ cdef inline void forward_pieces(const int V, const sparse_input* s, Py_ssize_t p
 
 cdef inline void forward_units_literal(const int V, const trainer* t, Py_ssize_t u, real* A, Py_ssize_t first,
                                        Py_ssize_t n, real* z) noexcept nogil:
-    """V vectors of units from unit u on, for n <= CHUNK examples, into the panels at A. V is a literal."""
+    """V vectors of units from unit u on, for n <= CHUNK examples, into the panels at A. V is a literal.
+
+    V = 0: the last units, fewer than a vector, whose weights the user's follow.
+    """
     cdef const layer* l = &t.layers[0]
     cdef const sparse_input* s = &t.sparse
-    cdef Py_ssize_t i, m = 0, piece, padded = round_up(n, VW), numbers = 0
-    cdef int v
+    cdef Py_ssize_t i, m = 0, piece, padded = round_up(n, VW), numbers = 0, vectors = V if V > 0 else 1
+    cdef int v, last = <int>(l.n_out - u)
     for i in range(n):
         numbers += s.start[s.pieces*s.examples + first + i]
     for i in range(padded):
-        for v in range(V):
-            v_store(z + (i*V + v)*VW, v_load(l.b + u + v*VW))
-    if numbers < n*s.pieces:                       # hardly any of W' would be used again while it is in L1
-        forward_pieces(V, s, 0, s.pieces, u, first, n, z)
+        for v in range(vectors):
+            v_store(z + (i*vectors + v)*VW, v_load(l.b + u + v*VW))
+    if not by_pieces(s, n, numbers):
+        forward_pieces(V, last, s, 0, s.pieces, u, first, n, z)
     else:
         for piece in range(s.pieces):
-            forward_pieces(V, s, piece, 1, u, first, n, z)
+            forward_pieces(V, last, s, piece, 1, u, first, n, z)
     while m < padded:
-        for v in range(V):
-            transpose_square(z + (m*V + v)*VW, V*VW, A + (m//PW*l.n_out + u + v*VW)*PW + m % PW, PW,
-                             l.n_out - u - v*VW)
+        for v in range(vectors):
+            transpose_square(z + (m*vectors + v)*VW, vectors*VW, A + (m//PW*l.n_out + u + v*VW)*PW + m % PW,
+                             PW, l.n_out - u - v*VW)
         m += VW
 
 
@@ -185,8 +212,10 @@ cdef void forward_units(int V, const trainer* t, Py_ssize_t u, real* A, Py_ssize
         forward_units_literal(3, t, u, A, first, n, z)
     elif V == 2:
         forward_units_literal(2, t, u, A, first, n, z)
-    else:
+    elif V == 1:
         forward_units_literal(1, t, u, A, first, n, z)
+    else:
+        forward_units_literal(0, t, u, A, first, n, z)
 
 
 cdef inline int units_next(Py_ssize_t left) noexcept nogil:
@@ -197,26 +226,30 @@ cdef inline int units_next(Py_ssize_t left) noexcept nogil:
 cdef void sparse_forward(const trainer* t, const worker* w, real* A, Py_ssize_t first,
                          Py_ssize_t n) noexcept nogil:
     """Z of the first layer for the n examples of a strip, into the panels at A."""
-    cdef Py_ssize_t m = 0, u, U = t.sparse.U
+    cdef Py_ssize_t m = 0, u
     cdef int V
     while m < n:
         u = 0
-        while u < U:
-            V = units_next((U - u)//VW)
+        while u < t.sparse.whole:
+            V = units_next((t.sparse.whole - u)//VW)
             forward_units(V, t, u, A + m*t.layers[0].n_out, first + m, smaller(CHUNK, n - m), w.transposed)
             u += V*VW
+        if u < t.sparse.U:
+            forward_units(0, t, u, A + m*t.layers[0].n_out, first + m, smaller(CHUNK, n - m), w.transposed)
         m += CHUNK
 
 
-cdef void transpose_first_dZ(const trainer* t, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
-    """dZT from dZ of the first layer, for the n examples of a strip."""
+cdef void transpose_first_dZ(const trainer* t, Py_ssize_t first, Py_ssize_t n,
+                             Py_ssize_t in_batch) noexcept nogil:
+    """dZT from dZ of the first layer, for the n examples of a strip. in_batch: where the block starts."""
     cdef const layer* l = &t.layers[0]
     cdef Py_ssize_t m = 0, r, U = t.sparse.U
+    cdef real* to = t.sparse.dZT if t.sparse.all_dZT == NULL else t.sparse.all_dZT + in_batch*U
     while m < n:
         r = 0
         while r < l.n_out:
             transpose_vectors(l.dZ + first*l.n_out + (m//PW*l.n_out + r)*PW + m % PW, l.n_out - r,
-                              t.sparse.dZT + (first + m)*U + r, U)
+                              to + (first + m)*U + r, U)
             r += VW
         m += VW
 
