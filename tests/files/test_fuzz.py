@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import random
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "tools" / "fuzz_files.py"
+TOOLS = Path(__file__).parents[2] / "tools"
 FILES = 1000  # of each kind; the script itself does as many as are asked for
 MEASURED = 10  # one in so many is measured in memory, which takes longer
 
 
 @pytest.fixture(scope="module")
-def fuzz() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fuzz_files", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["fuzz_files"] = module
-    spec.loader.exec_module(module)
-    return module
+def fuzz() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(TOOLS)
+        yield importlib.import_module("fuzz_files")
 
 
 @pytest.mark.parametrize("kind", ["safetensors", "npz", "checkpoint", "ensemble", "tabular"])
