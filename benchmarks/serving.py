@@ -1,12 +1,13 @@
-"""One row, and a few, through a compiled network next to ONNX Runtime: python -m benchmarks.serving.
+"""One row, and a few, through a network next to ONNX Runtime: python -m benchmarks.serving.
 
-The whole public call of both sides, `predictor(x)` and `session.run(None, feed)`, in turns on one core with
-one thread; least and median CPU time of the thread.
+The whole public calls `predictor(x)` of a compiled network, `Network.predict_proba` and
+`session.run(None, feed)`, in turns on one core with one thread; least and median CPU time of the thread.
 """
 
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -16,7 +17,7 @@ from benchmarks.peers.onnx_runtime import OnnxRuntime
 from fastnet.bench import Summary, alternate, calls, pin
 
 NETWORKS = ((30, 100, 1), (100, 256, 128, 1))
-ROWS = (1, 2, 4, 8, 16)
+ROWS = (1, 2, 4, 8, 16, 17, 24, 32, 48, 64, 100, 128)
 
 
 def compare(sizes: tuple[int, ...], rows: int) -> str:
@@ -27,15 +28,21 @@ def compare(sizes: tuple[int, ...], rows: int) -> str:
     predictor = net.compile()
     x = X[0] if rows == 1 else X.T
     off = float(abs(predictor(x).reshape(-1) - peer.predict(X).reshape(-1)).max())
-    sides = {"fastnet": calls(predictor, x), "peer": calls(peer.predict, X)}
+    sides = {
+        "compiled": calls(partial(predictor, n_threads=1), x),
+        "network": calls(partial(net.predict_proba, n_threads=1), X.T),
+        "peer": calls(peer.predict, X),
+    }
     times = {name: Summary.of(seconds) for name, seconds in alternate(sides, 15, 0.02).items()}
-    ours, theirs = times["fastnet"], times["peer"]
+    compiled, network, theirs = times["compiled"], times["network"], times["peer"]
     cells = [
         "-".join(map(str, sizes)),
         str(rows),
-        f"{1e6 * ours.least:.2f} µs ({1e6 * ours.median:.2f} µs)",
-        f"{1e6 * theirs.least:.1f} µs ({1e6 * theirs.median:.1f} µs)",
-        f"{theirs.least / ours.least:.1f} ({theirs.median / ours.median:.1f})",
+        *(f"{1e6 * side.least:.2f} µs ({1e6 * side.median:.2f} µs)" for side in (compiled, network, theirs)),
+        *(
+            f"{theirs.least / side.least:.2f} ({theirs.median / side.median:.2f})"
+            for side in (compiled, network)
+        ),
         f"{off:.0e}",
     ]
     return "| " + " | ".join(cells) + " |"
@@ -46,8 +53,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
     parser.add_argument("--core", type=int, help="the core to run on; the last one allowed unless given")
     pin(parser.parse_args().core)
-    print("| network | rows | `predictor(x)` | ONNX Runtime | times as long | largest difference |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    print(
+        "| network | rows | `predictor(x)` | `predict_proba` | ONNX Runtime "
+        "| times `predictor(x)` | times `predict_proba` | largest difference |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for sizes in NETWORKS:
         for rows in ROWS:
             print(compare(sizes, rows), flush=True)

@@ -116,8 +116,9 @@ class Predictor:
             try:
                 if x.ndim == 1:
                     return self._one(x, out)
-                if n_threads is None and x.shape[1] <= _SMALL_BATCH:
-                    return self._many(x, out)
+                n = x.shape[1]
+                if n <= _SMALL_BATCH and (out is None or not np.may_share_memory(x, out)):
+                    return self._many(x, out, threads.threads_for(self._flops * n, n_threads))
             except (ValueError, TypeError, IndexError):
                 pass  # something does not fit
         return self._with_care(x, out, n_threads)

@@ -9,7 +9,7 @@ capsule. Each file says in its first line what it does:
     activations, losses             activations.pxi, losses.pxi (exp and log: elementary.pxi)
     a step of an optimiser          optimizers.pxi (a scaling layer before the first: scaling.pxi)
     batches and epochs              epoch.pxi
-    prediction                      predict.pxi for many rows, small_batch.pxi for one row and up to 16
+    prediction                      predict.pxi for many rows, small_batch.pxi for one row and a few
     single functions of arrays      functions.pxi, for fastnet.functions
     memory and its layout           arena.pxi (all memory of a training), panels.pxi (how a matrix lies in it)
 

@@ -30,7 +30,8 @@ cdef extern from "names.h" nogil:
 
 cdef enum:
     BLOCK = 1024                # examples whose sums form one chain; see epoch.pxi
-    SMALL_BATCH = 16            # at most so many examples are predicted by small_batch.pxi
+    CHUNK = 64                  # examples whose costs, and sums for one output unit, are worked out together
+    SMALL_BATCH = 128           # at most so many examples are predicted by small_batch.pxi
 
 # What a prediction may find. A weight that is infinite or NaN makes a Z of every example so (also 0 times
 # infinity is NaN), but hardly ever an output. Whether it was a weight or a sum that overflowed, the caller
@@ -133,11 +134,12 @@ cdef struct kernel_table:
     # weights that were packed beforehand,
     size_t (*small_batch_packed_size)(const layer_arrays* layers, int n_layers) noexcept nogil
     void (*small_batch_pack)(void* arena, const layer_arrays* layers, int n_layers) noexcept nogil
-    size_t (*small_batch_scratch_packed)(const void* arena) noexcept nogil
+    size_t (*small_batch_scratch_packed)(const void* arena, Py_ssize_t n) noexcept nogil
     void (*small_batch_predict_packed)(const void* arena, void* scratch, matrix X, Py_ssize_t n,
                                        matrix out) noexcept nogil
     # and without, from the weights where they lie; returned is Z_NOT_FINITE or 0.
-    size_t (*small_batch_scratch_unpacked)(const layer_arrays* layers, int n_layers) noexcept nogil
+    size_t (*small_batch_scratch_unpacked)(const layer_arrays* layers, int n_layers,
+                                           Py_ssize_t n) noexcept nogil
     int (*small_batch_predict_unpacked)(const layer_arrays* layers, int n_layers, void* scratch, matrix X,
                                         Py_ssize_t n, matrix out) noexcept nogil
 

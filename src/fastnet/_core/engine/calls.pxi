@@ -98,7 +98,7 @@ cdef int predict_small_batch(Layers layers, matrix X, Py_ssize_t n, matrix out) 
     On one thread: most of the time is the reading of the weights, and a second thread would wait for it.
     """
     global spare_small_batch
-    cdef size_t bytes = layers.table.small_batch_scratch_unpacked(layers.arrays, layers.count)
+    cdef size_t bytes = layers.table.small_batch_scratch_unpacked(layers.arrays, layers.count, n)
     cdef Arena scratch = spare_small_batch
     cdef fp_mode mode
     cdef int found
@@ -126,7 +126,7 @@ def forward(list W, list b, list activations, cnp.ndarray X, int n_threads=1, cn
 
 
 def forward_through(Layers layers, cnp.ndarray X, int n_threads=1, cnp.ndarray out=None, bint check=False):
-    """What `forward` does, by layers that are kept from call to call; ask before whether they are `current`."""
+    """What `forward` does, by layers that are kept from call to call: ask whether they are `current`."""
     cdef const kernel_table* table = layers.table
     cdef Py_ssize_t n = X.shape[1]
     same_kind(X, table, "X")
@@ -141,7 +141,7 @@ def forward_through(Layers layers, cnp.ndarray X, int n_threads=1, cnp.ndarray o
     cdef int found
     if n == 0:
         return None if check and not layers.finite() else out
-    if n <= SMALL_BATCH:
+    if layers.small_batch(n, n_threads) == n:
         if check and not all_finite(X):
             return None
         found = predict_small_batch(layers, as_matrix(X), n, as_matrix(out))

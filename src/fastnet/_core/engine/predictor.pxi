@@ -77,10 +77,11 @@ cdef class PredictorCore:
 
     cdef int small_batch(self, matrix X, Py_ssize_t n, matrix out) except -1:
         cdef Arena scratch = self.spare_rows
+        cdef size_t bytes = self.table.small_batch_scratch_packed(self.rows.m.start, n)
         cdef fp_mode mode
         self.spare_rows = None
-        if scratch is None:
-            scratch = Arena(self.table.small_batch_scratch_packed(self.rows.m.start))
+        if scratch is None or scratch.bytes < bytes:
+            scratch = Arena(bytes)
         if n*self.products < 1e5:                  # some microseconds: letting go of the GIL would cost more
             mode = fp_enter()
             self.table.small_batch_predict_packed(self.rows.m.start, scratch.m.start, X, n, out)
@@ -98,9 +99,8 @@ cdef class PredictorCore:
 
         ValueError if X is not finite, which is looked at for few examples only.
         """
-        cdef Py_ssize_t n = X.shape[1]
+        cdef Py_ssize_t n = X.shape[1], few
         cdef predict_call call
-        cdef Arena scratch
         if out is None:
             out = np.empty((self.n_out, n), self.dtype)
         if table_for(X) is not self.table:         # another dtype, or another build has become the active one
@@ -117,11 +117,21 @@ cdef class PredictorCore:
         call.out = as_matrix(out)
         if n == 0:
             return out
-        if n <= SMALL_BATCH:
-            if not all_finite(X):
-                raise ValueError("X must hold finite numbers, got NaN or an infinity")
-            self.small_batch(call.X, n, call.out)
-            return out
+        if n <= SMALL_BATCH and not all_finite(X):
+            raise ValueError("X must hold finite numbers, got NaN or an infinity")
+        few = self.layers.small_batch(n, n_threads)
+        call.n = n - few
+        if call.n > 0:
+            self.in_blocks(&call, n_threads)
+        if few > 0:
+            call.X.start += call.n*call.X.column_step
+            call.out.start += call.n*call.out.column_step
+            self.small_batch(call.X, few, call.out)
+        return out
+
+    cdef int in_blocks(self, predict_call* call, int n_threads) except -1:
+        """Predict the examples of a call on at most so many threads."""
+        cdef Arena scratch
         scratch = self.spare_blocks if n_threads == 1 else None
         if n_threads == 1:
             self.spare_blocks = None
@@ -129,13 +139,12 @@ cdef class PredictorCore:
             scratch = self.block_scratch(n_threads, self.blocks.m.start)
         call.table = self.table
         call.arena = scratch.m.start
-        call.n = n
         call.check = False                         # `out` stays as it is where X is not finite
         with nogil:
-            predict_together(&call, n_threads)
+            predict_together(call, n_threads)
         if n_threads == 1:
             self.spare_blocks = scratch
-        return out
+        return 0
 
 
 cdef void add_and_divide(real_or_double* total, const real_or_double* part, Py_ssize_t n,

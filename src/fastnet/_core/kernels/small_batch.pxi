@@ -2,10 +2,11 @@
 #
 #     A (n, n_out) = f(b' + A_in (n, n_in) W')
 #
-# The tile is that of product.pxi with examples as rows of P, and W' as Q. Each sum is the same chain over
-# the inputs that starts from the bias, so the bits are those of any batch. For serving, W' is prepared
-# beforehand; weights that may change between two calls are transposed on the way, a panel at a time, which
-# stays in L1: that reads them once, where panels for blocks of examples would be written and read again.
+# The tile is that of product.pxi with examples as rows of P, and W' as Q: no lane is left empty, whatever n
+# is, where blocks of examples fill up 36 rows to 48. Each sum is the same chain over the inputs that starts
+# from the bias, so the bits are those of any batch. For serving, W' is prepared beforehand; weights that may
+# change between two calls are transposed on the way, a panel at a time, which stays in L1: that reads them
+# once, where panels for blocks of examples would be written and read again.
 # Uses: activations, arena, elementary, panels, product, util
 
 cdef struct packed_layer:       # of a network whose weights were packed beforehand
@@ -67,41 +68,59 @@ cdef void small_batch_pack(void* arena, const layer_arrays* arrays, int n_layers
 
 cdef void transpose_weights(const layer_arrays* l, Py_ssize_t panel, real* Q) noexcept nogil:
     """A panel of W' (n_in, n_out): the units are taken as examples, whose features are their weights."""
-    cdef matrix transposed
+    cdef matrix W = transposed_view(l.W)
     cdef Py_ssize_t first = panel*PW, units = smaller(PW, l.n_out - panel*PW)
-    transposed.start = l.W.start
-    transposed.row_step = l.W.column_step
-    transposed.column_step = l.W.row_step
-    if rows_are_contiguous(transposed):        # a vector past the last unit repeats it: nobody reads that
-        gather_rows(transposed, l.n_in, &AS_IT_IS, NULL, first, units,
+    if rows_are_contiguous(W):                 # a vector past the last unit repeats it: nobody reads that
+        gather_rows(W, l.n_in, &AS_IT_IS, NULL, first, units,
                     <const real*>(l.W.start + first*l.W.row_step), Q, NULL, 0, 0)
     else:
-        gather_elements(transposed, l.n_in, &AS_IT_IS, NULL, first, units, Q, round_up(l.n_in, VW))
+        gather_elements(W, l.n_in, &AS_IT_IS, NULL, first, units, Q, round_up(l.n_in, VW))
 
 
-cdef size_t small_batch_scratch_packed(const void* arena) noexcept nogil:
-    return 2*SMALL_BATCH*(<const packed_network*>arena).widest*sizeof(real)
+cdef size_t small_batch_scratch_packed(const void* arena, Py_ssize_t n) noexcept nogil:
+    return 2*round_up(n, VW)*(<const packed_network*>arena).widest*sizeof(real)
 
 
-cdef inline void gather_small_batch(const standardization* standardize, matrix X, Py_ssize_t n, Py_ssize_t F,
-                                    real* A) noexcept nogil:
-    """n examples as the rows of a panel matrix, standardised."""
-    cdef Py_ssize_t i, f, p, m
+cdef inline matrix transposed_view(matrix X) noexcept nogil:
+    cdef matrix T
+    T.start = X.start
+    T.row_step = X.column_step
+    T.column_step = X.row_step
+    return T
+
+
+cdef Py_ssize_t gather_small_batch(const standardization* standardize, matrix X, Py_ssize_t n, Py_ssize_t F,
+                                   real* A) noexcept nogil:
+    """n examples as the rows of a panel matrix, standardised.
+
+    Returns how many rows this matrix has: n, or whole vectors where several came a feature in each row.
+    """
+    cdef Py_ssize_t i, f, p, m, height = n
     cdef const char* x
     cdef real* a
-    for p in range(ceil_div(F, PW)):
-        m = smaller(PW, F - p*PW)
-        for i in range(n):
-            a = A + (p*n + i)*PW
-            x = X.start + i*X.column_step + p*PW*X.row_step
-            if X.row_step == sizeof(real):
-                memcpy(a, x, m*sizeof(real))
-            else:
-                for f in range(m):
-                    a[f] = element(x + f*X.row_step)
-            if standardize.mean != NULL:
+    if n > 1 and X.row_step != sizeof(real) and rows_are_contiguous(transposed_view(X)):
+        # features are taken as examples; a vector past the last one repeats the first: nobody reads that
+        gather_rows(transposed_view(X), n, &AS_IT_IS, NULL, 0, F, <const real*>X.start, A, NULL, 0, 0)
+        height = round_up(n, VW)
+    else:
+        for p in range(ceil_div(F, PW)):
+            m = smaller(PW, F - p*PW)
+            for i in range(n):
+                a = A + (p*n + i)*PW
+                x = X.start + i*X.column_step + p*PW*X.row_step
+                if X.row_step == sizeof(real):
+                    memcpy(a, x, m*sizeof(real))
+                else:
+                    for f in range(m):
+                        a[f] = element(x + f*X.row_step)
+    if standardize.mean != NULL:
+        for p in range(ceil_div(F, PW)):
+            m = smaller(PW, F - p*PW)
+            for i in range(n):
+                a = A + (p*height + i)*PW
                 for f in range(m):
                     a[f] = (a[f] - standardize.mean[p*PW + f])/standardize.scale[p*PW + f]
+    return height
 
 
 cdef void softmax_rows(real* Z, Py_ssize_t n, Py_ssize_t units) noexcept nogil:
@@ -131,34 +150,60 @@ cdef void softmax_rows(real* Z, Py_ssize_t n, Py_ssize_t units) noexcept nogil:
 
 
 cdef inline bint small_batch_panel(Py_ssize_t panel, Py_ssize_t n_in, Py_ssize_t n_out, int activation,
-                                   real log_least, const real* A, Py_ssize_t n, const real* Q, const real* b,
-                                   real* Z) noexcept nogil:
+                                   real log_least, const real* A, Py_ssize_t A_height, Py_ssize_t n,
+                                   const real* Q, const real* b, real* Z) noexcept nogil:
     """A panel of units for n examples: Z = A W' + b, and the activation unless it is softmax.
 
-    Returns whether Z of the first example is finite.
+    A long panel of W' is cut along k, as in product.pxi. Returns whether Z of the first example is finite.
     """
     cdef bint finite
     cdef int V = vectors_in_panel(n_out, panel)
+    cdef Py_ssize_t k = 0
     cdef span s
-    s.P_panel = n*PW
-    s.Q = Q
+    Z += panel*n*PW
+    s.P_panel = A_height*PW
     s.Q_row = PW
-    s.K = n_in
     s.end = END_STORE
     s.init_row = 0
     s.init_vector = VW
-    cross_panel(0, V, &s, A, n, Z + panel*n*PW, b, Z, NULL)
-    finite = all_finite_array(Z + panel*n*PW, smaller(PW, n_out - panel*PW))
+    while k < n_in:
+        s.K = n_in - k if n <= TILE_ROWS[smaller(V, NV) - 1] else block_of(n_in - k, block_k, PW)
+        s.Q = Q + k*PW
+        cross_panel(0, V, &s, A + k*A_height, n, Z, b if k == 0 else Z, Z, NULL)
+        k += s.K
+        s.init_row = PW
+    finite = all_finite_array(Z, smaller(PW, n_out - panel*PW))
     if activation != ACTIVATION_softmax:
-        activate_panel(activation, Z + panel*n*PW, NULL, n, V, log_least)
+        activate_panel(activation, Z, NULL, n, V, log_least)
     return finite
 
 
 cdef void scatter_small_batch(const real* A, Py_ssize_t n, Py_ssize_t units, matrix out) noexcept nogil:
+    """The rows of a panel matrix to the columns of the user's matrix."""
+    cdef lanes[VW] t
     cdef Py_ssize_t i, c
-    for i in range(n):
-        for c in range(units):
-            memcpy(out.start + c*out.row_step + i*out.column_step, A + (c//PW*n + i)*PW + c%PW, sizeof(real))
+    cdef const real* a
+    cdef int u
+    if units < VW//2 or not rows_are_contiguous(transposed_view(out)):
+        for i in range(n):
+            for c in range(units):
+                memcpy(out.start + c*out.row_step + i*out.column_step, A + (c//PW*n + i)*PW + c%PW,
+                       sizeof(real))
+        return
+    c = 0
+    while c < units:                               # squares, transposed in registers
+        i = 0
+        while i < n:
+            a = A + (c//PW*n + i)*PW + c%PW
+            for u in range(VW):
+                t[u] = v_load(a + smaller(u, n - i - 1)*PW)
+            v_transpose(t)
+            for u in range(VW):
+                if c + u < units:
+                    v_store_first(<real*>(out.start + (c + u)*out.row_step) + i, t[u],
+                                  <int>smaller(VW, n - i))
+            i += VW
+        c += VW
 
 
 cdef void small_batch_predict_packed(const void* arena, void* scratch, matrix X, Py_ssize_t n,
@@ -167,19 +212,18 @@ cdef void small_batch_predict_packed(const void* arena, void* scratch, matrix X,
     cdef const packed_network* t = <const packed_network*>arena
     cdef const packed_layer* l = &t.layers[0]
     cdef real* A = <real*>scratch
-    cdef real* Z = A + SMALL_BATCH*t.widest
-    cdef Py_ssize_t j
+    cdef real* Z = A + round_up(n, VW)*t.widest
+    cdef Py_ssize_t j, height = gather_small_batch(&t.standardize, X, n, l.n_in, A)
     cdef int k
-    gather_small_batch(&t.standardize, X, n, l.n_in, A)
     for k in range(t.n_layers):
         l = &t.layers[k]
         for j in range(ceil_div(l.n_out, PW)):
             small_batch_panel(j, l.n_in, l.n_out, l.activation,
-                              LOG_LEAST if k == t.n_layers - 1 else LOG_TINY, A, n,
+                              LOG_LEAST if k == t.n_layers - 1 else LOG_TINY, A, height, n,
                               l.W + j*round_up(l.n_in, VW)*PW, l.b + j*PW, Z)
         if l.activation == ACTIVATION_softmax:
             softmax_rows(Z, n, l.n_out)
-        A, Z = Z, A
+        A, Z, height = Z, A, n
     scatter_small_batch(A, n, l.n_out, out)
 
 
@@ -234,8 +278,9 @@ cdef inline Py_ssize_t widest_row(const layer_arrays* arrays, int n_layers) noex
     return widest
 
 
-cdef size_t small_batch_scratch_unpacked(const layer_arrays* arrays, int n_layers) noexcept nogil:
-    return ((2*SMALL_BATCH + PW)*widest_row(arrays, n_layers) + PW)*sizeof(real)
+cdef size_t small_batch_scratch_unpacked(const layer_arrays* arrays, int n_layers,
+                                         Py_ssize_t n) noexcept nogil:
+    return ((2*round_up(n, VW) + PW)*widest_row(arrays, n_layers) + PW)*sizeof(real)
 
 
 cdef int small_batch_predict_unpacked(const layer_arrays* arrays, int n_layers, void* scratch, matrix X,
@@ -244,10 +289,10 @@ cdef int small_batch_predict_unpacked(const layer_arrays* arrays, int n_layers, 
 
     Returns Z_NOT_FINITE or 0: see table.pxd.
     """
-    cdef Py_ssize_t widest = widest_row(arrays, n_layers), j
+    cdef Py_ssize_t widest = widest_row(arrays, n_layers), j, height
     cdef real* A = <real*>scratch
-    cdef real* Z = A + SMALL_BATCH*widest
-    cdef real* Q = Z + SMALL_BATCH*widest
+    cdef real* Z = A + round_up(n, VW)*widest
+    cdef real* Q = Z + round_up(n, VW)*widest
     cdef real* b = Q + PW*widest
     cdef const layer_arrays* l = arrays
     cdef standardization standardize
@@ -256,7 +301,7 @@ cdef int small_batch_predict_unpacked(const layer_arrays* arrays, int n_layers, 
     cdef int k
     standardize.mean = <const real*>arrays.mean
     standardize.scale = <const real*>arrays.scale
-    gather_small_batch(&standardize, X, n, arrays.n_in, A)
+    height = gather_small_batch(&standardize, X, n, arrays.n_in, A)
     for k in range(n_layers):
         l = &arrays[k]
         log_least = LOG_LEAST if k == n_layers - 1 else LOG_TINY
@@ -269,9 +314,10 @@ cdef int small_batch_predict_unpacked(const layer_arrays* arrays, int n_layers, 
                     activate_panel(l.activation, Z + j*PW, NULL, 1, vectors_in_panel(l.n_out, j), log_least)
                 continue
             transpose_weights(l, j, Q)
-            finite = small_batch_panel(j, l.n_in, l.n_out, l.activation, log_least, A, n, Q, b, Z) and finite
+            finite = small_batch_panel(j, l.n_in, l.n_out, l.activation, log_least, A, height, n, Q, b,
+                                       Z) and finite
         if l.activation == ACTIVATION_softmax:
             softmax_rows(Z, n, l.n_out)
-        A, Z = Z, A
+        A, Z, height = Z, A, n
     scatter_small_batch(A, n, l.n_out, out)
     return 0 if finite else Z_NOT_FINITE

@@ -1,10 +1,6 @@
 # Small functions and constants that many of the other files use.
 # Uses: nothing
 
-cdef enum:
-    CHUNK = 64                  # examples whose costs, and sums for one output unit, are worked out together
-
-
 cdef inline Py_ssize_t smaller(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
     return a if a < b else b
 
