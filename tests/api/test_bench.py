@@ -69,6 +69,27 @@ def test_sides_take_turns_forwards_and_backwards() -> None:
     assert "".join(calls[-6:]) == "baabba"
 
 
+def test_no_side_follows_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever did would find its data in the caches; so something neutral comes between."""
+    calls: list[str] = []
+
+    class Neutral:
+        def __iadd__(self, _: int) -> Neutral:
+            calls.append("-")
+            return self
+
+    def side(name: str) -> bench.Side:
+        def work(count: int) -> float:
+            calls.append(name)
+            return float(count)
+
+        return work
+
+    monkeypatch.setattr(bench.np, "zeros", lambda size: Neutral())
+    bench.alternate({name: side(name) for name in "abc"}, rounds=4, slice_seconds=1.0)
+    assert "".join(calls).endswith("-cba-abc-cba-abc")
+
+
 def test_summary() -> None:
     assert Summary.of([4.0, 1.0, 2.0, 3.0, 5.0]) == Summary(1.0, 3.0, 2.0, 4.0, 5)
 
