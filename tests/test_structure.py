@@ -27,7 +27,7 @@ OPTIONAL = {
     "distributed": ("dask/",),
     "scipy": ("training/lbfgs.py", "sklearn/"),
     "torch": ("exchange.py",),
-    "onnx": ("onnx.py",),
+    "onnx": ("onnx/",),
     "matplotlib": ("plot/",),
     "rich": ("training/progress.py",),
     "tqdm": ("training/progress.py",),

@@ -175,7 +175,7 @@ def test_arguments() -> None:
     for dtype in ("flot32", None, int, bool):
         with pytest.raises(TypeError, match="dtype must be float32 or float64"):
             exporter.model(network("relu", "sigmoid", 1), dtype=dtype)
-    with pytest.raises(TypeError, match="network must be a Network, got str"):
+    with pytest.raises(TypeError, match=r"network must be a Network, an Ensemble, .* got str"):
         exporter.model("net")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="dtype must be float32 or float64"):
         exporter.model(network("relu", "sigmoid", 1), dtype="float16")

@@ -47,7 +47,7 @@ def test_onnx_can_be_written(name: str) -> None:
     try:
         onnx.model(network)
     except Exception as error:
-        pytest.fail(f"onnx.py: _OPERATORS or _activated has no {name}: {error!r}")
+        pytest.fail(f"onnx/_network.py: _OPERATORS or _activated has no {name}: {error!r}")
 
 
 @pytest.mark.parametrize("loss", engine.LOSSES)

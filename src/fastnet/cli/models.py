@@ -39,7 +39,7 @@ def add_commands(commands: argparse._SubParsersAction[Parser]) -> None:
     export = commands.add_parser(
         "export",
         help="convert a model file for other programs",
-        description="Read a model file and write the network in another format.",
+        description="Read a model file and write what it holds in another format.",
     )
     export.add_argument("model", metavar="MODEL", help=_MODEL)
     export.add_argument("-o", "--output", metavar="FILE", required=True, help="the file to write")
@@ -123,7 +123,7 @@ def _export(arguments: argparse.Namespace) -> int:
     _validate.choice(kind, "--to, or the suffix of --output,", _FORMATS)
     activations = None if arguments.activations is None else arguments.activations.split(",")
     network = files.load(arguments.model, activations=activations)
-    if kind != "safetensors" and not isinstance(network, Network):
+    if kind in ("npz", "c") and not isinstance(network, Network):
         name = type(network).__name__
         raise ValueError(f"{arguments.model} holds a {name}, which has no export to {kind}; a Network has")
     if kind == "onnx":

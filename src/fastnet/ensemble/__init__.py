@@ -324,6 +324,33 @@ def _kind(network: Network) -> str:
     return f"{network.sizes[0]} inputs, {network.sizes[-1]} outputs, {network.output}, {network.dtype}"
 
 
+def ensemble_of(model: Any, name: str = "network") -> Ensemble:
+    """Return what a network, an ensemble or a fitted estimator for tables predicts with, as an ensemble.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is something else, or an estimator that is not fitted.
+
+    Examples
+    --------
+    >>> import fastnet as fn
+    >>> len(ensemble_of(fn.Network([fn.Layer(2, 1)])))
+    1
+    """
+    if isinstance(model, Network):
+        return Ensemble([model])
+    found = getattr(model, "ensemble_", model)
+    if isinstance(found, Ensemble):
+        return found
+    kind = type(model).__name__
+    if any(cls.__module__ == "fastnet.tabular.estimators" for cls in type(model).__mro__):
+        raise ValueError(f"{name} must be fitted, got a {kind} that is not")
+    raise TypeError(
+        f"{name} must be a Network, an Ensemble, a TabularClassifier or a TabularRegressor, got {kind}"
+    )
+
+
 def check_targets(targets: Any, n_out: int) -> Targets:
     """Return targets whose four vectors are finite, of the right length, and in order."""
     vectors = [np.asarray(v, np.float64) for v in (targets.mean, targets.scale, targets.low, targets.high)]

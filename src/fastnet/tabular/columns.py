@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fastnet.tabular.reading import Reals, Texts
 
-__all__ = ["CategoryColumn", "Encoded", "NumberColumn", "time_parts"]
+__all__ = ["CategoryColumn", "Encoded", "NumberColumn", "RawColumn", "time_parts"]
 
 Array = NDArray[Any]
 
@@ -200,6 +200,32 @@ class CategoryColumn:
 
 
 Encoded = NumberColumn | CategoryColumn
+
+
+@dataclass(frozen=True)
+class RawColumn:
+    """A column of the table as it is given, and what it becomes; for who encodes without a `TableEncoder`.
+
+    Attributes
+    ----------
+    name : str
+        Of a table without names, the number of the column as text.
+    kind : {"number", "category", "boolean", "datetime", "empty"}
+        Numbers, booleans (0 or 1) and times (seconds since 1970 in UTC) are float64, NaN where one is
+        missing; categories are texts. A boolean is encoded as the text "False" or "True".
+    encodings : tuple of NumberColumn, CategoryColumn or None
+        Of what the column is made into, one after the other in the network's input: of a time, the four of
+        `time_parts`. None for what is left out.
+    """
+
+    name: str
+    kind: str
+    encodings: tuple[Encoded | None, ...]
+
+    @property
+    def used(self) -> bool:
+        """Whether the network gets anything of it."""
+        return any(encoded is not None for encoded in self.encodings)
 
 
 def _quantile(ordered: Reals, part: float) -> float:

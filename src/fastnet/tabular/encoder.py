@@ -12,8 +12,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from fastnet import _validate
 from fastnet._core.float_mode import in_default_mode
-from fastnet.tabular.columns import CategoryColumn, Encoded, NumberColumn, check_keys, time_parts
-from fastnet.tabular.reading import KINDS, Reals, Source, check_kinds, read_table
+from fastnet.tabular.columns import CategoryColumn, Encoded, NumberColumn, RawColumn, check_keys, time_parts
+from fastnet.tabular.reading import KINDS, Reals, Source, Texts, check_kinds, read_table
 
 __all__ = ["Column", "TableEncoder"]
 
@@ -245,6 +245,55 @@ class TableEncoder:
             ],
             bool,
         )
+
+    def raw_columns(self) -> list[RawColumn]:
+        """Return the columns of the table with their encodings, for exports that encode by themselves.
+
+        Examples
+        --------
+        >>> from fastnet.tabular import TableEncoder
+        >>> TableEncoder().fit([["a", 1], ["b", 2], ["c", 1]]).raw_columns()[0]
+        RawColumn(name='0', kind='category', encodings=(CategoryColumn(levels=('a', 'b', 'c'), pair=False),))
+        """
+        self._check_fitted()
+        found, rows = [], iter(self._columns)
+        for name, kind, _, encoded in rows:
+            parts = [encoded]
+            if kind == "datetime":
+                parts += [next(rows)[3] for _ in _TIME_PARTS[1:]]
+            found.append(RawColumn(name, kind, tuple(parts)))
+        return found
+
+    @in_default_mode
+    def raw_values(self, X: Any) -> list[Reals | Texts]:
+        """Return the values of a table's columns in the order of `raw_columns`, before they are encoded.
+
+        Parameters
+        ----------
+        X : data frame, sparse matrix or array_like, shape (n, columns)
+            With the columns of `fit`, as for `transform`.
+
+        Returns
+        -------
+        list of ndarray (n,) or list of str or None
+            Numbers, booleans and times in float64 with NaN where one is missing; a column of texts with None.
+
+        Raises
+        ------
+        ValueError, RuntimeError
+            As `transform`.
+
+        Examples
+        --------
+        >>> from fastnet.tabular import TableEncoder
+        >>> TableEncoder().fit([["a", 1], ["b", 2], ["c", 1]]).raw_values([["b", None]])
+        [['b'], array([nan])]
+        """
+        columns = self.raw_columns()
+        return [
+            source.as_texts() if column.kind in ("category", "empty") else source.as_numbers()
+            for source, column in zip(self._sources(X), columns, strict=True)
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Return all that was learned as plain values: JSON holds them exactly.

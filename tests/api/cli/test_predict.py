@@ -14,6 +14,7 @@ import pytest
 
 import fastnet as fn
 from fastnet import cli
+from fastnet import onnx as exporter
 
 Capture = pytest.CaptureFixture[str]
 
@@ -176,5 +177,14 @@ def test_info_and_export_of_such_a_file(folder: Path, tmp_path: Path, capsys: Ca
         assert text in out
     assert cli.main(["export", str(model), "-o", str(tmp_path / "copy.safetensors")]) == 0
     assert (tmp_path / "copy.safetensors").read_bytes() == model.read_bytes()
-    assert cli.main(["export", str(model), "-o", str(tmp_path / "model.c")]) == 1
-    assert "holds a TabularClassifier, which has no export to c" in capsys.readouterr().err
+    assert cli.main(["export", str(model), "-o", str(tmp_path / "model.npz")]) == 1
+    assert "holds a TabularClassifier, which has no export to npz" in capsys.readouterr().err
+
+
+def test_export_of_such_a_file_to_onnx(folder: Path, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    model = folder / "churn.safetensors"
+    assert cli.main(["export", str(model), "-o", str(tmp_path / "model.onnx")]) == 0
+    written = onnx.load(tmp_path / "model.onnx")
+    assert written.SerializeToString() == exporter.model(fn.load(model)).SerializeToString()
+    assert "city" in {column.name for column in written.graph.input}
