@@ -23,6 +23,7 @@ __all__ = [
     "check_rows",
     "check_targets",
     "check_validation",
+    "choose_examples",
     "one_hot",
     "prepare_fit_data",
     "sample_weights",
@@ -130,14 +131,37 @@ def prepare_fit_data(
     validation_rows: Any = None,
 ) -> tuple[Examples, Examples | None]:
     """Return what a fit trains on and what it holds out, both checked."""
-    fraction = _validate.number(fraction, "validation_fraction", at_least=0, below=1)
-    if fraction and validation is not None:
-        raise ValueError("validation and validation_fraction were both given: give one of them")
-    if validation_rows is not None and (fraction or validation is not None):
-        other = "validation_fraction" if fraction else "validation"
-        raise ValueError(f"validation_rows and {other} were both given: give one of them")
     data = check_examples(X, T, weights, loss, n_in, n_out, dtype)
     held_out = None if validation is None else check_validation(validation, loss, n_in, n_out, dtype)
+    return choose_examples(
+        *(data, held_out, loss, dtype),
+        class_weight=class_weight,
+        fraction=fraction,
+        seed=seed,
+        rows=rows,
+        validation_rows=validation_rows,
+    )
+
+
+def choose_examples(
+    data: Examples,
+    held_out: Examples | None,
+    loss: str,
+    dtype: np.dtype[Any],
+    *,
+    class_weight: Any = None,
+    fraction: Any = 0.0,
+    seed: int = 0,
+    rows: Any = None,
+    validation_rows: Any = None,
+) -> tuple[Examples, Examples | None]:
+    """Return what a fit trains on and what it holds out, of checked examples with weights in float64."""
+    fraction = _validate.number(fraction, "validation_fraction", at_least=0, below=1)
+    if fraction and held_out is not None:
+        raise ValueError("validation and validation_fraction were both given: give one of them")
+    if validation_rows is not None and (fraction or held_out is not None):
+        other = "validation_fraction" if fraction else "validation"
+        raise ValueError(f"validation_rows and {other} were both given: give one of them")
     if validation_rows is not None:
         held_out = data._replace(which=check_rows(validation_rows, "validation_rows", data.X.shape[1]))
     if rows is not None:

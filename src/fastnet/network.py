@@ -713,6 +713,10 @@ class Network:
         self._kept = KeptLayers(versions, activations, layers) if standardize is None else None
         return layers
 
+    def keep_trainer(self, trainer: Trainer) -> None:
+        """Go on from this trainer in the next fit with `warm_start`, and in `fit_one_epoch`."""
+        self._trainer = trainer
+
     def publish(self, W: list[Array], b: list[Array]) -> None:
         """Give all layers new arrays, which nobody else holds, in one step; an error leaves the old ones."""
         publication = Publication()
@@ -763,6 +767,27 @@ class Network:
         T, _ = metadata.class_numbers(T, self._classes, self.output, n_out)
         data = _examples.check_examples(X, T, sample_weight, found.name, n_in, n_out, self._dtype)
         return data._replace(weights=_examples.usable_weights(data.weights, self._dtype)), found
+
+    def trainer_core(
+        self,
+        batch: int,
+        n_threads: int,
+        options: dict[str, Any],
+        weights: tuple[list[Array], list[Array]],
+        dtype: np.dtype[Any],
+    ) -> engine.TrainerCore:
+        """Return a core that trains these weights in batches; its `finite` says whether they can be trained.
+
+        Parameters
+        ----------
+        options : dict
+            From `Settings.core_options`.
+        """
+        W, b, activations, standardize = self.core_arguments(weights, dtype)
+        dropout = [layer.dropout for layer in self._layers]
+        return engine.TrainerCore(
+            *(W, b, activations, batch, n_threads), **options, dropout=dropout, standardize=standardize
+        )
 
     def structure(self) -> dict[str, Any]:
         """Return widths, activations, dropout and dtype, as JSON can hold them."""

@@ -4,6 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 _Real: TypeAlias = NDArray[Any]  # float32 or float64
+_Columns: TypeAlias = tuple[_Real, _Real, _Real | None, NDArray[np.intp] | None]  # X, T, weights, order
+_Best: TypeAlias = tuple[float, int, int, list[_Real], list[_Real]]
+QueuedResult: TypeAlias = tuple[
+    int, str, list[float], list[float], list[float], dict[str, _Real], _Best | None
+]
 
 ISAS: tuple[str, ...]
 DTYPES: tuple[str, ...]
@@ -109,6 +114,39 @@ def forward_sparse(
     n_threads: int = 1,
     out: _Real | None = None,
 ) -> _Real: ...
+
+QUEUE_ENDS: tuple[str, ...]
+
+class TrainingQueue:
+    def __init__(self, count: int, examples: int, seconds: float = ...) -> None: ...
+    @property
+    def epochs_done(self) -> int: ...
+    @property
+    def pending(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    def add(
+        self,
+        core: TrainerCore,
+        data: _Columns,
+        learning_rate: float,
+        seed: int | None,
+        first_epoch: int,
+        epochs: int,
+        check_moments: bool,
+        max_seconds: float | None = None,
+        held_out: _Columns | None = None,
+        held_out_weight: float = 1,
+        early_stopping: tuple[float, int, float, int] | None = None,
+    ) -> None: ...
+    def close(self) -> None: ...
+    def stop(self) -> None: ...
+    def wait_for_threads(self, count: int, seconds: float) -> None: ...
+    def wait_for_finished(self, seconds: float) -> None: ...
+    def work(self) -> None: ...
+    def help(self, seconds: float) -> bool: ...
+    def finished(self) -> QueuedResult | None: ...
+    def forget(self, k: int) -> None: ...
 
 class TrainerCore:
     def __init__(

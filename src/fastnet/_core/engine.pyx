@@ -14,9 +14,9 @@ from fastnet._core import cpu
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.math cimport INFINITY, log, log1p
+from libc.math cimport INFINITY, isfinite, log, log1p
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from fastnet._core.table cimport *
@@ -53,6 +53,14 @@ cdef extern from "pool.h" nogil:
     void pool_run(region run, void* arguments, int size)
     void fastnet_set_num_threads(int limit)
     int fastnet_get_num_threads()
+
+cdef extern from "queue.h" nogil:
+    ctypedef int shared_int
+    int shared_get(const shared_int* number)
+    void shared_set(shared_int* number, int value)
+    int shared_add(shared_int* number, int value)
+    int shared_take(shared_int* next, int end)
+    void wait_a_little(int times)
 
 
 # ---- the builds
@@ -166,6 +174,7 @@ include "engine/random.pxi"
 include "engine/calls.pxi"
 include "engine/sparse.pxi"
 include "engine/trainer.pxi"
+include "engine/queue.pxi"
 include "engine/predictor.pxi"
 
 

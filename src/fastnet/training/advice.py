@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fastnet.history import History
     from fastnet.training.settings import Settings
 
-__all__ = ["advice", "constant_cost"]
+__all__ = ["advice", "constant_cost", "hardly_moved", "learned_little"]
 
 FEWEST_EPOCHS = 10  # who asks for less wants to look, not to be done
 MOVED = 0.9  # a loss that fell below this part of its first value has moved
@@ -24,8 +24,16 @@ _LOOKED_AT = 1000  # examples whose range is looked at
 _TAME = 0.1, 10.0  # standard deviations between which a feature counts as scaled
 
 
-def advice(history: History, settings: Settings, data: Examples, cost: float) -> str:
-    """Return what to tell the user of a fit whose loss has hardly moved, or "" if it has.
+def learned_little(cost: float, constant: float) -> bool:
+    """Return whether the cost of a trained network is hardly below that of the best constant.
+
+    Without dropout and `l2`. NaN is not.
+    """
+    return cost > BETTER * constant
+
+
+def advice(history: History, settings: Settings, data: Examples, constant: float) -> str:
+    """Return what to tell the user of a fit whose loss has hardly moved, and which has learned little.
 
     Parameters
     ----------
@@ -34,12 +42,9 @@ def advice(history: History, settings: Settings, data: Examples, cost: float) ->
     settings : Settings
     data : Examples
         What was trained on.
-    cost : float
-        The mean cost of the trained network on them, without dropout and `l2`.
+    constant : float
+        The `constant_cost` of them.
     """
-    constant = constant_cost(settings.loss, data)
-    if not cost > BETTER * constant:
-        return ""
     tips = []
     if not _scaled(data.X[:, :_LOOKED_AT]):
         tips.append(

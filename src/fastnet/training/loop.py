@@ -13,7 +13,7 @@ from fastnet._core import engine
 from fastnet._examples import Examples, TrainingData
 from fastnet._validate import Array
 from fastnet.history import DONE, DivergenceError, History
-from fastnet.training.advice import advice, hardly_moved
+from fastnet.training.advice import advice, constant_cost, hardly_moved, learned_little
 from fastnet.training.settings import FitOptions, Settings
 from fastnet.training.state import TrainingState, Weights
 
@@ -57,6 +57,8 @@ class FitLoop:
     Attributes
     ----------
     history : History
+    data : TrainingData
+    batch : int
     interrupted : str
         What to tell the user of an interrupt once the fit is over, or "".
     advice : str
@@ -85,10 +87,10 @@ class FitLoop:
         self.result: Weights = [], []
         self.observer: Observer | None = None
         self._settings = settings
-        self._data = data
+        self.data = data
         self._held_out = held_out
         self._options = options
-        self._batch = batch
+        self.batch = batch
         self._dtype = dtype
         self._first_epoch, self._first_step = state.epochs_done, core.step
         self._deadline = math.inf
@@ -100,9 +102,8 @@ class FitLoop:
 
     def run(self) -> None:
         """Train until the last epoch, early stopping, the time limit or an interrupt; errors are raised."""
-        options, state = self._options, self.state
-        if options.early_stopping:
-            state.early_stopping.watch(TRAINING if self._held_out is None else VALIDATION)
+        options = self._options
+        self._watch()
         if options.max_seconds is not None:
             self._deadline = time.perf_counter() + options.max_seconds
         try:
@@ -110,13 +111,79 @@ class FitLoop:
                 self.observer.on_train_begin()
             lbfgs = self._settings.lbfgs
             reason = self._run_epochs() if lbfgs is None else self._run_lbfgs(lbfgs)
-            data = self._data.in_memory
+            data = self.data.in_memory
             if data is not None and hardly_moved(self.history):
-                cost = self.core.loss(*data) / data.total_weight()
-                self.advice = advice(self.history, self._settings, data, cost)
+                cost = self.cost(data)
+                if learned_little(cost, constant := constant_cost(self._settings.loss, data)):
+                    self.advice = advice(self.history, self._settings, data, constant)
         except KeyboardInterrupt:
             reason = self._after_interrupt()
         self.history.stopped = reason
+        self._choose_result()
+
+    def _watch(self) -> None:
+        """Let early stopping forget what it has noted of another loss."""
+        if self._options.early_stopping:
+            self.state.early_stopping.watch(TRAINING if self._held_out is None else VALIDATION)
+
+    def cost(self, data: Examples) -> float:
+        """Return the mean cost of examples by the weights as training has them now."""
+        return self.core.loss(*data) / data.total_weight()
+
+    def add_to(self, queue: engine.TrainingQueue) -> None:
+        """Let a queue of the core train all epochs; only `take_over` may be called from then on.
+
+        For a fit after whose epochs Python has nothing to do: no metrics, schedule, callbacks or progress.
+        """
+        options, settings, state, held_out = self._options, self._settings, self.state, self._held_out
+        data = self.data.in_memory
+        assert data is not None
+        optimizer, seed = settings.optimizer, settings.seed if settings.shuffle else None
+        stopping = None
+        if options.early_stopping:
+            self._watch()
+            plateau = state.early_stopping.plateau
+            stopping = options.tol, options.patience, plateau.best, plateau.waited
+        queue.add(
+            *(self.core, data, optimizer.learning_rate, seed),  # type: ignore[union-attr]
+            *(state.epochs_done, options.epochs, "second" in optimizer.moments, options.max_seconds),
+            *(held_out, 1.0 if held_out is None else held_out.total_weight(), stopping),
+        )
+
+    def take_over(self, result: engine.QueuedResult, stopped: str) -> None:
+        """Note what a queue says of this fit, as `run` would have; errors are raised.
+
+        Parameters
+        ----------
+        result : tuple
+            From `engine.TrainingQueue.finished`: at least one epoch.
+        stopped : str
+            What to say of a fit that the queue ended before its time.
+        """
+        history, state, stopping = self.history, self.state, self.state.early_stopping
+        _, end, losses, seconds, held_out_losses, _, best = result
+        rate = self._settings.optimizer.learning_rate  # type: ignore[union-attr]
+        if end == "diverged":
+            history.loss = losses[:-1]
+            raise self._divergence(f"learning_rate={rate:g}")
+        history.loss, history.seconds, history.validation_loss = losses, seconds, held_out_losses
+        history.learning_rate = [rate] * len(losses)
+        if end == "moments":
+            self._check_moments(rate)
+        if end == "validation":
+            raise self._validation_diverged(held_out_losses[-1])
+        state.epochs_done += len(losses)
+        state.examples_seen += len(losses) * self.data.n
+        if best is not None:
+            stopping.plateau.best, stopping.plateau.waited, epoch, *weights = best
+            if epoch > 0:
+                stopping.best_epoch, stopping.best_weights = epoch, (weights[0], weights[1])
+        if end == "early stopping":
+            history.stopped = self._waited_too_long()
+        elif end == "max_seconds":
+            history.stopped = self._out_of_time()
+        else:
+            history.stopped = DONE if end == "done" else stopped
         self._choose_result()
 
     def close(self) -> None:
@@ -135,7 +202,7 @@ class FitLoop:
         """Train epoch by epoch, and return why the last was the last."""
         core, settings, state = self.core, self._settings, self.state
         history, display = self.history, self._display
-        data, batch = self._data, self._batch
+        data, batch = self.data, self.batch
         n, seed = data.n, settings.seed if settings.shuffle else None
         learning_rate, schedule = settings.optimizer.learning_rate, settings.schedule  # type: ignore[union-attr]
         rate: Any = learning_rate
@@ -144,7 +211,7 @@ class FitLoop:
         if schedule is not None:
             from fastnet.schedules import Position
 
-            planned, batches = None if self._options.one_by_one else end, -(-n // self._batch)
+            planned, batches = None if self._options.one_by_one else end, -(-n // self.batch)
             position = Position(end=planned, batches=batches, memory=state.schedule_memory)
         observed = self._is_observed()
         # Reading the moments copies them, so it is done after epochs 1, 2, 4, 8 ... and the last.
@@ -188,7 +255,7 @@ class FitLoop:
     def _run_lbfgs(self, lbfgs: LBFGS) -> str:
         """Train by L-BFGS, whose iterations count as epochs, and return why it ended."""
         core, state, history, display = self.core, self.state, self.history, self._display
-        n, start = self._data.n, time.perf_counter()
+        n, start = self.data.n, time.perf_counter()
         observed = self._is_observed()
 
         def after_iteration(loss: float) -> str:
@@ -208,7 +275,7 @@ class FitLoop:
 
         from fastnet.training.lbfgs import minimize
 
-        data = self._data.in_memory
+        data = self.data.in_memory
         assert data is not None
         reason = minimize(core, data, self._settings.l2, lbfgs, after_iteration)
         if not (math.isfinite(core.loss(*data)) and core.finite()):
@@ -232,13 +299,10 @@ class FitLoop:
         if self._held_out is not None:
             loss = self.core.loss(*self._held_out) / self._held_out.total_weight()
             if not math.isfinite(loss):
-                raise DivergenceError(
-                    f"validation must have a finite loss, got {loss} in epoch {len(self.history.loss)}: its "
-                    f"numbers overflow in {self._dtype}. The network keeps its weights of before this fit"
-                )
+                raise self._validation_diverged(loss)
             self.history.validation_loss.append(loss)
         if self._options.metrics:
-            data, held_out = self._data.in_memory, self._held_out
+            data, held_out = self.data.in_memory, self._held_out
             A = None if data is None else self.core.predict(data.X)
             if data is not None and A is not None:
                 self._measure("", data, A)
@@ -269,8 +333,11 @@ class FitLoop:
         if stopping.plateau.waited <= patience:
             return ""
         stopping.plateau.waited = 0
-        which = "loss" if self._held_out is None else "validation loss"
-        return f"the {which} did not fall by {tol:g} in more than {patience} epochs"
+        return self._waited_too_long()
+
+    def _waited_too_long(self) -> str:
+        which, options = "loss" if self._held_out is None else "validation loss", self._options
+        return f"the {which} did not fall by {options.tol:g} in more than {options.patience} epochs"
 
     def _choose_result(self) -> None:
         """Choose the last epoch's weights for the network, or with early stopping the best epoch's."""
@@ -286,15 +353,15 @@ class FitLoop:
         self.history.trim()
         if not self.core.finite():
             raise self._divergence("non-finite weights at the interrupt") from None
-        state, n, rest = self.state, self._data.n, 0
+        state, n, rest = self.state, self.data.n, 0
         if self._settings.lbfgs is None:
             # it may have come after the last batch of an epoch that is not counted yet
-            epochs, rest = divmod(self.core.step - self._first_step, -(-n // self._batch))
+            epochs, rest = divmod(self.core.step - self._first_step, -(-n // self.batch))
             state.examples_seen += (self._first_epoch + epochs - state.epochs_done) * n
             state.epochs_done = self._first_epoch + epochs
         done = f"after {state.epochs_done - self._first_epoch} of {self._options.epochs} epochs"
         if rest:
-            done += f" and {rest * self._batch} of the {n} examples of the next"
+            done += f" and {rest * self.batch} of the {n} examples of the next"
         best = self._options.early_stopping and state.early_stopping.best_weights is not None
         kept = "best epoch" if best else "last whole batch"
         self.interrupted = f"fit interrupted {done}: the network keeps the weights of the {kept}"
@@ -306,6 +373,12 @@ class FitLoop:
             f"fit diverged in epoch {epoch} of {self._options.epochs} with {culprit}: the weights or the "
             "cost are no longer finite. The network keeps its weights of before this fit; try a smaller "
             "learning_rate or inputs scaled to a similar range"
+        )
+
+    def _validation_diverged(self, loss: float) -> DivergenceError:
+        return DivergenceError(
+            f"validation must have a finite loss, got {loss} in epoch {len(self.history.loss)}: its "
+            f"numbers overflow in {self._dtype}. The network keeps its weights of before this fit"
         )
 
     def _check_moments(self, learning_rate: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnet import _examples, _validate, threads
+from fastnet._core.float_mode import in_default_mode
 from fastnet.callbacks import Callback
 from fastnet.history import DivergenceError, History
 from fastnet.network import Network
+from fastnet.training.queued import INTERRUPTED, LATE, PATIENCE, Display, ManyFit, QueuedFits, needs_python
 
 if TYPE_CHECKING:
     from fastnet.training import Trainer
@@ -25,10 +27,9 @@ __all__ = ["train_many"]
 # options of a fit that may be a list with one for each network
 SINGLE = ("epochs", "batch_size", "learning_rate", "seed", "optimizer", "l2", "clip_norm", "max_seconds")
 SMALL_FLOPS = 2e7  # of fits that one thread trains sooner than two, which wait for one another in Python
-_PATIENCE = 0.2  # seconds in which an interrupt is noticed, also where waiting for a lock does not end by it
-_INTERRUPTED, _LATE = "interrupted", "the time is over"
 
 
+@in_default_mode
 def train_many(
     networks: Sequence[Network],
     X: ArrayLike,
@@ -45,7 +46,9 @@ def train_many(
     """Train many networks on one data set, each in one thread, and return their histories.
 
     Each thread takes the next network with all its epochs. A network has the bits that it would have if it
-    were trained alone by `Network.fit`, for any number of threads.
+    were trained alone by `Network.fit`, for any number of threads. Without metrics, schedule, callbacks and
+    LBFGS, threads do all epochs of a network in one call of the core: then 256 small networks take a small
+    part of the time of as many fits.
 
     Parameters
     ----------
@@ -105,16 +108,22 @@ def train_many(
     """
     data = _Data(X, T, sample_weight)
     fits = _checked(networks, rows, validation_rows, data.X.shape[1], options)
-    crowd = _Crowd(fits, data, total_seconds)
+    crowd: _Crowd | QueuedFits
+    if isinstance(X, np.memmap) or any(
+        map(needs_python, {id(fit.options): fit.options for fit in fits}.values())
+    ):
+        crowd = _Crowd(fits, data, total_seconds)
+    else:
+        crowd = QueuedFits(fits, data.X, data.T, data.weights, total_seconds)
     with _progress_display(progress, fits) as display:
         crowd.run(threads.most(n_threads), display)
     if crowd.diverged and all(history is None for history in crowd.histories):
         raise crowd.diverged[0]
-    if crowd.stopped == _INTERRUPTED:
-        done = sum(history is not None and history.stopped != _INTERRUPTED for history in crowd.histories)
+    if crowd.stopped == INTERRUPTED:
+        done = sum(history is not None and history.stopped != INTERRUPTED for history in crowd.histories)
         _validate.warn(f"training interrupted: {done} of {len(fits)} networks are done")
-    if crowd.advice:
-        _validate.warn(f"{len(crowd.advice)} of {len(fits)} networks have hardly learned: {crowd.advice[0]}")
+    if crowd.stuck:
+        _validate.warn(f"{crowd.stuck} of {len(fits)} networks have hardly learned: {crowd.advice}")
     if crowd.diverged:
         _validate.warn(f"{len(crowd.diverged)} of {len(fits)} networks diverged: {crowd.diverged[0]}")
     return crowd.histories
@@ -135,23 +144,14 @@ class _Data:
             raise ValueError(f"sample_weight must have shape {self.X.shape[1:]}, got {self.weights.shape}")
 
 
-class _Fit:
-    """What one network is to be trained on, and how."""
-
-    def __init__(self, network: Network, rows: Any, validation_rows: Any, options: dict[str, Any]) -> None:
-        self.network = network
-        self.rows = rows
-        self.validation_rows = validation_rows
-        self.options = options
-
-
 class _Crowd:
-    """The networks at work: threads take one after the other, and all of them look for the end."""
+    """Fits that Python looks after: threads take one after the other, and all of them look for the end."""
 
-    def __init__(self, fits: list[_Fit], data: _Data, total_seconds: float | None) -> None:
+    def __init__(self, fits: list[ManyFit], data: _Data, total_seconds: float | None) -> None:
         self.histories: list[History | None] = [None] * len(fits)
         self.diverged: list[DivergenceError] = []
-        self.advice: list[str] = []
+        self.stuck = 0  # networks that have learned little, and what to tell the user of the first
+        self.advice = ""
         self.stopped = ""
         self._fits = fits
         self._data = data
@@ -163,9 +163,10 @@ class _Crowd:
         if total_seconds is not None:
             self._deadline = time.perf_counter() + _validate.rate(total_seconds, "total_seconds")
 
-    def run(self, n_threads: int, display: Callable[[int, History], None] | None) -> None:
+    def run(self, n_threads: int, display: Display | None) -> None:
         """Train all networks; the main thread waits, so that an interrupt reaches it."""
-        from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait  # see _load_before_fork
+        # see _load_before_fork
+        from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
         if max(map(self._flops, self._fits)) < SMALL_FLOPS:
             n_threads = 1
@@ -175,22 +176,22 @@ class _Crowd:
                 count = min(n_threads, len(self._fits))
                 waiting = {pool.submit(self._train_next, display) for _ in range(count)}
             except BaseException:
-                self.stopped = _INTERRUPTED
+                self.stopped = INTERRUPTED
                 self._begin.set()
                 raise
             while waiting:
                 try:
                     self._begin.set()  # no network begins before an interrupt is caught here
-                    done, waiting = wait(waiting, _PATIENCE, FIRST_COMPLETED)
+                    done, waiting = wait(waiting, PATIENCE, FIRST_COMPLETED)
                     for future in done:
                         future.result()
                 except KeyboardInterrupt:
-                    self.stopped = _INTERRUPTED
+                    self.stopped = INTERRUPTED
                 except BaseException:
                     self.stopped = "an error in another network"
                     raise
 
-    def _train_next(self, display: Callable[[int, History], None] | None) -> None:
+    def _train_next(self, display: Display | None) -> None:
         """Train the next network, and so on until there is none."""
         self._begin.wait()
         for k in self._next:  # a step of it is one for the interpreter: no two threads get the same
@@ -198,8 +199,9 @@ class _Crowd:
                 return
             self._train(k, display)
 
-    def _train(self, k: int, display: Callable[[int, History], None] | None) -> None:
+    def _train(self, k: int, display: Display | None) -> None:
         fit, data, options = self._fits[k], self._data, dict(self._fits[k].options)
+        options["seed"] = fit.seed
         callbacks = [*options.pop("callbacks", ()), _Watcher(self, display)]
         try:
             self.histories[k] = fit.network.fit(
@@ -216,7 +218,7 @@ class _Crowd:
             with self._lock:
                 self.diverged.append(error)
 
-    def _flops(self, fit: _Fit) -> float:
+    def _flops(self, fit: ManyFit) -> float:
         """Return the flops of all epochs of a fit; infinity if that is not known."""
         rows = self._data.X.shape[1] if fit.rows is None else len(fit.rows)
         epochs = fit.options.get("epochs", 100)
@@ -225,10 +227,16 @@ class _Crowd:
     def _late(self) -> bool:
         return time.perf_counter() >= self._deadline
 
-    def after_epoch(self, trainer: Trainer, display: Callable[[int, History], None] | None) -> None:
+    def note_advice(self, advice: str) -> None:
+        """Count a network that has learned little."""
+        with self._lock:
+            self.stuck += 1
+            self.advice = self.advice or advice
+
+    def after_epoch(self, trainer: Trainer, display: Display | None) -> None:
         """Count an epoch of one network, and end its fit where all are to end."""
         if self._late():
-            trainer.stop(_LATE)
+            trainer.stop(LATE)
         if self.stopped:
             trainer.stop(self.stopped)
         if display is not None:
@@ -240,7 +248,7 @@ class _Crowd:
 class _Watcher(Callback):
     """Tells the others how far one network is; its advice is told once for all networks."""
 
-    def __init__(self, crowd: _Crowd, display: Callable[[int, History], None] | None) -> None:
+    def __init__(self, crowd: _Crowd, display: Display | None) -> None:
         self._crowd = crowd
         self._display = display
 
@@ -249,14 +257,12 @@ class _Watcher(Callback):
 
     def on_train_end(self, trainer: Trainer) -> None:
         if trainer.advice:
-            self._crowd.advice.append(trainer.advice)
+            self._crowd.note_advice(trainer.advice)
             trainer.advice = ""
 
 
 @contextmanager
-def _progress_display(
-    progress: bool | None, fits: list[_Fit]
-) -> Iterator[Callable[[int, History], None] | None]:
+def _progress_display(progress: bool | None, fits: list[ManyFit]) -> Iterator[Display | None]:
     """Give a function that updates the progress bar after each epoch; it is called (epochs done, history)."""
     if progress is False:
         yield None
@@ -282,32 +288,39 @@ def _progress_display(
         shown.close(*last)
 
 
-def _checked(networks: Any, rows: Any, validation_rows: Any, n: int, options: dict[str, Any]) -> list[_Fit]:
+def _checked(
+    networks: Any, rows: Any, validation_rows: Any, n: int, options: dict[str, Any]
+) -> list[ManyFit]:
     """Return what is to be done for each network."""
     networks = list(networks)
     count = len(networks)
     if not networks:
         raise ValueError("networks must hold at least one Network, got none")
+    seen: set[int] = set()
     for k, network in enumerate(networks):
         if not isinstance(network, Network):
             raise TypeError(f"networks[{k}] must be a Network, got {type(network).__name__}")
-        if any(network is earlier for earlier in networks[:k]):
+        seen.add(id(network))
+        if len(seen) <= k:
             raise ValueError(f"networks[{k}] must be another network than those before")
     for name in ("validation", "n_threads", "sample_weight", "warm_start"):
         if name in options:
             raise TypeError(f"{name} must not be given to train_many as an option of a fit")
     own_rows = _rows(rows, "rows", count, n)
     held_out = _rows(validation_rows, "validation_rows", count, n)
-    fits = []
-    for k, network in enumerate(networks):
-        own = dict(options)
-        for name in SINGLE:
-            if isinstance(own.get(name), (list, tuple)):
-                if len(own[name]) != count:
-                    raise ValueError(f"{name} must be one or {count} of them, got {len(own[name])}")
-                own[name] = own[name][k]
-        fits.append(_Fit(network, own_rows[k], held_out[k], own))
-    return fits
+    single = {name: options[name] for name in SINGLE if isinstance(options.get(name), (list, tuple))}
+    for name, values in single.items():
+        if len(values) != count:
+            raise ValueError(f"{name} must be one or {count} of them, got {len(values)}")
+    common = {name: value for name, value in options.items() if name != "seed"}
+    seeds = single.pop("seed", [options.get("seed", 0)] * count)
+    same: dict[tuple[int, ...], dict[str, Any]] = {}  # one dict for fits with the same options
+    found = []
+    for k in range(count):
+        own = {name: values[k] for name, values in single.items()}
+        shared = same.setdefault(tuple(map(id, own.values())), common | own if own else common)
+        found.append(ManyFit(networks[k], own_rows[k], held_out[k], seeds[k], shared))
+    return found
 
 
 def _rows(given: Any, name: str, count: int, n: int) -> list[NDArray[np.intp] | None]:

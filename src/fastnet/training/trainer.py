@@ -111,9 +111,7 @@ class Trainer:
     ) -> None:
         if not isinstance(network, Network):
             raise TypeError(f"network must be a Network, got {type(network).__name__}")
-        self.network = network
-        self.history = History()
-        self.settings = Settings.check(
+        settings = Settings.check(
             network.layers[-1].activation,
             [layer.dropout for layer in network.layers],
             optimizer=optimizer,
@@ -127,11 +125,18 @@ class Trainer:
             seed=seed,
             n_threads=n_threads,
         )
-        self.settings.check_precision(network.dtype)
+        settings.check_precision(network.dtype)
+        self._stand(network, settings, History(), TrainingState())
+
+    def _stand(self, network: Network, settings: Settings, history: History, state: TrainingState) -> None:
+        """Stand between two fits, with settings that were checked for this network."""
+        self.network = network
+        self.history = history
+        self.settings = settings
         self.keeps_core = (
             True  # after a fit; else moments and step go back to plain arrays, and memory is freed
         )
-        self._session = _Session(TrainingState())
+        self._session = _Session(state)
         self._loop: FitLoop | None = None  # of the fit that runs
         self._stop_reason = ""
         self.advice = ""  # what to tell the user of a loss that has hardly moved; a callback may take it away
@@ -402,6 +407,21 @@ class Trainer:
             self.network.publish(*weights)  # the copy was made in the middle of a fit
         self._session = _Session(now)
 
+    @classmethod
+    def after_fit(
+        cls, network: Network, settings: Settings, loop: FitLoop, moments: dict[str, Array]
+    ) -> Trainer:
+        """Give a network the weights of a first fit that has ended well, and return what goes on from there.
+
+        For `train_many`, which makes the loop itself.
+        """
+        state = loop.state
+        state.step, state.moments = loop.core.step, moments
+        network.publish(*loop.result)
+        trainer = cls.__new__(cls)
+        trainer._stand(network, settings, loop.history, state)
+        return trainer
+
     def _config(self) -> dict[str, Any]:
         """Return what the bits of the training depend on, as a state_dict holds it."""
         return _state_dict.trainer_config(self.network.structure(), self.settings)
@@ -476,12 +496,11 @@ class Trainer:
             from fastnet.callbacks import CallbackList
 
             observer = CallbackList(callbacks, self)
-        network, settings = self.network, self.settings
-        batch = settings.batch(data.n)
+        network = self.network
         before = self._session.state if self._session.core is None else self._current_state()
-        core = self._prepare_core(before, batch)
+        batch = self.settings.batch(data.n)
         loop = FitLoop(
-            *(core, settings, before.copy(), data, held_out, options),
+            *(self._prepare_core(before, batch), self.settings, before.copy(), data, held_out, options),
             batch=batch,
             dtype=network.dtype,
         )
@@ -492,7 +511,7 @@ class Trainer:
         try:
             self._loop = loop
             loop.run()
-            after = _Session(loop.state, core, batch, preprocessing, engine.active())
+            after = _Session(loop.state, loop.core, loop.batch, preprocessing, engine.active())
             if not keeps_core:
                 after = _without_core(after)
             network.publish(*loop.result)  # all that may fail is done
@@ -521,13 +540,8 @@ class Trainer:
             session.core.load_weights(*weights)
             return session.core
         dtype = np.dtype(np.float64) if settings.lbfgs is not None else network.dtype
-        W, b, activations, standardize = network.core_arguments(weights, dtype)
-        core = engine.TrainerCore(
-            *(W, b, activations, batch, threads.threads_for(network.flops(batch), settings.n_threads)),
-            **settings.core_options(),
-            dropout=[layer.dropout for layer in network.layers],
-            standardize=standardize,
-        )
+        n_threads = threads.threads_for(network.flops(batch), settings.n_threads)
+        core = network.trainer_core(batch, n_threads, settings.core_options(), weights, dtype)
         if state.step > 0:
             core.load_moments(state.moments)
             core.step = state.step

@@ -119,23 +119,34 @@ cdef enum:
     ALWAYS_SMALL = 16           # so few examples are predicted with a lane a unit, whatever the network
 
 
+cdef cnp.ndarray empty_like(cnp.ndarray a):
+    """A new array of this shape and dtype, in C order; numpy.empty_like takes longer than to fill it."""
+    return cnp.PyArray_EMPTY(cnp.PyArray_NDIM(a), cnp.PyArray_DIMS(a), cnp.PyArray_TYPE(a), 0)
+
+
+cdef cnp.ndarray empty(Py_ssize_t n, const kernel_table* table):
+    """A new vector in the dtype of a table."""
+    cdef cnp.npy_intp[1] shape = [n]
+    return cnp.PyArray_EMPTY(1, shape, cnp.NPY_FLOAT32 if table.itemsize == sizeof(float) else cnp.NPY_FLOAT64, 0)
+
+
 cdef class Layers:
     """The weights of a network as the kernels take them.
 
-    Pointers into arrays that this object keeps alive.
+    Pointers into arrays that this object keeps alive. Without `activations`, all are the identity.
     """
     cdef layer_arrays* arrays
     cdef int count
     cdef const kernel_table* table
     cdef object kept
 
-    def __cinit__(self, list W, list b, list activations, list dropout=None, standardize=None):
+    def __cinit__(self, list W, list b, list activations=None, list dropout=None, standardize=None):
         cdef Py_ssize_t n_in, n_out
         cdef cnp.ndarray w
         cdef int k
-        if not 0 < len(W) == len(b) == len(activations):
+        if not 0 < len(W) == len(b) == (len(W) if activations is None else len(activations)):
             raise ValueError("W, b and activations must be lists of one length, at least 1, "
-                             f"got {len(W)}, {len(b)}, {len(activations)}")
+                             f"got {len(W)}, {len(b)}, {len(W if activations is None else activations)}")
         self.count = <int>len(W)
         self.table = table_for(W[0])
         self.kept = (list(W), list(b))
@@ -152,7 +163,9 @@ cdef class Layers:
             n_out, n_in = cnp.PyArray_DIM(w, 0), cnp.PyArray_DIM(w, 1)
             self.arrays[k].n_in = n_in
             self.arrays[k].n_out = n_out
-            self.arrays[k].activation = code_of(activations[k], ACTIVATIONS, "activation")
+            self.arrays[k].activation = ACTIVATION_identity
+            if activations is not None:
+                self.arrays[k].activation = code_of(activations[k], ACTIVATIONS, "activation")
             self.arrays[k].mean = self.arrays[k].scale = NULL
             self.arrays[k].dropout = 0.0 if dropout is None else dropout[k]
             if not 0 <= self.arrays[k].dropout < 1:
@@ -176,9 +189,8 @@ cdef class Layers:
 
     cdef tuple fresh(self):
         """New arrays of the same shapes: their Layers, and the lists of W and b."""
-        W = [np.empty(np.shape(w), w.dtype) for w in self.kept[0]]
-        b = [np.empty_like(w) for w in self.kept[1]]
-        return Layers(W, b, ["identity"]*self.count), W, b
+        W, b = [empty_like(w) for w in self.kept[0]], [empty_like(w) for w in self.kept[1]]
+        return Layers(W, b), W, b
 
     @property
     def weights(self):
@@ -250,7 +262,7 @@ cdef class Layers:
 
     cdef Layers like(self, list W, list b):
         """Arrays of the same shapes that somebody hands in; ValueError for others."""
-        cdef Layers other = Layers(W, b, ["identity"]*len(W))
+        cdef Layers other = Layers(W, b)
         cdef int k
         if other.count != self.count:
             raise ValueError(f"W must have {self.count} layers, got {other.count}")

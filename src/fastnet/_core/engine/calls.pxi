@@ -321,11 +321,9 @@ def subtract(cnp.ndarray A, cnp.ndarray T):
     return out
 
 
-cdef double number_at(cnp.ndarray numbers, Py_ssize_t i) noexcept:
-    """One of a float32 or float64 array that a kernel wrote."""
-    if cnp.PyArray_TYPE(numbers) == cnp.NPY_FLOAT32:
-        return (<float*>cnp.PyArray_DATA(numbers))[i]
-    return (<double*>cnp.PyArray_DATA(numbers))[i]
+cdef inline double reported(const void* numbers, Py_ssize_t i, Py_ssize_t itemsize) noexcept nogil:
+    """One of the float32 or float64 numbers that a kernel wrote."""
+    return (<const float*>numbers)[i] if itemsize == sizeof(float) else (<const double*>numbers)[i]
 
 
 cdef double sum_in_double(cnp.ndarray costs, Py_ssize_t n) noexcept:
@@ -334,7 +332,7 @@ cdef double sum_in_double(cnp.ndarray costs, Py_ssize_t n) noexcept:
     cdef double total = 0
     cdef Py_ssize_t i
     for i in range(n):
-        total += number_at(costs, i)
+        total += reported(cnp.PyArray_DATA(costs), i, cnp.PyArray_ITEMSIZE(costs))
     fp_leave(mode)
     return total
 

@@ -12,40 +12,45 @@ def uniform(uint64_t seed, uint64_t stream, Py_ssize_t count):
     return out
 
 
-def permutation(Py_ssize_t n, uint64_t seed, uint64_t epoch):
+cdef void permute(Py_ssize_t* order, Py_ssize_t n, uint64_t seed, uint64_t epoch) noexcept nogil:
     """An order of 0..n-1 by Fisher and Yates, from the top.
 
     Numbers below a bound by Lemire's multiplication (2019). The numbers are swapped as 32 bits each, in the
     second half of the array, which takes half the cache, and then spread over it.
     """
-    if not 0 <= n < 2**32:
-        raise ValueError(f"n must be an int in [0, 2**32), got {n}")
-    cdef cnp.ndarray out = np.empty(n, np.intp)
-    cdef Py_ssize_t* order = <Py_ssize_t*>cnp.PyArray_DATA(out)
     cdef uint32_t* half = <uint32_t*>order + n*(<Py_ssize_t>sizeof(Py_ssize_t)//4 - 1)
     cdef uint64_t state = key_of(seed, epoch), m, bound
     cdef uint32_t[16] words
     cdef Py_ssize_t i, j
+    for i in range(n):
+        half[i] = <uint32_t>i
+    for i in range(n - 1, 0, -1):
+        bound = <uint64_t>i + 1
+        state += G
+        m = (mix(state) >> 32)*bound
+        if (m & <uint64_t>0xFFFFFFFF) < bound:          # rarely: reject what is biased
+            while (m & <uint64_t>0xFFFFFFFF) < (<uint64_t>0x100000000 - bound) % bound:
+                state += G
+                m = (mix(state) >> 32)*bound
+        j = <Py_ssize_t>(m >> 32)
+        half[i], half[j] = half[j], half[i]
+    i = 0
+    while i < n:                                   # what is written lies before what is still to be read
+        m = n - i if n - i < 16 else 16
+        memcpy(words, half + i, m*sizeof(uint32_t))
+        for j in range(<Py_ssize_t>m):
+            order[i + j] = <Py_ssize_t>words[j]
+        i += 16
+
+
+def permutation(Py_ssize_t n, uint64_t seed, uint64_t epoch):
+    """An order of 0..n-1, drawn from the seed and the number of the epoch: see `permute`."""
+    if not 0 <= n < 2**32:
+        raise ValueError(f"n must be an int in [0, 2**32), got {n}")
+    cdef cnp.ndarray out = np.empty(n, np.intp)
+    cdef Py_ssize_t* order = <Py_ssize_t*>cnp.PyArray_DATA(out)
     with nogil:
-        for i in range(n):
-            half[i] = <uint32_t>i
-        for i in range(n - 1, 0, -1):
-            bound = <uint64_t>i + 1
-            state += G
-            m = (mix(state) >> 32)*bound
-            if (m & <uint64_t>0xFFFFFFFF) < bound:      # rarely: reject what is biased
-                while (m & <uint64_t>0xFFFFFFFF) < (<uint64_t>0x100000000 - bound) % bound:
-                    state += G
-                    m = (mix(state) >> 32)*bound
-            j = <Py_ssize_t>(m >> 32)
-            half[i], half[j] = half[j], half[i]
-        i = 0
-        while i < n:                               # what is written lies before what is still to be read
-            m = n - i if n - i < 16 else 16
-            memcpy(words, half + i, m*sizeof(uint32_t))
-            for j in range(<Py_ssize_t>m):
-                order[i + j] = <Py_ssize_t>words[j]
-            i += 16
+        permute(order, n, seed, epoch)
     return out
 
 

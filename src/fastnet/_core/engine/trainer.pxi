@@ -47,6 +47,43 @@ cdef void run_gradients(void* arguments, int thread) noexcept nogil:
     fp_leave(mode)
 
 
+cdef struct cost_rule:              # how the loss of an epoch comes from what the kernels reported
+    Py_ssize_t batch, itemsize
+    double cost_scale, l2
+    bint weighted
+
+
+cdef double add_costs(double total, const cost_report* report, cost_rule rule,
+                      Py_ssize_t examples) noexcept nogil:
+    """Add to `total`, batch after batch, the cost that the kernels reported times the batch's examples.
+
+    In this order and no other: how many batches a call takes depends on the clock, the sum must not.
+    """
+    cdef fp_mode mode = fp_enter()
+    cdef double cost, weight
+    cdef Py_ssize_t batch = 0, block = 0, n, blocks
+    while examples > 0:
+        n = min(rule.batch, examples)
+        cost = 0
+        for blocks in range((n + BLOCK - 1)//BLOCK):
+            cost += reported(report.block_costs, block, rule.itemsize)
+            block += 1
+        cost *= rule.cost_scale
+        weight = reported(report.batch_weights, batch, rule.itemsize) if rule.weighted else <double>n
+        if rule.l2 > 0:
+            cost += 0.5*rule.l2*reported(report.batch_squares, batch, rule.itemsize)
+        if weight != n:
+            cost = cost*(n/weight) if weight != 0 else 0.0
+        total += cost
+        batch += 1
+        examples -= n
+    fp_leave(mode)
+    return total
+
+
+cdef dict moment_keys = {}
+
+
 cdef class TrainerCore:
     """One fit: packed copies of the weights, what the optimiser keeps, and the buffers of a block.
 
@@ -153,7 +190,7 @@ cdef class TrainerCore:
         self.table.prepare(self.arena.m.start, self.layers.arrays, self.layers.count, batch_size, n_threads,
                            &self.options)
         fp_leave(mode)
-        self.costs = self.batch_weights = self.batch_squares = np.empty(0, W[0].dtype)
+        self.costs = self.batch_weights = self.batch_squares = empty(0, self.table)
 
     cdef examples data(self, object X, cnp.ndarray T, cnp.ndarray order, cnp.ndarray weights) except *:
         cdef examples d
@@ -206,12 +243,11 @@ cdef class TrainerCore:
     cdef cost_report report_buffers(self, Py_ssize_t batches, Py_ssize_t blocks):
         """Memory for what a call tells: numbers for each block, and for each batch."""
         cdef cost_report report
-        dtype = self.costs.dtype
         if cnp.PyArray_SIZE(self.costs) < blocks:
-            self.costs = np.empty(blocks, dtype)
+            self.costs = empty(blocks, self.table)
         if cnp.PyArray_SIZE(self.batch_weights) < batches:
-            self.batch_weights = np.empty(batches, dtype)
-            self.batch_squares = np.empty(batches, dtype)
+            self.batch_weights = empty(batches, self.table)
+            self.batch_squares = empty(batches, self.table)
         report.block_costs = cnp.PyArray_DATA(self.costs)
         report.batch_weights = cnp.PyArray_DATA(self.batch_weights)
         report.batch_squares = cnp.PyArray_DATA(self.batch_squares)
@@ -253,7 +289,8 @@ cdef class TrainerCore:
                 call.team = new_team(pool_enter(self.threads))
                 pool_run(run_train, &call, call.team.size)
             spent = now() - started
-            total = self.add_costs(total, call.last - call.first, weights is not None)
+            total = add_costs(total, &call.report, self.rule_of_costs(weights is not None),
+                              call.last - call.first)
             if call.rates_step > 0:
                 call.rates += done
             call.first = self.examples_done = call.last
@@ -262,31 +299,11 @@ cdef class TrainerCore:
             PyErr_CheckSignals()
         return total
 
-    cdef double add_costs(self, double total, Py_ssize_t examples, bint weighted):
-        """Add to `total`, batch after batch, the cost that the kernels reported times the batch's examples.
-
-        In this order and no other: how many batches a call takes depends on the clock, the sum must not.
-        """
-        cdef fp_mode mode = fp_enter()
-        cdef double cost, weight
-        cdef Py_ssize_t batch = 0, block = 0, n, blocks
-        while examples > 0:
-            n = min(self.batch, examples)
-            cost = 0
-            for blocks in range((n + BLOCK - 1)//BLOCK):
-                cost += number_at(self.costs, block)
-                block += 1
-            cost *= self.cost_scale
-            weight = number_at(self.batch_weights, batch) if weighted else <double>n
-            if self.options.l2 > 0:
-                cost += 0.5*self.options.l2*number_at(self.batch_squares, batch)
-            if weight != n:
-                cost = cost*(n/weight) if weight != 0 else 0.0
-            total += cost
-            batch += 1
-            examples -= n
-        fp_leave(mode)
-        return total
+    cdef cost_rule rule_of_costs(self, bint weighted):
+        cdef cost_rule rule
+        rule.batch, rule.itemsize = self.batch, self.table.itemsize
+        rule.cost_scale, rule.l2, rule.weighted = self.cost_scale, self.options.l2, weighted
+        return rule
 
     cdef Py_ssize_t first_piece(self, Py_ssize_t n):
         """Batches that take about 10 ms at 30 GFLOP/s, 6 flops for a weight and example; all, if few more."""
@@ -453,17 +470,24 @@ cdef class TrainerCore:
     cdef tuple moment_names(self):
         return ("first", "second")[:MOMENTS_OF_OPTIMIZER[self.options.optimizer]]
 
+    cdef list names_of_moments(self):
+        """The keys of `moments` but for the scales."""
+        shape = self.options.optimizer, self.layers.count
+        if shape not in moment_keys:
+            moment_keys[shape] = [f"{name}.{k}.{letter}" for name in self.moment_names()
+                                  for k in range(self.layers.count) for letter in "Wb"]
+        return moment_keys[shape]
+
     def moments(self):
         """What the optimiser keeps for each weight, fresh arrays by name: "first.0.W", "first.0.b", ...
 
         first: the velocity, or m; second: v (see optimizers.pxi). Nothing with plain gradient descent.
         """
-        found = {}
-        for which, name in enumerate(self.moment_names(), 1):
-            W, b = self.read(which)
-            for k in range(self.layers.count):
-                found[f"{name}.{k}.W"] = W[k]
-                found[f"{name}.{k}.b"] = b[k]
+        arrays = []
+        for which in range(MOMENTS_OF_OPTIMIZER[self.options.optimizer]):
+            for both in zip(*self.read(which + 1)):
+                arrays += both
+        found = dict(zip(self.names_of_moments(), arrays))
         if self.options.scale_rate > 0:
             for which, name in enumerate(SCALE_NAMES, 3):
                 found[name] = self.read(which)[0][0][0].copy()

@@ -1,0 +1,375 @@
+# TrainingQueue: fits that threads take one after the other, each with all its epochs.
+# Uses: arrays, calls, random, trainer
+
+cdef enum:                      # why a fit has ended; QUEUE_ENDS names them in this order
+    GOING_ON, END_DONE, END_DIVERGED, END_MOMENTS, END_VALIDATION, END_EARLY, END_SECONDS, END_LATE, END_STOPPED
+    END_NOT_BEGUN
+
+QUEUE_ENDS = ("", "done", "diverged", "moments", "validation", "early stopping", "max_seconds", "late", "stopped",
+              "not begun")
+
+
+cdef struct queued_fit:
+    const kernel_table* table
+    void* arena
+    examples data, held_out
+    cost_report report
+    cost_rule rule
+    Py_ssize_t n, n_held_out
+    double held_out_weight      # the sum of the weights of the examples held out
+    double rate
+    bint shuffled
+    uint64_t seed
+    int first_epoch, epochs, done
+    double max_seconds, began
+    int n_layers, n_moments
+    bint checks_moments
+    int check_at                # epochs after which the moments are looked at next
+    const layer_arrays* moments[2]
+    bint stops_early            # see fastnet._plateau for the rule
+    double best, tol
+    Py_ssize_t waited, patience
+    int best_epoch              # 0: no loss yet was below `best`
+    const layer_arrays* best_weights
+    double* losses              # of each epoch, and so on
+    double* seconds
+    double* held_out_losses
+    int end
+    bint forgotten
+    shared_int finished
+
+
+cdef void read_moments(queued_fit* f) noexcept nogil:
+    cdef int which
+    for which in range(f.n_moments):
+        f.table.read(f.arena, which + 1, f.moments[which])
+
+
+cdef bint moments_finite(queued_fit* f) noexcept nogil:
+    """Whether all that the optimiser keeps is finite; it is read to where the result has it."""
+    cdef const layer_arrays* one
+    cdef int which, k
+    read_moments(f)
+    for which in range(f.n_moments):
+        for k in range(f.n_layers):
+            one = &f.moments[which][k]
+            if not (f.table.all_finite(one.W.start, one.n_in*one.n_out) and f.table.all_finite(one.b, one.n_out)):
+                return False
+    return True
+
+
+cdef double held_out_loss(queued_fit* f, thread_team* alone) noexcept nogil:
+    """The mean cost of the examples held out, as TrainerCore.loss sums it."""
+    cdef Py_ssize_t block = min(f.rule.batch, BLOCK), i
+    cdef double cost = 0
+    f.table.costs(f.arena, &f.held_out, f.n_held_out, &f.report, alone, 0)
+    for i in range((f.n_held_out + block - 1)//block):
+        cost += reported(f.report.block_costs, i, f.rule.itemsize)
+    return cost*f.rule.cost_scale/f.held_out_weight
+
+
+cdef void train_epoch(queued_fit* f, Py_ssize_t* order) noexcept nogil:
+    """Train for one more epoch, and say in f.end if it is the last: as fastnet.training.loop does."""
+    cdef examples data = f.data
+    cdef thread_team alone = new_team(1)
+    cdef double before = now(), after, loss
+    cdef Py_ssize_t i
+    if f.shuffled:
+        permute(order, f.n, f.seed, <uint64_t>(f.first_epoch + f.done))
+        if data.order != NULL:
+            for i in range(f.n):
+                order[i] = data.order[order[i]]
+        data.order = order
+    f.table.train(f.arena, &data, f.rule.batch, 0, f.n, &f.rate, 0, &f.report, &alone, 0)
+    loss = add_costs(0, &f.report, f.rule, f.n)/f.n
+    after = now()
+    f.losses[f.done] = loss
+    f.seconds[f.done] = after - before
+    f.done += 1
+    if not isfinite(loss) or not f.table.weights_finite(f.arena):
+        f.end = END_DIVERGED
+        return
+    if f.checks_moments and (f.done == f.check_at or f.done == f.epochs):
+        f.check_at = 2*f.done
+        if not moments_finite(f):
+            f.end = END_MOMENTS
+            return
+    if f.n_held_out > 0:
+        loss = held_out_loss(f, &alone)
+        f.held_out_losses[f.done - 1] = loss
+        if not isfinite(loss):
+            f.end = END_VALIDATION
+            return
+    if f.stops_early:
+        f.waited = 0 if loss <= f.best - f.tol else f.waited + 1
+        if loss < f.best:
+            f.best = loss
+            f.best_epoch = f.first_epoch + f.done
+            f.table.read(f.arena, 0, f.best_weights)
+        if f.waited > f.patience:
+            f.waited = 0
+            f.end = END_EARLY
+            return
+    if after - f.began >= f.max_seconds:
+        f.end = END_SECONDS
+    elif f.done == f.epochs:
+        f.end = END_DONE
+
+
+cdef class TrainingQueue:
+    """Fits of many networks: each thread takes the next one, with all its epochs, without the interpreter's lock.
+
+    One thread adds fits and asks which have `finished`, while others are in `work`; it may take part by `help`. A fit has the bits of one by `TrainerCore.epoch` and `TrainerCore.loss`.
+
+    Parameters
+    ----------
+    count : int
+        Fits at most.
+    examples : int
+        At most in a fit.
+    seconds : float
+        From now: then no fit begins but the first, and those that have begun end after their epoch.
+    """
+    cdef queued_fit* fits
+    cdef list kept              # what the pointers of each fit point into, until it is forgotten
+    cdef int count, first, mine
+    cdef Py_ssize_t examples
+    cdef double deadline
+    cdef cnp.ndarray order      # of `help`
+    cdef shared_int next, ready, closed, stopped, at_work, epochs
+    cdef readonly Py_ssize_t pending, bytes     # fits that are not forgotten, and how large their arenas are
+
+    def __cinit__(self, int count, Py_ssize_t examples, double seconds=INFINITY):
+        self.fits = <queued_fit*>calloc(max(count, 1), sizeof(queued_fit))
+        if self.fits == NULL:
+            raise MemoryError
+        self.kept = []
+        self.count = count
+        self.examples = examples
+        self.deadline = now() + seconds
+        self.order = np.empty(examples, np.intp)
+        self.first = 0
+        self.mine = -1
+
+    def __dealloc__(self):
+        free(self.fits)
+
+    @property
+    def epochs_done(self):
+        """Of all fits."""
+        return shared_get(&self.epochs)
+
+    def add(self, TrainerCore core, data, double learning_rate, seed, int first_epoch, int epochs,
+            bint check_moments, max_seconds=None, held_out=None, double held_out_weight=1,
+            tuple early_stopping=None):
+        """Add a fit.
+
+        Parameters
+        ----------
+        core : TrainerCore
+            Nobody else may use it until the fit has ended.
+        data, held_out : (X, T, weights, order)
+            To train on; to validate on, or None. With a seed, each epoch is shuffled by `permutation`.
+        first_epoch : int
+            The number of the first of the epochs: their shuffles depend on it.
+        check_moments : bool
+            See to it that what the optimiser keeps is finite.
+        max_seconds : float, optional
+            End after the epoch in which this time is over.
+        held_out_weight : float
+            The sum of the weights of the examples held out.
+        early_stopping : (tol, patience, best, waited), optional
+        """
+        if len(self.kept) >= self.count:
+            raise ValueError(f"a queue must hold at most {self.count} fits")
+        cdef queued_fit* f = &self.fits[len(self.kept)]
+        cdef Py_ssize_t n, batches, blocks, block = min(core.batch, BLOCK)
+        cdef Layers best_weights = None
+        cdef cnp.npy_intp[1] room = [(2 if held_out is None else 3)*epochs]
+        cdef cnp.ndarray numbers = cnp.PyArray_EMPTY(1, room, cnp.NPY_DOUBLE, 0)
+        X, T, weights, order = data
+        n = X.shape[1] if order is None else cnp.PyArray_SIZE(order)
+        if n > self.examples:
+            raise ValueError(f"a fit must have at most {self.examples} examples, got {n}")
+        batches = (n + core.batch - 1)//core.batch
+        blocks = batches*core.blocks_in_batch()
+        f.table, f.arena = core.table, core.arena.m.start
+        f.data = core.data(X, T, order, weights)
+        f.n = n
+        f.rule = core.rule_of_costs(weights is not None)
+        if held_out is not None:
+            X, T, weights, order = held_out
+            f.held_out = core.data(X, T, order, weights)
+            f.n_held_out = X.shape[1] if order is None else cnp.PyArray_SIZE(order)
+            f.held_out_weight = held_out_weight
+            blocks = max(blocks, (f.n_held_out + block - 1)//block)
+        f.report = core.report_buffers(batches, blocks)
+        f.rate = learning_rate
+        f.shuffled = seed is not None
+        f.seed = seed if f.shuffled else 0
+        f.first_epoch, f.epochs = first_epoch, epochs
+        f.max_seconds = INFINITY if max_seconds is None else max_seconds
+        f.losses = <double*>cnp.PyArray_DATA(numbers)
+        f.seconds = f.losses + epochs
+        f.held_out_losses = f.seconds + epochs
+        f.n_layers = core.layers.count
+        f.checks_moments, f.check_at = check_moments, 1
+        f.n_moments = MOMENTS_OF_OPTIMIZER[core.options.optimizer]
+        moments, pointers = [], []
+        for which in range(f.n_moments):
+            one, W, b = core.layers.fresh()
+            f.moments[which] = (<Layers>one).arrays
+            pointers.append(one)
+            for both in zip(W, b):
+                moments += both
+        f.stops_early = early_stopping is not None
+        if f.stops_early:
+            best_weights, W, b = core.layers.fresh()
+            f.best_weights = best_weights.arrays
+            f.tol, f.patience, f.best, f.waited = early_stopping
+        self.kept.append((core, data, held_out, numbers, moments, pointers,
+                          (best_weights, W, b) if f.stops_early else None))
+        self.pending += 1
+        self.bytes += core.arena.bytes
+        shared_set(&self.ready, <int>len(self.kept))
+
+    def close(self):
+        """No more fits will be added: threads in `work` leave when all fits are taken."""
+        shared_set(&self.closed, 1)
+
+    def stop(self):
+        """End all fits after their epoch; those that have not begun do not begin."""
+        shared_set(&self.stopped, 1)
+
+    def wait_for_threads(self, int count, double seconds):
+        """Wait until so many threads are in `work`, but no longer than so many seconds."""
+        cdef double until = now() + seconds
+        cdef int times = 0
+        with nogil:
+            while shared_get(&self.at_work) < count and now() < until:
+                wait_a_little(times)
+                times += 1
+
+    def wait_for_finished(self, double seconds):
+        """Wait until a fit has `finished`, but no longer than so many seconds."""
+        cdef double until = now() + seconds
+        cdef int times = 0
+        with nogil:
+            while self.find_finished() < 0 and now() < until:
+                wait_a_little(times)
+                times += 1
+
+    def work(self):
+        """Train one fit after the other until the queue is closed and none is left: for a thread of its own."""
+        cdef cnp.ndarray order = np.empty(self.examples, np.intp)
+        cdef Py_ssize_t* p = <Py_ssize_t*>cnp.PyArray_DATA(order)
+        cdef int k, times = 0
+        cdef bint closed
+        with nogil:
+            shared_add(&self.at_work, 1)
+            while True:
+                closed = shared_get(&self.closed)      # read first: nothing is added after it
+                k = shared_take(&self.next, shared_get(&self.ready))
+                if k >= 0:
+                    self.train(k, p, INFINITY)
+                    times = 0
+                elif closed:
+                    break
+                else:
+                    wait_a_little(times)
+                    times += 1
+
+    def help(self, double seconds):
+        """Train the next fit, and return after its end; False if none is left to take.
+
+        It returns as well after so many seconds, and where the others have taken all fits and more may come.
+        What it has begun the next call goes on with.
+        """
+        cdef Py_ssize_t* p = <Py_ssize_t*>cnp.PyArray_DATA(self.order)
+        cdef bint found
+        with nogil:
+            if self.mine < 0:
+                self.mine = shared_take(&self.next, shared_get(&self.ready))
+            found = self.mine >= 0
+            if found and self.train(self.mine, p, seconds):
+                self.mine = -1
+        return found
+
+    cdef bint train(self, int k, Py_ssize_t* order, double seconds) noexcept nogil:
+        """Train fit k until it has ended, or for about so many seconds; return whether it has."""
+        cdef queued_fit* f = &self.fits[k]
+        cdef double until = now() + seconds, time
+        cdef fp_mode mode = fp_enter()
+        if f.done == 0:
+            f.began = now()
+            if shared_get(&self.stopped) or k > 0 and f.began >= self.deadline:
+                f.end = END_NOT_BEGUN
+        while f.end == GOING_ON:
+            train_epoch(f, order)
+            shared_add(&self.epochs, 1)
+            time = now()
+            if f.end == GOING_ON and shared_get(&self.stopped):
+                f.end = END_STOPPED
+            elif f.end == GOING_ON and time >= self.deadline:
+                f.end = END_LATE
+            elif f.end == GOING_ON and (time >= until or seconds < INFINITY and self.is_drained()):
+                fp_leave(mode)
+                return False
+        read_moments(f)
+        fp_leave(mode)
+        shared_set(&f.finished, 1)
+        return True
+
+    cdef bint is_drained(self) noexcept nogil:
+        """Whether threads wait for fits that are still to be added."""
+        return not shared_get(&self.closed) and shared_get(&self.next) >= shared_get(&self.ready)
+
+    cdef int find_finished(self) noexcept nogil:
+        """The first fit that has ended and is not forgotten; -1 if there is none."""
+        cdef int k
+        for k in range(self.first, shared_get(&self.ready)):
+            if not self.fits[k].forgotten and shared_get(&self.fits[k].finished):
+                return k
+        return -1
+
+    def finished(self):
+        """Return what has become of the first fit that has ended and is not forgotten; None if there is none.
+
+        Returns
+        -------
+        k : int
+            Which of those added.
+        end : str
+            One of `QUEUE_ENDS`.
+        losses, seconds, held_out_losses : list of float
+            One for each epoch, the one that diverged included.
+        moments : dict
+            As `TrainerCore.moments`.
+        best : (best, waited, best_epoch, W, b) or None
+            With early stopping: the lowest loss, epochs waited since, and its epoch and weights; epoch 0 if
+            no loss was below the one to begin with.
+        """
+        cdef int k = self.find_finished()
+        if k < 0:
+            return None
+        cdef queued_fit* f = &self.fits[k]
+        cdef int i
+        core, _, _, _, moments, _, best = self.kept[k]
+        losses = [f.losses[i] for i in range(f.done)]
+        seconds = [f.seconds[i] for i in range(f.done)]
+        held_out_losses = [f.held_out_losses[i] for i in range(f.done if f.n_held_out > 0 else 0)]
+        names = (<TrainerCore>core).names_of_moments()
+        if best is not None:
+            best = f.best, f.waited, f.best_epoch, *best[1:]
+        return k, QUEUE_ENDS[f.end], losses, seconds, held_out_losses, dict(zip(names, moments)), best
+
+    def forget(self, int k):
+        """Drop a fit that has ended: `finished` goes on to the next."""
+        if not 0 <= k < len(self.kept) or self.kept[k] is None or not shared_get(&self.fits[k].finished):
+            raise ValueError(f"k must be a fit that has ended, got {k}")
+        self.bytes -= (<TrainerCore>self.kept[k][0]).arena.bytes
+        self.kept[k] = None
+        self.fits[k].forgotten = True
+        self.pending -= 1
+        while self.first < self.count and self.fits[self.first].forgotten:
+            self.first += 1
