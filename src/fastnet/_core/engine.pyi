@@ -15,6 +15,7 @@ DTYPES: tuple[str, ...]
 SMALL_BATCH_ROWS: int
 BLOCK_ROWS: int
 SPARSE_BLOCK_BYTES: int
+RAW_BLOCK_BYTES: int
 SPARSE_FEATURES: int
 ACTIVATIONS: tuple[str, ...]
 ELEMENTWISE: tuple[str, ...]
@@ -148,6 +149,27 @@ class TrainingQueue:
     def finished(self) -> QueuedResult | None: ...
     def forget(self, k: int) -> None: ...
 
+class RawTable:
+    def __init__(
+        self,
+        values: list[NDArray[Any]],
+        encodings: list[tuple[Any, ...]],
+        n: int,
+        factor: float = 1.0,
+    ) -> None: ...
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    def encoded(self, dtype: str, first: int = 0, n: int | None = None, n_threads: int = 1) -> _Real: ...
+
+def forward_raw(
+    W: list[_Real],
+    b: list[_Real],
+    activations: list[str],
+    X: RawTable,
+    n_threads: int = 1,
+    out: _Real | None = None,
+) -> _Real: ...
+
 class TrainerCore:
     def __init__(
         self,
@@ -184,7 +206,7 @@ class TrainerCore:
     def examples_done(self) -> int: ...
     def epoch(
         self,
-        X: _Real | SparseRows,
+        X: _Real | SparseRows | RawTable,
         T: _Real,
         order: NDArray[np.intp] | None,
         learning_rate: float | NDArray[np.float64],
@@ -193,7 +215,7 @@ class TrainerCore:
     ) -> float: ...
     def gradients(
         self,
-        X: _Real | SparseRows,
+        X: _Real | SparseRows | RawTable,
         T: _Real,
         weights: _Real | None = None,
         order: NDArray[np.intp] | None = None,
@@ -210,7 +232,7 @@ class TrainerCore:
     ) -> tuple[list[_Real], list[_Real], float]: ...
     def block_gradients(
         self,
-        X: _Real | SparseRows,
+        X: _Real | SparseRows | RawTable,
         T: _Real,
         weights: _Real | None = None,
         order: NDArray[np.intp] | None = None,
@@ -219,12 +241,12 @@ class TrainerCore:
     def total_cost(self, costs: _Real) -> float: ...
     def loss(
         self,
-        X: _Real | SparseRows,
+        X: _Real | SparseRows | RawTable,
         T: _Real,
         weights: _Real | None = None,
         order: NDArray[np.intp] | None = None,
     ) -> float: ...
-    def predict(self, X: _Real | SparseRows, out: _Real | None = None) -> _Real: ...
+    def predict(self, X: _Real | SparseRows | RawTable, out: _Real | None = None) -> _Real: ...
     def weights(self) -> tuple[list[_Real], list[_Real]]: ...
     def load_weights(self, W: list[_Real], b: list[_Real]) -> None: ...
     def moments(self) -> dict[str, _Real]: ...

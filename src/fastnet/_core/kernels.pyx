@@ -11,6 +11,7 @@ capsule. Each file says in its first line what it does:
     batches and epochs              epoch.pxi
     prediction                      predict.pxi for many rows, small_batch.pxi for one row and a few
     single functions of arrays      functions.pxi, for fastnet.functions
+    a raw table, encoded on the way raw.pxi
     memory and its layout           arena.pxi (all memory of a training), panels.pxi (how a matrix lies in it)
 
 The words: a *lane* is a number of a vector register, and holds one example (in small_batch.pxi one unit).
@@ -20,7 +21,7 @@ examples that go through all layers together, a *block* at most 1024 examples, w
 """
 from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport isinf, sqrt
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport atoll, getenv
 from libc.string cimport memcpy, memset
 
@@ -41,6 +42,7 @@ include "kernels/random.pxi"
 include "kernels/arena.pxi"
 include "kernels/sparse.pxi"
 include "kernels/sparse_gradient.pxi"
+include "kernels/raw.pxi"
 include "kernels/passes.pxi"
 include "kernels/optimizers.pxi"
 include "kernels/scaling.pxi"
@@ -70,6 +72,7 @@ kernels.steps = get_steps
 kernels.set_steps = set_steps
 kernels.weights_finite = weights_finite
 kernels.was_sparse = was_sparse
+kernels.encode_rows = encode_rows
 kernels.predict_size = predict_size
 kernels.predict_prepare = predict_prepare
 kernels.predict = predict

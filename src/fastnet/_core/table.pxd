@@ -44,6 +44,32 @@ cdef struct matrix:             # of the user's: (row, column) is at start + row
     char* start
     Py_ssize_t row_step, column_step               # bytes
 
+# The dtypes that the values of a raw table may have, and what its columns are
+cdef enum:
+    RAW_FLOAT64, RAW_FLOAT32, RAW_INT8, RAW_INT16, RAW_INT32, RAW_INT64
+    RAW_UINT8, RAW_UINT16, RAW_UINT32, RAW_UINT64
+cdef enum:
+    RAW_NUMBER, RAW_CATEGORY, RAW_PAIR
+
+cdef struct raw_column:         # of a raw table: it becomes `width` features, from feature `first` on
+    const char* start           # the value of the first row
+    Py_ssize_t step             # bytes to that of the next row
+    int dtype, kind
+    Py_ssize_t first, width
+    # of a number: see raw.pxi
+    double centre, scale
+    int gaps                    # whether a feature says that the value is missing
+    int bins
+    const double* low           # (bins)
+    const double* high_minus_low
+
+cdef struct raw_table:          # examples as its rows
+    const raw_column* columns
+    int count
+    Py_ssize_t features
+    int mostly_zeros            # whether at most a quarter of its features are not 0
+    double factor               # of every feature
+
 cdef struct layer_arrays:       # one layer as Python holds it
     Py_ssize_t n_in, n_out
     int activation              # a code of names.h
@@ -56,6 +82,7 @@ cdef struct layer_arrays:       # one layer as Python holds it
 
 cdef struct examples:           # to train on
     matrix X, T                 # (features, n), (outputs, n)
+    const raw_table* raw        # its rows are the examples, not X; or NULL
     const void* weights         # (n), or NULL: 1 each
     const Py_ssize_t* order     # example at position p is column order[p]; NULL: column p
 
@@ -118,6 +145,10 @@ cdef struct kernel_table:
     int (*weights_finite)(const void* arena) noexcept nogil
     # whether the last `train` left out the zeros of X: see sparse.pxi
     int (*was_sparse)(const void* arena) noexcept nogil
+
+    # rows [first, first + n) of a raw table as a matrix (n, features) in C order
+    void (*encode_rows)(const raw_table* raw, Py_ssize_t first, Py_ssize_t n, void* out,
+                        const thread_team* team, int thread) noexcept nogil
 
     # Prediction: A of the last layer, (n_out, n), for n examples. With `shared`, another arena of the same
     # network, the weights are read there, and the new one holds buffers only. With `check`, predict returns

@@ -7,7 +7,8 @@ A number x, NaN where it is missing, becomes
     2 c − 1              for each bin, with c = (x − low)/(high − low) cut to [0, 1]
 
 and a category a number for each level: 1 if it is this level and 0 if not; or, of two levels, −1 and 1. What
-is no level is 0. Nothing but loops over Python's floats, which are float64: the encoder has the same bits.
+is no level is 0. Nothing but loops over Python's floats, which are float64: the core has the same bits, where
+it encodes the rows of a table while it gathers them (`fastnet._core.engine.RawTable`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-__all__ = ["encode_category", "encode_number", "learn_category", "learn_number", "quantile"]
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+__all__ = ["encode_category", "encode_number", "encode_rows", "learn_category", "learn_number", "quantile"]
 
 
 def quantile(ordered: Sequence[float], part: float) -> float:
@@ -117,3 +121,34 @@ def encode_category(learned: dict[str, Any], value: str | None) -> list[float]:
     if learned["pair"]:
         return [0.0 if value not in levels else -1.0 if value == levels[0] else 1.0]
     return [1.0 if value == level else 0.0 for level in levels]
+
+
+def encode_rows(
+    values: Sequence[Sequence[Any]],
+    learned: Sequence[dict[str, Any]],
+    dtype: DTypeLike = "float32",
+    factor: float = 1.0,
+) -> NDArray[Any]:
+    """Return the inputs for the rows of a table, (n, inputs), from its columns: all times a factor.
+
+    A column with levels holds their numbers, -1 in a gap. Each input is rounded to the dtype before it is
+    multiplied, and once more after it.
+
+    >>> number = {"centre": 2.0, "scale": 1.0, "gaps": False, "low": [1.0], "high": [2.0]}
+    >>> colour = {"levels": ["red", "blue", "green"], "pair": False}
+    >>> encode_rows([[2.0, 1.25], [1, -1]], [number, colour], "float64", factor=2.0).round(2).tolist()
+    [[0.0, 2.0, 0.0, 2.0, 0.0], [-1.46, -1.0, 0.0, 0.0, 0.0]]
+    """
+    rows = []
+    for row in zip(*values, strict=True):
+        inputs: list[float] = []
+        for value, about in zip(row, learned, strict=True):
+            if "levels" in about:
+                level = about["levels"][int(value)] if value >= 0 else None
+                inputs += encode_category(about, level)
+            else:
+                inputs += encode_number(about, float(value))
+        rows.append(inputs)
+    encoded: NDArray[Any] = np.array(rows, dtype)
+    encoded *= encoded.dtype.type(factor)
+    return encoded

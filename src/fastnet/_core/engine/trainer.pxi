@@ -1,5 +1,5 @@
 # TrainerCore: keeps the packed weights and the buffers from epoch to epoch.
-# Uses: arrays, calls, sparse
+# Uses: arrays, calls, raw, sparse
 
 SPARSE_FEATURES = 5             # with fewer, the gradient of dense columns is another sum, see narrow.pxi
 
@@ -216,7 +216,7 @@ cdef class TrainerCore:
         return d
 
     cdef int take_columns(self, object X, examples* d) except -1:
-        """X into d.X, or as the rows that the arena reads."""
+        """X into d.X, or as the rows that are read where they lie."""
         cdef cnp.ndarray columns
         cdef SparseRows rows
         self.check_weights()
@@ -224,6 +224,9 @@ cdef class TrainerCore:
             raise TypeError(f"X must be {'SparseRows' if self.options.sparse else 'an array'}, "
                             f"got {type(X).__name__}")
         memset(&d.X, 0, sizeof(matrix))
+        d.raw = self.rows_of_table(X) if isinstance(X, RawTable) else NULL
+        if d.raw != NULL:
+            return 0
         if not self.options.sparse:
             columns = X
             same_kind(columns, self.table, "X")
@@ -236,6 +239,13 @@ cdef class TrainerCore:
             raise ValueError(f"X must have {self.layers.arrays[0].n_in} features, got {rows.n_features}")
         self.table.use_rows(self.arena.m.start, &rows.rows)
         return 0
+
+    cdef const raw_table* rows_of_table(self, RawTable X) except NULL:
+        if X.table.features != self.layers.arrays[0].n_in:
+            raise ValueError(f"X must have {self.layers.arrays[0].n_in} features, got {X.table.features}")
+        if self.standardize is not None:
+            raise ValueError("X must be an array where its features are standardised, got a RawTable")
+        return &X.table
 
     cdef Py_ssize_t blocks_in_batch(self):
         return (self.batch + BLOCK - 1)//BLOCK
@@ -445,6 +455,8 @@ cdef class TrainerCore:
         names = [ACTIVATIONS[self.layers.arrays[k].activation] for k in range(self.layers.count)]
         if self.options.sparse:
             return forward_sparse(W, b, names, X, self.threads, out)
+        if isinstance(X, RawTable):
+            return forward_raw(W, b, names, X, self.threads, out)
         return forward(W, b, names, X, self.threads, out, self.standardize)
 
     cdef tuple read(self, int which, bint by_features=False):

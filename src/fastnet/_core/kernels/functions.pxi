@@ -34,6 +34,7 @@ cdef void dense_backward(void* arena, const layer_arrays* arrays, matrix A, matr
     below.dZ = arena_take(<char*>arena, &used, l.n_in*round_up(t.block, PW))
     below.A = below.dZ
     data.X = A
+    data.raw = NULL
     data.order = NULL
     while first < n:
         m = smaller(t.block, n - first)

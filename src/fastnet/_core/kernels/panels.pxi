@@ -253,13 +253,16 @@ cdef inline void transpose_vectors(const real* S, Py_ssize_t S_rows, real* D,
         v_store(D + i*D_row, t[i])
 
 
-cdef void transpose_panel(const real* A, Py_ssize_t rows, int V, real* AT, Py_ssize_t AT_panel,
-                          Py_ssize_t example) noexcept nogil:
-    """One panel of A (rows x V vectors of examples) into A', whose first row for it is `example`."""
-    cdef Py_ssize_t r = 0, w
+cdef void transpose_panel(const real* A, Py_ssize_t r, Py_ssize_t end, Py_ssize_t rows, int V, real* AT,
+                          Py_ssize_t AT_panel, Py_ssize_t example) noexcept nogil:
+    """Rows [r, end) of a panel of A (rows x V vectors of examples) into A', whose first row is `example`.
+
+    r is a whole number of vectors, and so is `end` unless it is `rows`.
+    """
+    cdef Py_ssize_t w
     cdef real* D
     cdef int v
-    while r < rows:
+    while r < end:
         w = row_width(rows, r//PW)
         D = AT + r//PW*AT_panel + r%PW
         for v in range(V):

@@ -1,6 +1,6 @@
 # The passes of one strip of examples through the network: forward, loss, backward.
 # The formulas are those of the notes.
-# Uses: activations, arena, elementary, losses, narrow, panels, product, random, sparse, util
+# Uses: activations, arena, elementary, losses, narrow, panels, product, random, raw, sparse, util
 
 cdef enum:                      # what a forward pass is for
     PREDICTING                  # nothing is kept
@@ -101,7 +101,7 @@ cdef void forward(const trainer* t, worker* w, Py_ssize_t first, Py_ssize_t n, i
         l = &t.layers[k]
         if k > 0 and purpose >= GRADIENT and l.AT != NULL:
             for j in range(ceil_div(n, PW)):
-                transpose_panel(A_in + j*height*PW, height, vectors_in_panel(n, j), l.AT,
+                transpose_panel(A_in + j*height*PW, 0, height, height, vectors_in_panel(n, j), l.AT,
                                 t.AT_panel_rows*PW, first + j*PW)
         activation = l.activation
         if purpose != PREDICTING and k == t.n_layers - 1 and t.logits:
@@ -189,17 +189,21 @@ cdef void gather_X(const trainer* t, const worker* w, const examples* data, Py_s
                    Py_ssize_t first, Py_ssize_t n, real* AT) noexcept nogil:
     """n examples from `position` of the order on into w.X and, from row `first` of the block on, into AT."""
     cdef Py_ssize_t j, F = t.layers[0].n_in
-    if F <= NARROW and rows_are_contiguous(data.X):
+    cdef bint in_rows = data.raw == NULL and rows_are_contiguous(data.X)
+    if F <= NARROW and in_rows:
         gather_numbers(data.X, F, &t.standardize, data.order, position, n, w.X)
         return
-    if rows_are_contiguous(data.X):
+    if in_rows:
         gather_rows(data.X, F, &t.standardize, data.order, position, n, t.zeros, w.X, AT, t.AT_panel_rows*PW,
                     first)
+        return
+    if data.raw != NULL:
+        gather_raw(data.raw, data.order, position, n, w.X, t.X_height, AT, t.AT_panel_rows*PW, first)
         return
     gather_elements(data.X, F, &t.standardize, data.order, position, n, w.X, t.X_height)
     if AT != NULL:
         for j in range(ceil_div(n, PW)):
-            transpose_panel(w.X + j*t.X_height*PW, F, vectors_in_panel(n, j), AT,
+            transpose_panel(w.X + j*t.X_height*PW, 0, F, F, vectors_in_panel(n, j), AT,
                             t.AT_panel_rows*PW, first + j*PW)
 
 
@@ -246,6 +250,8 @@ cdef void block_passes(const trainer* t, const examples* data, Py_ssize_t positi
             w.X = t.X + first*t.X_height
         if t.options.sparse:
             find_rows(t, data.order, position + first, m, first)
+        elif sparse and data.raw != NULL:
+            gather_raw_lists(&t.sparse, data.raw, data.order, position + first, m, first, w.X)
         elif sparse:
             gather_sparse(&t.sparse, data.X, t.layers[0].n_in, data.order, position + first, m, first)
         else:

@@ -45,6 +45,7 @@ cdef int predict(void* arena, matrix X, Py_ssize_t n, matrix out, int check, con
     cdef Py_ssize_t end = smaller(share(strips, thread + 1, team.size)*t.strip, n)
     cdef bint in_a_row = rows_are_contiguous(X) and X.column_step == t.layers[0].n_in*<Py_ssize_t>sizeof(real)
     data.X = X
+    data.raw = NULL
     data.order = NULL
     w.Z_finite = True
     while first < end:

@@ -28,6 +28,8 @@ cdef bint mostly_zeros(const trainer* t, const examples* data, Py_ssize_t first,
     cdef int nonzero = 0
     if t.options.sparse:
         return True
+    if data.raw != NULL:
+        return t.sparse.feature != NULL and data.raw.mostly_zeros
     if t.sparse.feature == NULL or t.standardize.mean != NULL or not rows_are_contiguous(data.X):
         return False
     for i in range(SAMPLED):
