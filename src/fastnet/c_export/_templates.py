@@ -7,7 +7,16 @@ operation by operation, with the constants of `_core/lanes/constants.h`, which t
 
 from __future__ import annotations
 
-__all__ = ["DENSE", "FUNCTIONS", "HEAD", "LOG_LEAST", "c_functions", "takes_least"]
+__all__ = ["CONTRACT_OFF", "DENSE", "FUNCTIONS", "HEAD", "LOG_LEAST", "c_functions", "takes_least"]
+
+# A product and a sum stay two operations: by default gcc makes one of them if it can, with other bits
+CONTRACT_OFF = """\
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("fp-contract=off")
+#else
+#pragma STDC FP_CONTRACT OFF
+#endif
+"""
 
 # What `real`, `bits` and `FMA` mean in the code below, for each dtype
 HEAD = {

@@ -123,7 +123,7 @@ def _export(arguments: argparse.Namespace) -> int:
     _validate.choice(kind, "--to, or the suffix of --output,", _FORMATS)
     activations = None if arguments.activations is None else arguments.activations.split(",")
     network = files.load(arguments.model, activations=activations)
-    if kind in ("npz", "c") and not isinstance(network, Network):
+    if kind == "npz" and not isinstance(network, Network):
         name = type(network).__name__
         raise ValueError(f"{arguments.model} holds a {name}, which has no export to {kind}; a Network has")
     if kind == "onnx":

@@ -103,9 +103,10 @@ def model(network: Any, *, dtype: DTypeLike = "float32") -> Any:
         graph = Graph(real, ["X"])
         X = graph.take("X", graph.real, ensemble.n_in)
     else:
-        from fastnet.onnx._table import add_encoder, input_names, used_columns
+        from fastnet.onnx._table import add_encoder, input_names
+        from fastnet.tabular.columns import used_columns
 
-        columns = used_columns(encoder)
+        columns = used_columns(encoder.raw_columns())
         graph = Graph(real, input_names(columns))
         X = add_encoder(graph, encoder)
         about["feature_names"] = [column.name for column in columns]
@@ -152,12 +153,13 @@ def inputs(network: Any, table: Any) -> dict[str, NDArray[Any]]:
     0 [['']]
     1 [[2.0]]
     """
-    from fastnet.onnx._table import gap_text, input_names, used_columns
+    from fastnet.onnx._table import gap_text, input_names
+    from fastnet.tabular.columns import used_columns
 
     encoder = ensemble_of(network).encoder
     if encoder is None:
         raise ValueError("network must have an encoder: without one, the input X is the examples in rows")
-    used = used_columns(encoder)
+    used = used_columns(encoder.raw_columns())
     names = dict(zip((column.name for column in used), input_names(used), strict=True))
     found: dict[str, NDArray[Any]] = {}
     for column, values in zip(encoder.raw_columns(), encoder.raw_values(table), strict=True):

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from fastnet.onnx._graph import OUTPUTS, Graph
-from fastnet.tabular.columns import CLIP, FAR, CategoryColumn, NumberColumn, RawColumn
+from fastnet.tabular.columns import CLIP, FAR, CategoryColumn, NumberColumn, RawColumn, used_columns
 from fastnet.tabular.encoder import TableEncoder
 from fastnet.tabular.reading import LARGEST
 
-__all__ = ["add_encoder", "gap_text", "input_names", "used_columns"]
+__all__ = ["add_encoder", "gap_text", "input_names"]
 
 _ML = "ai.onnx.ml"
 _ABOUT = {
@@ -24,12 +24,6 @@ _ABOUT = {
     "datetime": "seconds since 1970 in UTC, NaN where it is missing",
     "empty": "not looked at",
 }
-
-
-def used_columns(encoder: TableEncoder) -> list[RawColumn]:
-    """Return the columns that are inputs of the graph: those that are not left out, but one at least."""
-    columns = encoder.raw_columns()
-    return [column for column in columns if column.used] or columns[:1]
 
 
 def input_names(columns: list[RawColumn]) -> list[str]:
@@ -59,7 +53,7 @@ def gap_text(column: RawColumn) -> str:
 
 def add_encoder(graph: Graph, encoder: TableEncoder) -> str:
     """Add the inputs and the encoding, and return the name of its result, (n, n_in)."""
-    columns = used_columns(encoder)
+    columns = used_columns(encoder.raw_columns())
     names = input_names(columns)
     for name, column in zip(names, columns, strict=True):
         if column.kind == "category":

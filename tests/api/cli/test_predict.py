@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import fastnet as fn
-from fastnet import cli
+from fastnet import c_export, cli
 from fastnet import onnx as exporter
 
 Capture = pytest.CaptureFixture[str]
@@ -188,3 +188,11 @@ def test_export_of_such_a_file_to_onnx(folder: Path, tmp_path: Path) -> None:
     written = onnx.load(tmp_path / "model.onnx")
     assert written.SerializeToString() == exporter.model(fn.load(model)).SerializeToString()
     assert "city" in {column.name for column in written.graph.input}
+
+
+def test_export_of_such_a_file_to_c(folder: Path, tmp_path: Path) -> None:
+    model = folder / "churn.safetensors"
+    assert cli.main(["export", str(model), "-o", str(tmp_path / "model.c")]) == 0
+    text = (tmp_path / "model.c").read_text()
+    assert text == c_export.source(fn.load(model))
+    assert '"city", code of a category, -1 where it is missing or none of these: 0 "' in text
