@@ -170,7 +170,7 @@ def _load_before_fork() -> None:
             "onnx",
             "streaming.passes",
             "training.lbfgs",
-            "training.progress",
+            "progress",
         }
         for name in sorted(waiting | further):
             import_module(f"fastnet.{name}")

@@ -203,7 +203,9 @@ class Network:
             A = layer.forward_with(W, b, A, f"layers[{k}].")
         return A
 
-    def predict_proba(self, X: ArrayLike | Stream, *, n_threads: int | None = None) -> Array:
+    def predict_proba(
+        self, X: ArrayLike | Stream, *, n_threads: int | None = None, progress: bool | None = None
+    ) -> Array:
         """Return the output of the network like `forward`, the same bits, but in one call that keeps nothing.
 
         Parameters
@@ -213,6 +215,9 @@ class Network:
             `fastnet.stream`, or a memory map of another dtype: they are read and converted block by block.
         n_threads : int, optional
             At most so many threads (see `fastnet.threads`); the same bits for any number.
+        progress : bool, optional
+            Show how many rows are done, where they are read block by block. By default in notebooks and on
+            terminals, if it takes longer than half a second.
 
         Returns
         -------
@@ -236,7 +241,9 @@ class Network:
             if passes.is_in_pieces(X, self._dtype):
                 own = self._core_layers()  # the same weights for all blocks
                 shape = self._sizes[0], self._sizes[-1], self._dtype
-                return passes.predict_blocks(lambda block: self._predict(block, own, n_threads), X, *shape)
+                return passes.predict_blocks(
+                    lambda block: self._predict(block, own, n_threads), X, *shape, progress
+                )
         X = _validate.columns(X, "X", self._sizes[0], self._dtype)
         return self._predict(X, self._core_layers(), n_threads)
 
@@ -497,8 +504,8 @@ class Network:
         seed : int
             Seed of shuffle, dropout and validation_fraction, 0 <= seed < 2**64.
         progress : bool, optional
-            Show epoch and loss on stderr while training. By default if that is a terminal and the fit takes
-            longer than half a second. See `fastnet.training.progress`.
+            Show epoch and loss while training, in a notebook or on standard error. By default in notebooks
+            and on terminals, if the fit takes longer than half a second. See `fastnet.progress`.
         n_threads : int, optional
             At most so many threads (see `fastnet.threads`); the same bits for any number. Batches of small
             networks are trained by one, which is faster.

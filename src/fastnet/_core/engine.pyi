@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
@@ -212,6 +213,7 @@ class TrainerCore:
         learning_rate: float | NDArray[np.float64],
         weights: _Real | None = None,
         total: float = 0.0,
+        tick: Callable[[int], object] | None = None,
     ) -> float: ...
     def gradients(
         self,

@@ -6,6 +6,7 @@ copied to the front of the next one, so batches cross the edges.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
 from typing import Any, NamedTuple
@@ -309,9 +310,16 @@ def _streamed_examples(
 
 
 def predict_blocks(
-    predict: Callable[[Array], Array], X: Any, n_in: int, n_out: int, dtype: np.dtype[Any]
+    predict: Callable[[Array], Array],
+    X: Any,
+    n_in: int,
+    n_out: int,
+    dtype: np.dtype[Any],
+    progress: bool | None = None,
 ) -> Array:
     """Return the outputs (n_out, n) for the rows of a stream, or the columns of a map, block by block."""
+    from fastnet.progress import new_bar
+
     rows = X.rows()[0] if isinstance(X, Stream) else None
     if rows is None:
         if X.ndim != 2 or X.shape[0] != n_in:
@@ -325,8 +333,12 @@ def predict_blocks(
     memory = X.memory if isinstance(X, Stream) else 1 << 26
     size = int(min(PREDICTED_ROWS, max(1, memory // (2 * n_in * dtype.itemsize))))
     block = np.empty((size, n_in), dtype)
+    bar = new_bar(n, None if progress is None else _validate.flag(progress, "progress"), "row")
     with ExitStack() as stack:
         read = None if rows is None else stack.enter_context(rows.open())
+        done = 0
+        if bar is not None:
+            stack.callback(lambda: bar.close(done, "predicted"))
         for start in range(0, n, size):
             count = min(size, n - start)
             if read is None:
@@ -337,4 +349,7 @@ def predict_blocks(
                 if not engine.all_finite(part):
                     check_rows(part, start, getattr(X, "feature_names", None))
             out[:, start : start + count] = predict(part.T)
+            done = start + count
+            if bar is not None and (now := time.perf_counter()) >= bar.due:
+                bar.update(done, "predicted", now)
     return out

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ from fastnet.tabular.recipe import Recipe, input_factor, make_member, with_all_i
 from fastnet.training.many import train_many
 
 if TYPE_CHECKING:
+    from fastnet.progress import Bar
     from fastnet.training import Trainer
 
 __all__ = ["Job", "Member", "train_members"]
@@ -84,7 +87,7 @@ class Job:
     epochs: int
     seed: int
     n_threads: int | None
-    progress: bool | None
+    progress: bool | Bar
     deadline: float
 
     def run(self, numbers: list[int], piecewise: bool) -> list[Member]:
@@ -171,17 +174,32 @@ def train_members(job: Job, piecewise: bool | str) -> list[Member]:
     by more than `NEAR`, the others go that way, and only the better one stays; else they take turns, and both
     stay.
     """
-    count = len(job.rows)
-    numbers = list(range(count))
+    numbers = list(range(len(job.rows)))
     bins = bool(job.piecewise.any()) and not job.piecewise.all()
-    if bins and piecewise == "auto":
-        members = _chosen(job, numbers)
-    else:
-        members = job.run(numbers, not bins or bool(piecewise))
+    chooses = bins and piecewise == "auto"
+    with _one_bar(job, len(numbers) + chooses) as job:
+        members = _chosen(job, numbers) if chooses else job.run(numbers, not bins or bool(piecewise))
     whole = [one for one in members if not one.interrupted]
     if not members:
         raise KeyboardInterrupt
     return whole or members
+
+
+@contextmanager
+def _one_bar(job: Job, networks: int) -> Iterator[Job]:
+    """Give a job whose calls of `train_many` share a bar; the same job if it is silent."""
+    from fastnet.progress import new_bar
+
+    bar = new_bar(networks * job.epochs, bool(job.progress))
+    if bar is None:
+        yield job
+        return
+    bar.counts_on = True
+    try:
+        yield replace(job, progress=bar)
+    finally:
+        bar.counts_on = False
+        bar.close(0, f"{networks} networks")
 
 
 def _chosen(job: Job, numbers: list[int]) -> list[Member]:

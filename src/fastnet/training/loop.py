@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,7 +20,7 @@ from fastnet.training.state import TrainingState, Weights
 
 if TYPE_CHECKING:
     from fastnet.optimizers import LBFGS
-    from fastnet.training.progress import Display
+    from fastnet.progress import Bar
 
 __all__ = ["FitLoop", "Observer"]
 
@@ -94,11 +95,11 @@ class FitLoop:
         self._dtype = dtype
         self._first_epoch, self._first_step = state.epochs_done, core.step
         self._deadline = math.inf
-        self._display: Display | None = None
+        self._bar: Bar | None = None
         if options.progress is not False:
-            from fastnet.training.progress import display
+            from fastnet.progress import new_bar
 
-            self._display = display(options.epochs, options.progress)
+            self._bar = new_bar(options.epochs, options.progress)
 
     def run(self) -> None:
         """Train until the last epoch, early stopping, the time limit or an interrupt; errors are raised."""
@@ -188,8 +189,14 @@ class FitLoop:
 
     def close(self) -> None:
         """Leave the terminal clean, however the fit ended."""
-        if self._display is not None:
-            self._display.close(len(self.history.loss), self.history)
+        if self._bar is not None:
+            self._show(self._bar.close, 0.0)
+
+    def _show(self, bar_method: Callable[..., Any], part: float, *now: float) -> Any:
+        """Tell the bar how many epochs are done, with the part of the one that is not, and the losses."""
+        from fastnet.progress import curves
+
+        return bar_method(len(self.history.loss) + part, curves(self.history), *now)
 
     def weights(self) -> Weights:
         """Return copies of the weights as training has them now, in the network's dtype."""
@@ -201,7 +208,7 @@ class FitLoop:
     def _run_epochs(self) -> str:
         """Train epoch by epoch, and return why the last was the last."""
         core, settings, state = self.core, self._settings, self.state
-        history, display = self.history, self._display
+        history, bar = self.history, self._bar
         data, batch = self.data, self.batch
         n, seed = data.n, settings.seed if settings.shuffle else None
         learning_rate, schedule = settings.optimizer.learning_rate, settings.schedule  # type: ignore[union-attr]
@@ -216,8 +223,17 @@ class FitLoop:
         observed = self._is_observed()
         # Reading the moments copies them, so it is done after epochs 1, 2, 4, 8 ... and the last.
         check_at = state.epochs_done + 1 if "second" in settings.optimizer.moments else -1
-        update_at = math.inf if display is None else display.due
+        update_at = math.inf if bar is None else bar.due
         clock, isfinite, deadline = time.perf_counter, math.isfinite, self._deadline
+        batches_done = 0
+
+        def tick(examples: int) -> None:
+            """Move the bar within a long epoch."""
+            nonlocal update_at
+            now = clock()
+            if now >= update_at and bar is not None:
+                update_at = self._show(bar.update, (batches_done * batch + examples) / n, now)
+
         for epoch in range(state.epochs_done, end):
             start = clock()
             if schedule is not None:
@@ -230,7 +246,7 @@ class FitLoop:
                     rates = rate
                     if n_piece < n and np.ndim(rate):  # one for each batch
                         rates = np.asarray(rate)[batches_done : batches_done + -(-n_piece // batch)]
-                    total = core.epoch(X, T, order, rates, weights, total)
+                    total = core.epoch(X, T, order, rates, weights, total, None if bar is None else tick)
                     batches_done += -(-n_piece // batch)
             loss = total / n
             now = clock()
@@ -246,15 +262,15 @@ class FitLoop:
                 check_at = epoch + 1 + (epoch + 1 - self._first_epoch)
             if observed and (reason := self._after_epoch(loss)):
                 return reason
-            if now >= update_at and display is not None:
-                update_at = display.update(len(history.loss), history, now)
+            if now >= update_at and bar is not None:
+                update_at = self._show(bar.update, 0.0, now)
             if now >= deadline:
                 return self._out_of_time()
         return DONE
 
     def _run_lbfgs(self, lbfgs: LBFGS) -> str:
         """Train by L-BFGS, whose iterations count as epochs, and return why it ended."""
-        core, state, history, display = self.core, self.state, self.history, self._display
+        core, state, history, bar = self.core, self.state, self.history, self._bar
         n, start = self.data.n, time.perf_counter()
         observed = self._is_observed()
 
@@ -266,8 +282,8 @@ class FitLoop:
             state.epochs_done += 1
             state.examples_seen += n
             reason = self._after_epoch(loss) if observed else ""
-            if display is not None and now >= display.due:
-                display.update(len(history.loss), history, now)
+            if bar is not None and now >= bar.due:
+                self._show(bar.update, 0.0, now)
             if now >= self._deadline:
                 reason = reason or self._out_of_time()
             start = time.perf_counter()

@@ -20,12 +20,14 @@ from fastnet.network import Network
 from fastnet.training.queued import INTERRUPTED, LATE, PATIENCE, Display, ManyFit, QueuedFits, needs_python
 
 if TYPE_CHECKING:
+    from fastnet.progress import Bar
     from fastnet.training import Trainer
 
 __all__ = ["train_many"]
 
 # options of a fit that may be a list with one for each network
 SINGLE = ("epochs", "batch_size", "learning_rate", "seed", "optimizer", "l2", "clip_norm", "max_seconds")
+_MOVES = 0.1  # seconds between two looks at the bar
 SMALL_FLOPS = 2e7  # of fits that one thread trains sooner than two, which wait for one another in Python
 
 
@@ -39,7 +41,7 @@ def train_many(
     validation_rows: Sequence[ArrayLike | None] | None = None,
     sample_weight: ArrayLike | None = None,
     n_threads: int | None = None,
-    progress: bool | None = False,
+    progress: bool | Bar | None = False,
     total_seconds: float | None = None,
     **options: Any,
 ) -> list[History | None]:
@@ -67,8 +69,9 @@ def train_many(
         How much each example counts, in training and validation.
     n_threads : int, optional
         At most so many networks at a time; by default as many as `fastnet.threads` allows.
-    progress : bool, optional
-        Show how far all of them are; None: if stderr is a terminal and it takes longer than half a second.
+    progress : bool or Bar, optional
+        Show how far all of them are; None: in notebooks and on terminals, if it takes longer than half a
+        second. Or a bar of `fastnet.progress` that counts on.
     total_seconds : float, optional
         The time for all of them. Then no further network begins, and those that are being trained end after
         their epoch. The first network has at least one epoch.
@@ -156,7 +159,8 @@ class _Crowd:
         self._fits = fits
         self._data = data
         self._lock = threading.Lock()
-        self._epochs = 0
+        self._epochs = 0  # done, or no longer needed
+        self._latest = History()
         self._next = iter(range(len(fits)))
         self._begin = threading.Event()
         self._deadline = math.inf
@@ -164,7 +168,7 @@ class _Crowd:
             self._deadline = time.perf_counter() + _validate.rate(total_seconds, "total_seconds")
 
     def run(self, n_threads: int, display: Display | None) -> None:
-        """Train all networks; the main thread waits, so that an interrupt reaches it."""
+        """Train all networks; the main thread waits, so that an interrupt reaches it, and moves the bar."""
         # see _load_before_fork
         from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
@@ -174,7 +178,7 @@ class _Crowd:
             try:
                 # a future for each thread, not for each network: waking this one takes longer than a tiny fit
                 count = min(n_threads, len(self._fits))
-                waiting = {pool.submit(self._train_next, display) for _ in range(count)}
+                waiting = {pool.submit(self._train_next) for _ in range(count)}
             except BaseException:
                 self.stopped = INTERRUPTED
                 self._begin.set()
@@ -182,27 +186,30 @@ class _Crowd:
             while waiting:
                 try:
                     self._begin.set()  # no network begins before an interrupt is caught here
-                    done, waiting = wait(waiting, PATIENCE, FIRST_COMPLETED)
+                    done, waiting = wait(waiting, PATIENCE if display is None else _MOVES, FIRST_COMPLETED)
                     for future in done:
                         future.result()
+                    if display is not None:
+                        display(self._epochs, self._latest)
                 except KeyboardInterrupt:
                     self.stopped = INTERRUPTED
                 except BaseException:
                     self.stopped = "an error in another network"
                     raise
 
-    def _train_next(self, display: Display | None) -> None:
+    def _train_next(self) -> None:
         """Train the next network, and so on until there is none."""
         self._begin.wait()
         for k in self._next:  # a step of it is one for the interpreter: no two threads get the same
             if self.stopped or (k > 0 and self._late()):
                 return
-            self._train(k, display)
+            self._train(k)
 
-    def _train(self, k: int, display: Display | None) -> None:
+    def _train(self, k: int) -> None:
         fit, data, options = self._fits[k], self._data, dict(self._fits[k].options)
         options["seed"] = fit.seed
-        callbacks = [*options.pop("callbacks", ()), _Watcher(self, display)]
+        watcher = _Watcher(self)
+        callbacks = [*options.pop("callbacks", ()), watcher]
         try:
             self.histories[k] = fit.network.fit(
                 *(data.X, data.T),
@@ -217,6 +224,8 @@ class _Crowd:
         except DivergenceError as error:
             with self._lock:
                 self.diverged.append(error)
+        with self._lock:
+            self._epochs += max(0, fit.options.get("epochs", 100) - watcher.epochs)  # it has no use for the rest
 
     def _flops(self, fit: ManyFit) -> float:
         """Return the flops of all epochs of a fit; infinity if that is not known."""
@@ -233,27 +242,27 @@ class _Crowd:
             self.stuck += 1
             self.advice = self.advice or advice
 
-    def after_epoch(self, trainer: Trainer, display: Display | None) -> None:
+    def after_epoch(self, trainer: Trainer) -> None:
         """Count an epoch of one network, and end its fit where all are to end."""
         if self._late():
             trainer.stop(LATE)
         if self.stopped:
             trainer.stop(self.stopped)
-        if display is not None:
-            with self._lock:
-                self._epochs += 1
-                display(self._epochs, trainer.history)
+        with self._lock:
+            self._epochs += 1
+            self._latest = trainer.history
 
 
 class _Watcher(Callback):
     """Tells the others how far one network is; its advice is told once for all networks."""
 
-    def __init__(self, crowd: _Crowd, display: Display | None) -> None:
+    def __init__(self, crowd: _Crowd) -> None:
         self._crowd = crowd
-        self._display = display
+        self.epochs = 0
 
     def on_epoch_end(self, trainer: Trainer) -> None:
-        self._crowd.after_epoch(trainer, self._display)
+        self.epochs += 1
+        self._crowd.after_epoch(trainer)
 
     def on_train_end(self, trainer: Trainer) -> None:
         if trainer.advice:
@@ -262,30 +271,33 @@ class _Watcher(Callback):
 
 
 @contextmanager
-def _progress_display(progress: bool | None, fits: list[ManyFit]) -> Iterator[Display | None]:
-    """Give a function that updates the progress bar after each epoch; it is called (epochs done, history)."""
+def _progress_display(progress: bool | Bar | None, fits: list[ManyFit]) -> Iterator[Display | None]:
+    """Give a function that moves the progress bar; it is called (epochs done, history of one network)."""
     if progress is False:
         yield None
         return
-    from fastnet.training.progress import display
+    from fastnet.progress import Bar, curves, new_bar
 
-    total = sum(fit.options.get("epochs", 100) for fit in fits)
-    shown = display(total, None if progress is None else _validate.flag(progress, "progress"))
-    if shown is None:
+    if isinstance(progress, Bar):
+        bar: Bar | None = progress
+    else:
+        total = sum(fit.options.get("epochs", 100) for fit in fits)
+        bar = new_bar(total, None if progress is None else _validate.flag(progress, "progress"))
+    if bar is None:
         yield None
         return
-    due, last = shown.due, (0, History())
+    last = 0, History()
 
-    def after_epoch(done: int, history: History) -> None:
-        nonlocal due, last
+    def move(done: int, history: History) -> None:
+        nonlocal last
         now, last = time.perf_counter(), (done, history)
-        if now >= due:
-            due = shown.update(done, history, now)
+        if now >= bar.due:
+            bar.update(done, curves(history), now)
 
     try:
-        yield after_epoch
+        yield move
     finally:
-        shown.close(*last)
+        bar.close(last[0], curves(last[1]))
 
 
 def _checked(

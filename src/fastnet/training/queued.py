@@ -175,6 +175,7 @@ class QueuedFits:
         self._queue = engine.TrainingQueue(len(fits), most, seconds)
         self._begun: list[tuple[_Kind, Settings, FitLoop] | None] = []
         self._last = History()
+        self._spared = 0  # epochs that fits had no use for
         self._kinds: dict[Any, _Kind] = {}
 
     def run(self, n_threads: int, display: Display | None) -> None:
@@ -227,7 +228,7 @@ class QueuedFits:
             if queue.finished() is None:
                 time.sleep(0.002)
         if display is not None:
-            display(queue.epochs_done, self._last)
+            display(queue.epochs_done + self._spared, self._last)
 
     def _prepare(self, fit: ManyFit) -> None:
         """Check what a fit is asked for, and hand it to the queue."""
@@ -267,6 +268,7 @@ class QueuedFits:
             if kind.classes is not None:
                 network.classes = kind.classes
             self.histories[k] = self._last = loop.history
+        self._spared += kind.options.epochs - len(loop.history.loss)
         self._begun[k] = None
 
     def _advise(self, kind: _Kind, loop: FitLoop) -> None:

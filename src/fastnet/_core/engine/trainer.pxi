@@ -264,14 +264,15 @@ cdef class TrainerCore:
         return report
 
     def epoch(self, X, cnp.ndarray T, cnp.ndarray order, learning_rate, cnp.ndarray weights=None,
-              double total=0):
+              double total=0, tick=None):
         """One epoch over the columns that `order` names, in its order, with one learning rate or one a batch.
 
         Returns the sum over the batches of a batch's cost times its examples, added to `total`: an epoch may
         come in several calls, each but the last of whole batches, with the bits of one.
 
         One call into the kernels, unless it takes long: then one every few hundredths of a second, so that
-        Ctrl-C works. It comes between whole batches; `examples_done` tells after how many examples.
+        Ctrl-C works. It comes between whole batches; `examples_done` tells after how many examples. There
+        `tick`, if it is given, is called with their number.
         """
         cdef train_call call
         cdef Py_ssize_t n = X.shape[1] if order is None else cnp.PyArray_SIZE(order), piece, done
@@ -307,6 +308,8 @@ cdef class TrainerCore:
             if call.last < n:                          # the next piece is to take 20 ms
                 piece = max(1, min(2*piece, <Py_ssize_t>(piece*0.02/max(spent, 1e-6))))
             PyErr_CheckSignals()
+            if tick is not None and call.first < n:
+                tick(call.first)
         return total
 
     cdef cost_rule rule_of_costs(self, bint weighted):
