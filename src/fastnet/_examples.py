@@ -6,7 +6,7 @@ folded into the weights of the examples, which is all the core knows of.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -30,6 +30,7 @@ __all__ = [
     "usable_weights",
 ]
 
+CONVERTED_ROWS, CONVERTED_BYTES = 1 << 14, 1 << 24  # at most, at once
 SPLIT_STREAM = 2**61  # of the seed: the epochs' shuffles are far below, dropout and weights above
 
 
@@ -55,7 +56,10 @@ class TrainingData(Protocol):
 
     @property
     def in_memory(self) -> Examples | None:
-        """The examples if all of them are in memory."""
+        """The examples if all of them are in memory, in the network's dtype."""
+
+    def predicted(self, predict: Callable[[Array], Array]) -> tuple[Array, Array] | None:
+        """Return the targets, and the outputs that go with them; None where they are not all at hand."""
 
     def pieces(self, batch: int, epoch: int, seed: int | None) -> Generator[Piece]:
         """Give what an epoch trains on, in pieces of whole batches, but for the last.
@@ -95,6 +99,10 @@ class Examples(NamedTuple):
         """These."""
         return self
 
+    def predicted(self, predict: Callable[[Array], Array]) -> tuple[Array, Array]:
+        """Return the targets, and the outputs that go with them."""
+        return self.outcome(predict(self.X))
+
     def pieces(self, batch: int, epoch: int, seed: int | None) -> Generator[Piece]:
         """Give all at once."""
         X, T, weights, order = self
@@ -114,6 +122,59 @@ class Examples(NamedTuple):
         return Examples(X.astype(np.float64), T.astype(np.float64), weights)
 
 
+class ConvertedExamples:
+    """Examples of another dtype, in a large array or a memory map: converted some batches at a time."""
+
+    in_memory = None
+
+    def __init__(self, data: Examples) -> None:
+        self.n = data.n
+        self._data = data
+
+    def _block(self, which: NDArray[np.intp]) -> Array:
+        """Return columns of X in the network's dtype, each of them contiguous."""
+        return converted(self._data.X.T[which], self._data.T.dtype, which).T
+
+    def predicted(self, predict: Callable[[Array], Array]) -> tuple[Array, Array]:
+        """Return the targets, and the outputs that go with them."""
+        X, T, _, which = self._data
+        order = np.arange(self.n) if which is None else which
+        A = np.empty((len(T), self.n), T.dtype)
+        rows = block_rows(X)
+        for first in range(0, self.n, rows):
+            A[:, first : first + rows] = predict(self._block(order[first : first + rows]))
+        return take_rows(T.T, which).T, A
+
+    def pieces(self, batch: int, epoch: int, seed: int | None) -> Generator[Piece]:
+        """Give some batches at a time, converted, in the order of a fit in memory."""
+        X, T, weights, order = self._data
+        if seed is not None:
+            shuffled = engine.permutation(self.n, seed, epoch)
+            order = shuffled if order is None else order[shuffled]
+        elif order is None:
+            order = np.arange(self.n)
+        at_once = max(1, block_rows(X) // batch) * batch
+        for first in range(0, self.n, at_once):
+            which = order[first : first + at_once]
+            part = None if weights is None else weights[which]
+            yield Piece(self._block(which), T.T[which].T, None, part, len(which))
+
+
+def block_rows(X: Array) -> int:
+    """Return how many examples of X are converted at once."""
+    return max(1, min(CONVERTED_ROWS, CONVERTED_BYTES // (8 * max(1, len(X)))))
+
+
+def converted(rows: Array, dtype: np.dtype[Any], numbers: NDArray[np.intp]) -> Array:
+    """Return some rows in another dtype; ValueError naming the first that is not finite."""
+    with np.errstate(over="ignore"), engine.DefaultFloatMode():
+        found: Array = rows.astype(dtype)
+    if not engine.all_finite(found):
+        row, column = map(int, np.argwhere(~np.isfinite(found))[0])
+        raise ValueError(f"X must be finite, got {found[row, column]} at [{column}, {numbers[row]}]")
+    return found
+
+
 def prepare_fit_data(
     X: Any,
     T: Any,
@@ -129,11 +190,20 @@ def prepare_fit_data(
     seed: int = 0,
     rows: Any = None,
     validation_rows: Any = None,
-) -> tuple[Examples, Examples | None]:
-    """Return what a fit trains on and what it holds out, both checked."""
-    data = check_examples(X, T, weights, loss, n_in, n_out, dtype)
+    whole: bool = False,
+) -> tuple[Examples | ConvertedExamples, Examples | None]:
+    """Return what a fit trains on and what it holds out, both checked.
+
+    Large examples of another dtype are converted piece by piece, or all at once with `whole`; those that are
+    held out are always converted here.
+    """
+    if whole or not _validate.is_converted_in_pieces(X, dtype):
+        data = check_examples(X, T, weights, loss, n_in, n_out, dtype)
+    else:
+        n = _validate.columns(np.broadcast_to(dtype.type(0), X.shape), "X", n_in, dtype).shape[1]  # its shape
+        data = Examples(X, check_targets(T, loss, n_out, n, dtype), sample_weights(weights, n))
     held_out = None if validation is None else check_validation(validation, loss, n_in, n_out, dtype)
-    return choose_examples(
+    data, held_out = choose_examples(
         *(data, held_out, loss, dtype),
         class_weight=class_weight,
         fraction=fraction,
@@ -141,6 +211,7 @@ def prepare_fit_data(
         rows=rows,
         validation_rows=validation_rows,
     )
+    return data if data.X.dtype == dtype else ConvertedExamples(data), held_out
 
 
 def choose_examples(
@@ -155,7 +226,10 @@ def choose_examples(
     rows: Any = None,
     validation_rows: Any = None,
 ) -> tuple[Examples, Examples | None]:
-    """Return what a fit trains on and what it holds out, of checked examples with weights in float64."""
+    """Return what a fit trains on and what it holds out, of checked examples with weights in float64.
+
+    X of another dtype than the network's stays so, but for what is held out.
+    """
     fraction = _validate.number(fraction, "validation_fraction", at_least=0, below=1)
     if fraction and held_out is not None:
         raise ValueError("validation and validation_fraction were both given: give one of them")
@@ -168,8 +242,10 @@ def choose_examples(
         data = data._replace(which=check_rows(rows, "rows", data.X.shape[1]))
     if fraction:
         kept, others = split_validation(data.n, fraction, seed)
-        if data.which is None:
+        if data.which is None and data.X.dtype == dtype:
             data, held_out = _part(data, kept), _part(data, others)
+        elif data.which is None:
+            data, held_out = data._replace(which=kept), data._replace(which=others)
         else:
             data, held_out = (data._replace(which=data.which[part]) for part in (kept, others))
     X, T, weights, which = data
@@ -180,6 +256,8 @@ def choose_examples(
         )
         weights = by_class if weights is None else weights * by_class
     if held_out is not None:
+        if held_out.X.dtype != dtype:
+            held_out = _converted_part(held_out)
         held_out = held_out._replace(weights=usable_weights(held_out.weights, dtype, held_out.which))
     return Examples(X, T, usable_weights(weights, dtype, which), which), held_out
 
@@ -235,6 +313,15 @@ def _part(data: Examples, which: NDArray[np.intp]) -> Examples:
     if data.X.strides[0] == data.X.itemsize or len(data.X) == 1:
         return data._replace(which=which)
     return _columns(data, which)
+
+
+def _converted_part(data: Examples) -> Examples:
+    """Return some of the examples, copied in the dtype of the targets."""
+    X, T, weights, which = data
+    assert which is not None
+    return Examples(
+        converted(X.T[which], T.dtype, which).T, T.T[which].T, None if weights is None else weights[which]
+    )
 
 
 def take_rows(array: Array, which: NDArray[np.intp] | None) -> Array:

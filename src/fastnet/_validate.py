@@ -3,7 +3,8 @@
 Every public function sends its arguments through here once; everything below (`fastnet._core.engine`) trusts
 what it gets. An array that already has the right dtype passes through untouched, whatever its strides:
 nothing here copies the user's data whole, except where the numbers themselves must change (integers,
-booleans, float16, swapped bytes). Each message names the argument, what was expected and what came.
+booleans, swapped bytes, another precision), and of large arrays `is_converted_in_pieces` says that not even
+then. Each message names the argument, what was expected and what came.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ from fastnet._core import engine
 
 Array = NDArray[Any]
 
+NETWORK = "the network"  # whose examples are converted
 OUTPUT_ONLY = engine.OUTPUT_ONLY  # activations that only the last layer may have
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+LARGE = 1 << 26  # bytes after a conversion from which on it is made block by block
 _BLOCK = 1 << 16  # elements looked at together while the first bad value is searched
 
 
@@ -56,13 +59,12 @@ def shown(value: Any) -> str:
     return text if len(text) <= 100 else f"{text[:97]}..."
 
 
-def real_array(
-    value: Any, name: str, dtype: np.dtype[Any] | None = None, owner: str = "the network"
-) -> Array:
+def real_array(value: Any, name: str, dtype: np.dtype[Any] | None = None, owner: str = NETWORK) -> Array:
     """Return `value` as a float32 or float64 array of any shape, untouched if it is one already.
 
-    With `dtype`, floating arrays of another precision raise TypeError (no silent copies); `owner` says in the
-    message who works in that dtype. Without, the array's own precision is taken, float64 for integers.
+    With `dtype`, a network converts whatever is real. For any other `owner` (who works in that dtype, for the
+    message) floating arrays of another precision raise TypeError: no silent copies. Without `dtype` the
+    array's own precision is taken, float64 for integers.
     """
     if type(value) is np.ndarray:
         if value.dtype == dtype or (dtype is None and value.dtype in DTYPES):
@@ -79,12 +81,28 @@ def real_array(
         array, kind = _from_objects(array, name), "u"
     if kind not in "fiub":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
-    plain = isinstance(value, (list, tuple, int, float))  # numbers without a precision of their own
+    plain = owner == NETWORK or isinstance(
+        value, (list, tuple, int, float)
+    )  # without a precision of their own
     if kind == "f" and native != target and native != np.float16 and not plain:
         raise TypeError(_other_precision(name, native, target, owner))
     # A number too large becomes inf, which the finiteness check names.
     with np.errstate(over="ignore"), engine.DefaultFloatMode():
         return array.astype(target, copy=False)
+
+
+def is_converted_in_pieces(X: Any, dtype: np.dtype[Any]) -> bool:
+    """Return whether examples of another dtype than a network's are converted block by block.
+
+    Large arrays are, so that the copy needs little memory, and memory maps of any size.
+    """
+    return (
+        isinstance(X, np.ndarray)
+        and X.dtype != dtype
+        and X.ndim == 2
+        and X.dtype.kind in "fiub"
+        and (X.size * dtype.itemsize > LARGE or isinstance(X, np.memmap))
+    )
 
 
 def to_array(value: Any, name: str) -> Array:
@@ -116,7 +134,7 @@ def _from_objects(array: Array, name: str) -> Array:
 
 def _other_precision(name: str, found: np.dtype[Any], wanted: np.dtype[Any], owner: str) -> str:
     remedy = f"convert it with {name}.astype(np.{wanted})"
-    if found in DTYPES and owner in ("the network", "the layer"):
+    if found in DTYPES and owner == "the layer":
         remedy += f", or make {owner} with dtype='{found}'"
     return f"{name} must have dtype {wanted}, as {owner} has, got {found}: {remedy}"
 
@@ -125,7 +143,7 @@ def _shape_error(name: str, expected: str, array: Array, hint: str = "") -> Valu
     return ValueError(f"{name} must have shape {expected}, got {array.shape}{hint}")
 
 
-def columns(value: Any, name: str, rows: int, dtype: np.dtype[Any], owner: str = "the network") -> Array:
+def columns(value: Any, name: str, rows: int, dtype: np.dtype[Any], owner: str = NETWORK) -> Array:
     """Return `value` as an array (rows, n) that holds an example in each column."""
     array = real_array(value, name, dtype, owner)
     if array.ndim == 2 and array.shape[0] == rows:
@@ -144,7 +162,7 @@ def exact(
     name: str,
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
-    owner: str = "the network",
+    owner: str = NETWORK,
 ) -> Array:
     """Return `value` as an array of exactly this shape: nothing is broadcast."""
     array = real_array(value, name, dtype, owner)

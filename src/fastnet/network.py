@@ -211,8 +211,8 @@ class Network:
         Parameters
         ----------
         X : array_like, shape (n_in, n)
-            An example in each column, in the network's dtype; any strides, read without a copy. Or a
-            `fastnet.stream`, or a memory map of another dtype: they are read and converted block by block.
+            An example in each column; any strides, read without a copy if it has the network's dtype. Another
+            dtype is converted, block by block if X is large or a memory map. Or a `fastnet.stream`.
         n_threads : int, optional
             At most so many threads (see `fastnet.threads`); the same bits for any number.
         progress : bool, optional
@@ -235,7 +235,8 @@ class Network:
         >>> net.predict_proba([[3.0, 1000.0], [3.0, 0.0]])
         array([[0.5, 1. ]])
         """
-        if type(X) is not np.ndarray and not isinstance(X, (list, tuple)):
+        other = type(X) is not np.ndarray or X.dtype is not self._dtype
+        if other and not isinstance(X, (list, tuple)):
             from fastnet.streaming import passes
 
             if passes.is_in_pieces(X, self._dtype):
@@ -327,11 +328,13 @@ class Network:
         loss = None
         if kind == "binary" and self._layers[-1].activation == "logistic":
             loss = "squared_error"
-        data, _ = self.checked_examples(X, T, loss, None)
-        A = self.predict_proba(data.X)
+        A = self.predict_proba(X)
+        if not A.shape[1]:
+            raise ValueError("X must have at least one example (a column), got none")
+        T = self.checked_targets(T, A.shape[1], loss)
         if kind == "regression":
-            return metrics.r2(data.T, A)
-        return metrics.binary_accuracy(data.T, A) if kind == "multilabel" else metrics.accuracy(data.T, A)
+            return metrics.r2(T, A)
+        return metrics.binary_accuracy(T, A) if kind == "multilabel" else metrics.accuracy(T, A)
 
     def compile(self) -> Predictor:
         """Return a frozen predictor: the network as it is now, laid out for single rows and for blocks.
@@ -399,7 +402,7 @@ class Network:
         >>> round(net.loss([[3.0], [3.0]], [[1.0]]), 6)
         0.693147
         """
-        data, found = self.checked_examples(X, T, loss, sample_weight)
+        data, found = self._checked_examples(X, T, loss, sample_weight)
         n = data.X.shape[1]
         return self._core(n, self.flops(n) / 3, found).loss(*data) / data.total_weight()
 
@@ -438,7 +441,7 @@ class Network:
         >>> net.gradients([[1.0, 3.0]], [[1.0, 0.0]])
         [(array([[0.5]]), array([[0.]]))]
         """
-        data, found = self.checked_examples(X, T, loss, sample_weight)
+        data, found = self._checked_examples(X, T, loss, sample_weight)
         n = data.X.shape[1]
         dW, db, _ = self._core(n, self.flops(n), found).gradients(*data)
         count = data.total_weight()
@@ -487,8 +490,9 @@ class Network:
         Parameters
         ----------
         X : array_like, shape (n_in, n)
-            At least one example, one in each column, in the network's dtype; any strides, never copied whole.
-            Or a `fastnet.stream`, for data larger than memory.
+            At least one example, one in each column; any strides, never copied whole if it has the network's
+            dtype. Another dtype is converted: block by block in each epoch if X is large (64 MB) or a memory
+            map, else once. Or a `fastnet.stream`, for data larger than memory.
         T : array_like, shape (n_out, n)
             Targets in the range of the loss; class labels (n,) for "cross_entropy". None with a stream.
         epochs : int
@@ -763,7 +767,15 @@ class Network:
             W, b = ([array.astype(dtype) for array in arrays] for arrays in (W, b))
         return W, b, [layer.activation for layer in self._layers], standardize
 
-    def checked_examples(
+    def checked_targets(self, T: Any, n: int, loss: Any = None) -> Array:
+        """Return targets as the core takes them, labels as numbers: (n_out, n)."""
+        from fastnet import _examples, losses
+
+        name = losses.resolve(loss, self._layers[-1].activation).name
+        T, _ = metadata.class_numbers(T, self._classes, self.output, self._sizes[-1])
+        return _examples.check_targets(T, name, self._sizes[-1], n, self._dtype)
+
+    def _checked_examples(
         self, X: Any, T: Any, loss: Any = None, sample_weight: Any = None
     ) -> tuple[Examples, Loss]:
         """Return the examples as the core takes them, labels as numbers, and the loss."""

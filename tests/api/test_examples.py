@@ -10,8 +10,9 @@ import pytest
 from networks import DTYPES, bits, data, network, rounding
 
 import fastnet as fn
-from fastnet import reference
+from fastnet import _examples, _validate, reference
 from fastnet._examples import SPLIT_STREAM
+from fastnet.streaming import passes
 
 
 def outputs(activation: str, n_out: int = 1, dtype: str = "float64", hidden: str = "tanh") -> fn.Network:
@@ -188,3 +189,101 @@ def test_labels_are_columns_with_a_single_one(dtype: str) -> None:
     assert bits(by_label) == bits(by_column) == bits(by_list)
     assert histories[0].loss == histories[1].loss
     assert by_label.loss(X, labels) == by_label.loss(X, T)
+
+
+# ---- examples of another dtype than the network's
+
+
+def numbers(n: int = 900) -> Any:
+    """Return X (6, n) of small whole numbers, which every dtype holds, and labels of three classes."""
+    X = np.random.default_rng(0).integers(0, 5, (6, n))
+    return X, (X[:3].argmax(axis=0))
+
+
+def trained(X: Any, T: Any, dtype: str = "float32", **options: Any) -> tuple[fn.Network, fn.History]:
+    net = fn.Network([fn.Layer(6, 5, "tanh"), fn.Layer(5, 3, "softmax")], dtype=dtype)
+    return net, net.fit(X, T, epochs=3, **({"batch_size": 50} | options))
+
+
+def same(found: tuple[fn.Network, fn.History], wanted: tuple[fn.Network, fn.History]) -> None:
+    """Check that two trainings have the same bits."""
+    for a, b in zip(found[0].layers, wanted[0].layers, strict=True):
+        assert np.array_equal(a.W, b.W)
+        assert np.array_equal(a.b, b.b)
+    for name in ("loss", "validation_loss", "metrics"):
+        assert getattr(found[1], name) == getattr(wanted[1], name)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "float16", "float64", ">f4", "longdouble", "bool"])
+def test_examples_of_any_real_dtype_are_converted(dtype: str) -> None:
+    X, labels = numbers()
+    other = X.astype(dtype)
+    X = other.astype("float32")
+    wanted, found = trained(X, labels), trained(other, labels)
+    same(found, wanted)
+    net, T = wanted[0], np.eye(3)[labels].T  # float64
+    assert np.array_equal(net.predict_proba(other), net.predict_proba(X))
+    assert np.array_equal(net.forward(other), net.forward(X))
+    assert np.array_equal(net.compile()(other), net.predict_proba(X))
+    assert net.loss(other, T) == net.loss(X, T.astype("float32"))
+    assert net.score(other, T) == net.score(X, labels)
+    assert np.array_equal(net.gradients(other, T)[0][0], net.gradients(X, T.astype("float32"))[0][0])
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "in order": {"shuffle": False},
+    "rows": {"rows": np.arange(850)[::-1], "validation_rows": [3, 860, 861]},
+    "fraction": {"validation_fraction": 0.2, "early_stopping": True, "metrics": ["accuracy"]},
+    "fraction of rows": {"validation_fraction": 0.2, "rows": np.arange(800)},
+    "weights": {"sample_weight": np.linspace(0.5, 2, 900), "class_weight": "balanced"},
+    "schedule": {"schedule": "one_cycle", "metrics": ["accuracy"]},
+    "l-bfgs": {"optimizer": fn.LBFGS(max_iter=5), "batch_size": None},
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_large_ones_are_converted_block_by_block_to_the_same_bits(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "optimizer" in options:
+        pytest.importorskip("scipy")
+    X, labels = numbers()
+    wanted = trained(X.astype("float32"), labels, **options)
+    monkeypatch.setattr(_validate, "LARGE", 0)
+    monkeypatch.setattr(_examples, "CONVERTED_ROWS", 120)
+    monkeypatch.setattr(passes, "PREDICTED_ROWS", 120)
+    same(trained(X, labels, **options), wanted)
+    assert np.array_equal(wanted[0].predict_proba(X), wanted[0].predict_proba(X.astype("float32")))
+    assert np.array_equal(wanted[0].predict(X), wanted[0].predict(X.astype("float32")))
+
+
+def test_a_large_array_of_another_dtype_takes_little_memory() -> None:
+    X = np.ones((64, 400_000), "int8")  # 102 MB in float32
+    net = fn.Network([fn.Layer(64, 1)], dtype="float32")
+    T = np.ones((1, 400_000), "float32")
+    options = {"validation_fraction": 0.01, "metrics": ["accuracy"]}
+    tracemalloc.start()
+    net.fit(X, T, epochs=1, **options)
+    net.predict(X)
+    net.score(X, T)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40e6
+
+
+def test_what_is_not_finite_in_a_large_array_is_found_and_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_validate, "LARGE", 0)
+    X, labels = numbers()
+    X = X.astype("float64")
+    X[4, 700] = np.nan
+    net = fn.Network([fn.Layer(6, 5, "tanh"), fn.Layer(5, 3, "softmax")], dtype="float32")
+    before = net.layers[0].W.copy()
+    for attempt in (lambda: net.fit(X, labels), lambda: net.predict_proba(X)):
+        with pytest.raises(ValueError, match=r"X must be finite, got nan at \[4, 700\]"):
+            attempt()
+    with pytest.raises(ValueError, match=r"X must have shape \(6, n\).*use X.T"):
+        net.fit(X.T, labels)
+    assert np.array_equal(net.layers[0].W, before)

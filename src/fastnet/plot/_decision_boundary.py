@@ -126,13 +126,11 @@ class DecisionBoundaryDisplay:
             raise ValueError(f"network must have 2 features for a plane, got {sizes[0]}")
         if output == "multilabel" or (output == "regression" and sizes[-1] > 1):
             raise ValueError(f"network must have one output or a softmax, got {sizes[-1]} outputs: {output}")
-        if T is None:
-            points, targets = _validate.examples(X, 2, network.dtype, at_least=1), None
-        else:
+        points, targets = _validate.examples(X, 2, network.dtype, at_least=1), None
+        if T is not None:
             plain = network.layers[-1].activation == "logistic"  # which has no usual loss
-            data, _ = network.checked_examples(X, T, "squared_error" if plain else None)
-            points = data.X
-            targets = data.T.argmax(axis=0) if output == "multiclass" else data.T[0]
+            found = network.checked_targets(T, points.shape[1], "squared_error" if plain else None)
+            targets = found.argmax(axis=0) if output == "multiclass" else found[0]
         count = _validate.integer(grid_resolution, "grid_resolution", 2)
         margin = _validate.number(margin, "margin", at_least=0)
         low, high = points.min(axis=1), points.max(axis=1)

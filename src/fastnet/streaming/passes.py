@@ -21,13 +21,13 @@ from fastnet._validate import Array
 from fastnet.streaming import Stream, check_rows
 from fastnet.streaming.sources import ReadRows, Rows
 
-__all__ = ["examples_in_pieces", "is_in_pieces", "predict_blocks"]
+__all__ = ["is_in_pieces", "predict_blocks", "streamed_examples"]
 
 CHUNK_ROWS = 512  # at most, that stay together in the shuffle of the whole source
 CHUNKS_IN_A_WINDOW = 128  # at least, unless a chunk is a row: so that a window is a fair sample
 WINDOW_STREAM = 2**60  # of the seed: the epochs' shuffles are far below, that of the validation split above
 WINDOWS = 2**24  # in an epoch, fewer
-CONVERTED_ROWS = PREDICTED_ROWS = 1 << 14
+PREDICTED_ROWS = 1 << 14
 
 
 class _Buffer(NamedTuple):
@@ -64,6 +64,9 @@ class StreamedExamples:
         self._memory = stream.memory
         self._kept: _Buffer | None = None  # all rows, if they are one window
         self._is_checked = False
+
+    def predicted(self, predict: Callable[[Array], Array]) -> None:
+        """Nothing: the rows are not all at hand."""
 
     def pieces(self, batch: int, epoch: int, seed: int | None) -> Generator[Piece]:
         """Give the windows of an epoch: whole batches, but for the last one. seed: None for no shuffle.
@@ -195,44 +198,12 @@ class StreamedExamples:
         return self._piece(buffer, 0, self.n, which, self.n)
 
 
-class MappedExamples:
-    """Examples whose X is a memory map of another dtype: it is converted some batches at a time."""
-
-    in_memory = None
-
-    def __init__(self, X: Array, T: Array, weights: Array | None) -> None:
-        self.n = X.shape[1]
-        self._X, self._T, self._weights = X, T, weights
-
-    def pieces(self, batch: int, epoch: int, seed: int | None) -> Generator[Piece]:
-        """Give some batches at a time, converted, in the order of a fit in memory."""
-        order = np.arange(self.n) if seed is None else engine.permutation(self.n, seed, epoch)
-        at_once = max(1, CONVERTED_ROWS // batch) * batch
-        for first in range(0, self.n, at_once):
-            which = order[first : first + at_once]
-            part = converted(self._X.T[which], self._T.dtype, which)
-            weights = None if self._weights is None else self._weights[which]
-            yield Piece(part.T, self._T.T[which].T, None, weights, len(which))
-
-
-def converted(rows: Array, dtype: np.dtype[Any], numbers: NDArray[np.intp]) -> Array:
-    """Return some rows in another dtype; ValueError naming the first that is not finite."""
-    if rows.dtype.kind not in "fiub":
-        raise TypeError(f"X must hold real numbers, got dtype {rows.dtype}")
-    with np.errstate(over="ignore"):
-        found: Array = rows.astype(dtype)
-    if not engine.all_finite(found):
-        row, column = map(int, np.argwhere(~np.isfinite(found))[0])
-        raise ValueError(f"X must be finite, got {found[row, column]} in row {numbers[row]}, column {column}")
-    return found
-
-
 def is_in_pieces(X: Any, dtype: np.dtype[Any]) -> bool:
-    """Return whether X is a stream, or a memory map of another dtype than a network's."""
-    return isinstance(X, Stream) or (isinstance(X, np.memmap) and X.dtype != dtype and X.ndim == 2)
+    """Return whether X is a stream, or an array that is converted block by block for a network of a dtype."""
+    return isinstance(X, Stream) or _validate.is_converted_in_pieces(X, dtype)
 
 
-def examples_in_pieces(
+def streamed_examples(
     X: Any,
     T: Any,
     sample_weight: Any,
@@ -248,35 +219,23 @@ def examples_in_pieces(
     rows: Any = None,
     validation_rows: Any = None,
 ) -> tuple[TrainingData, Examples | None] | None:
-    """Return what a fit trains on if that comes in pieces, and what it holds out; None for data in memory.
+    """Return what a fit on a stream trains on, and what it holds out; None if X is no stream.
 
     whole: whether something needs all examples at once, L-BFGS or metrics of them.
     """
-    if not is_in_pieces(X, dtype):
+    if not isinstance(X, Stream):
         return None
-    if isinstance(X, Stream):
-        needed = {"class_weight": class_weight is not None, "validation_fraction": bool(fraction)}
-        needed |= {"rows": rows is not None, "validation_rows": validation_rows is not None}
-        for name in (name for name, given in needed.items() if given):
-            raise ValueError(
-                f"{name} must not be given with a stream, which has no parts; use sample_weight "
-                "and validation"
-            )
-        if whole and validation is None:
-            raise ValueError(
-                "a stream must be trained on without LBFGS, and without metrics unless there is "
-                "validation=(X, T)"
-            )
-        data: TrainingData = _streamed_examples(X, T, sample_weight, loss, n_in, n_out, dtype)
-    elif whole or fraction or class_weight is not None or rows is not None or validation_rows is not None:
-        return None  # it is converted whole
-    else:
-        if X.shape[0] != n_in or not X.shape[1]:
-            return None  # which says what is wrong
-        n = X.shape[1]
-        targets = _examples.check_targets(T, loss, n_out, n, dtype)
-        weights = _examples.usable_weights(_examples.sample_weights(sample_weight, n), dtype)
-        data = MappedExamples(X, targets, weights)
+    needed = {"class_weight": class_weight is not None, "validation_fraction": bool(fraction)}
+    needed |= {"rows": rows is not None, "validation_rows": validation_rows is not None}
+    for name in (name for name, given in needed.items() if given):
+        raise ValueError(
+            f"{name} must not be given with a stream, which has no parts; use sample_weight and validation"
+        )
+    if whole and validation is None:
+        raise ValueError(
+            "a stream must be trained on without LBFGS, and without metrics unless there is validation=(X, T)"
+        )
+    data = _streamed_examples(X, T, sample_weight, loss, n_in, n_out, dtype)
     held_out = None
     if validation is not None:
         held_out = _examples.check_validation(validation, loss, n_in, n_out, dtype)
@@ -323,14 +282,14 @@ def predict_blocks(
     rows = X.rows()[0] if isinstance(X, Stream) else None
     if rows is None:
         if X.ndim != 2 or X.shape[0] != n_in:
-            _validate.columns(X[:, :0], "X", n_in, dtype)
+            _validate.columns(np.broadcast_to(dtype.type(0), X.shape), "X", n_in, dtype)
         n = X.shape[1]
     elif rows.width != n_in:
         raise ValueError(f"source must have {n_in} numbers in each row, as the network, got {rows.width}")
     else:
         n = rows.n
     out = np.empty((n_out, n), dtype)
-    memory = X.memory if isinstance(X, Stream) else 1 << 26
+    memory = X.memory if isinstance(X, Stream) else 2 * _examples.CONVERTED_BYTES
     size = int(min(PREDICTED_ROWS, max(1, memory // (2 * n_in * dtype.itemsize))))
     block = np.empty((size, n_in), dtype)
     bar = new_bar(n, None if progress is None else _validate.flag(progress, "progress"), "row")
@@ -342,7 +301,7 @@ def predict_blocks(
         for start in range(0, n, size):
             count = min(size, n - start)
             if read is None:
-                part = converted(X.T[start : start + count], dtype, np.arange(start, start + count))
+                part = _examples.converted(X.T[start : start + count], dtype, np.arange(start, start + count))
             else:
                 part = block[:count]
                 read(start, part)

@@ -321,11 +321,13 @@ class FitLoop:
             data, held_out = self.data.in_memory, self._held_out
             A = None if data is None else self.core.predict(data.X)
             if data is not None and A is not None:
-                self._measure("", data, A)
+                self._measure("", *data.outcome(A))
+            elif (found := self._data.predicted(self.core.predict)) is not None:
+                self._measure("", *found)
             if held_out is not None:
                 if A is None or data is None or held_out.X is not data.X:  # else it is another part of it
                     A = self.core.predict(held_out.X)
-                self._measure("validation_", held_out, A)
+                self._measure("validation_", *held_out.outcome(A))
         if self._options.early_stopping:
             reason = self._check_early_stopping(loss)
         schedule = self._settings.schedule
@@ -335,9 +337,8 @@ class FitLoop:
             reason = self.observer.on_epoch_end() or reason
         return reason
 
-    def _measure(self, prefix: str, data: Examples, A: Array) -> None:
-        """Note the metrics of the outputs A."""
-        T, A = data.outcome(A)
+    def _measure(self, prefix: str, T: Array, A: Array) -> None:
+        """Note the metrics of targets and outputs."""
         for name, metric in self._options.metrics.items():
             self.history.metrics.setdefault(prefix + name, []).append(metric(T, A))
 

@@ -225,7 +225,9 @@ class _Crowd:
             with self._lock:
                 self.diverged.append(error)
         with self._lock:
-            self._epochs += max(0, fit.options.get("epochs", 100) - watcher.epochs)  # it has no use for the rest
+            self._epochs += max(
+                0, fit.options.get("epochs", 100) - watcher.epochs
+            )  # it has no use for the rest
 
     def _flops(self, fit: ManyFit) -> float:
         """Return the flops of all epochs of a fit; infinity if that is not known."""

@@ -432,14 +432,14 @@ class Trainer:
         """Return what to train on, what is held out, and classes found; in float64 for L-BFGS."""
         network, settings = self.network, self.settings
         shape = (settings.loss.name, network.sizes[0], network.sizes[-1], network.dtype)
-        if not isinstance(X, (np.ndarray, list, tuple)) or isinstance(X, np.memmap):
-            from fastnet.streaming.passes import examples_in_pieces
+        if not isinstance(X, (np.ndarray, list, tuple)):
+            from fastnet.streaming.passes import streamed_examples
 
-            in_pieces = examples_in_pieces(
+            streamed = streamed_examples(
                 X, T, sample_weight, *shape, whole=metrics or settings.lbfgs is not None, **how
             )
-            if in_pieces is not None:
-                return *in_pieces, None
+            if streamed is not None:
+                return *streamed, None
         kind = network.output, network.sizes[-1]
         T, classes = class_numbers(T, network.classes, *kind)
         if how.get("class_weight") is not None:
@@ -448,9 +448,12 @@ class Trainer:
             X_other, T_other, *rest = how["validation"]
             T_other, _ = class_numbers(T_other, classes or network.classes, *kind)
             how["validation"] = X_other, T_other, *rest
-        data, held_out = _examples.prepare_fit_data(X, T, sample_weight, *shape, seed=settings.seed, **how)
-        if settings.lbfgs is not None:
-            data, held_out = data.in_double(), held_out and held_out.in_double()
+        lbfgs = settings.lbfgs is not None
+        data, held_out = _examples.prepare_fit_data(
+            X, T, sample_weight, *shape, seed=settings.seed, whole=lbfgs, **how
+        )
+        if lbfgs and data.in_memory is not None:
+            data, held_out = data.in_memory.in_double(), held_out and held_out.in_double()
         return data, held_out, classes
 
     def _check_claim(self, claim: Any) -> None:
