@@ -60,7 +60,7 @@ def mapie(mlp: Any) -> float:
 
     X, y = load_diabetes(return_X_y=True)
     X, y = scale(X), scale(y)
-    model = mlp.MLPRegressor((32,), max_iter=150, alpha=1.0, random_state=0)
+    model = mlp.MLPRegressor(hidden_layer_sizes=(32,), max_iter=150, alpha=1.0, random_state=0)
     conformal = CrossConformalRegressor(model, confidence_level=0.9, cv=10, random_state=0)
     _, intervals = conformal.fit_conformalize(X[:300], y[:300]).predict_interval(X[300:])
     return float((intervals[:, 1] - intervals[:, 0]).mean())
@@ -80,7 +80,7 @@ def econml(mlp: Any) -> float:
     from econml.dml import LinearDML
 
     X, treatment, outcome = _treated(2000)
-    model = mlp.MLPRegressor((32,), max_iter=100, alpha=0.1, random_state=0)
+    model = mlp.MLPRegressor(hidden_layer_sizes=(32,), max_iter=100, alpha=0.1, random_state=0)
     dml = LinearDML(model_y=model, model_t=model, cv=5, random_state=0)
     dml.fit(outcome, treatment, X=X[:, :1], W=X[:, 1:])
     return float(np.mean(dml.effect(X[:, :1])))
@@ -91,7 +91,7 @@ def doubleml(mlp: Any) -> float:
     from doubleml import DoubleMLData, DoubleMLPLR
 
     X, treatment, outcome = _treated(2000)
-    model = mlp.MLPRegressor((32,), max_iter=100, alpha=0.1, random_state=0)
+    model = mlp.MLPRegressor(hidden_layer_sizes=(32,), max_iter=100, alpha=0.1, random_state=0)
     np.random.seed(0)  # noqa: NPY002  (doubleml draws its folds from this generator)
     plr = DoubleMLPLR(DoubleMLData.from_arrays(X, outcome, treatment), model, model, n_folds=5, n_rep=2)
     return float(plr.fit().coef[0])

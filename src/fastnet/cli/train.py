@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import time
@@ -66,6 +67,13 @@ def add_command(commands: argparse._SubParsersAction[Parser]) -> None:
         help="read a column as number, category, boolean or datetime; may be repeated",
     )
     train.add_argument(
+        "--class-weight",
+        metavar="WEIGHT",
+        action="append",
+        default=[],
+        help="balanced: as if each class had the same number of rows; or CLASS=NUMBER, which may be repeated",
+    )
+    train.add_argument(
         "--held-out",
         metavar="PART",
         type=_part,
@@ -120,6 +128,7 @@ def _train(arguments: argparse.Namespace) -> int:
             log.tell("gaps", "", text, rows=len(values) - len(known))
             table, values = table.take(known), [values[k] for k in known]
         y, task = _target(values, arguments.task, arguments.target, log)
+        class_weight = _class_weight(arguments.class_weight, y, task)
         test = _held_out(y, arguments.held_out, arguments.seed, task)
         rest = np.setdiff1d(np.arange(len(y)), test)
         if not len(test):
@@ -136,6 +145,8 @@ def _train(arguments: argparse.Namespace) -> int:
             "n_threads": arguments.threads,
             "verbose": not arguments.quiet,
         }
+        if class_weight is not None:
+            options["class_weight"] = class_weight
         model = (TabularClassifier if task == "classification" else TabularRegressor)(**options)
         start = time.perf_counter()
         model.fit(table.take(rest), y[rest])
@@ -233,6 +244,35 @@ def _held_out(y: NDArray[Any], part: float, random_seed: int, task: str) -> NDAr
         debt -= count
         taken.append(rng.permutation(rows)[:count])
     return np.sort(np.concatenate(taken))
+
+
+def _class_weight(told: list[str], y: NDArray[Any], task: str) -> str | dict[Any, float] | None:
+    """Return the weights of classes as `TabularClassifier` takes them, None if there are none."""
+    if not told:
+        return None
+    if task != "classification":
+        raise ValueError("--class-weight must be left out for a regression, which has no classes")
+    if "balanced" in told:
+        if len(told) > 1:
+            raise ValueError("--class-weight must be balanced, or CLASS=NUMBER for some classes, got both")
+        return "balanced"
+    labels = {str(label): label for label in np.unique(y).tolist()}
+    found = {}
+    for text in told:
+        name, equals, number = text.rpartition("=")
+        try:
+            weight = float(number)
+        except ValueError:
+            weight = math.nan
+        if not equals or not (0 <= weight < math.inf):
+            raise ValueError(
+                f"--class-weight must be balanced or CLASS=NUMBER with a number of at least 0, got {text!r}"
+            )
+        if name not in labels:
+            shown = ", ".join(map(repr, list(labels)[:10])) + (", ..." if len(labels) > 10 else "")
+            raise ValueError(f"--class-weight must name a class of the target, {shown}, got {name!r}")
+        found[labels[name]] = weight
+    return found
 
 
 def _tell_model(model: Any, seconds: float, log: _Log) -> None:

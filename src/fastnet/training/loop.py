@@ -322,7 +322,7 @@ class FitLoop:
             A = None if data is None else self.core.predict(data.X)
             if data is not None and A is not None:
                 self._measure("", *data.outcome(A))
-            elif (found := self._data.predicted(self.core.predict)) is not None:
+            elif (found := self.data.predicted(self.core.predict)) is not None:
                 self._measure("", *found)
             if held_out is not None:
                 if A is None or data is None or held_out.X is not data.X:  # else it is another part of it

@@ -212,3 +212,48 @@ def test_without_pyarrow(
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert train(folder / "data.csv", tmp_path / "m.safetensors", "--target", "churn") == 1
     assert 'needs pyarrow: pip install "fastnet-mlp[cli]"' in capsys.readouterr().err
+
+
+def test_class_weights_are_named_by_the_labels(folder: Path, tmp_path: Path, capsys: Capture) -> None:
+    """A class that counts for little is less probable; numbers are labels too."""
+    output = tmp_path / "model.safetensors"
+    table = pd.read_csv(folder / "data.csv")
+    assert train(folder / "data.csv", output, "--target", "churn") == 0
+    plain = fn.load(output).predict_proba(table.drop(columns="churn"))[:, 1].mean()
+    line = ["--target", "churn", "--class-weight", "yes=0.001", "--class-weight", "no=2"]
+    assert train(folder / "data.csv", output, *line) == 0
+    model = fn.load(output)
+    assert model.class_weight == {"no": 2.0, "yes": 0.001}
+    assert model.predict_proba(table.drop(columns="churn"))[:, 1].mean() < 0.8 * plain
+    table["churn"] = (table["churn"] == "yes").astype(int) + 1
+    table.to_csv(tmp_path / "numbers.csv", index=False)
+    line = ["--target", "churn", "--class-weight", "2=0.5", "--held-out", "0"]
+    assert train(tmp_path / "numbers.csv", output, *line) == 0
+    assert fn.load(output).class_weight == {2: 0.5}
+    assert train(folder / "data.csv", output, "--target", "churn", "--class-weight", "balanced") == 0
+    assert fn.load(output).class_weight == "balanced"
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--class-weight", "maybe=2"], "must name a class of the target, 'no', 'yes', got 'maybe'"),
+        (
+            ["--class-weight", "yes"],
+            "must be balanced or CLASS=NUMBER with a number of at least 0, got 'yes'",
+        ),
+        (["--class-weight", "yes=-1"], "with a number of at least 0, got 'yes=-1'"),
+        (["--class-weight", "yes=nan"], "with a number of at least 0, got 'yes=nan'"),
+        (["--class-weight", "yes=2", "--class-weight", "balanced"], "got both"),
+        (["--target", "spent", "--class-weight", "balanced"], "must be left out for a regression"),
+    ],
+)
+def test_wrong_class_weights_are_one_line(
+    options: list[str], message: str, folder: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    line = options if "--target" in options else ["--target", "churn", *options]
+    assert train(folder / "data.csv", tmp_path / "model.safetensors", *line, "--quiet") == 1
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
