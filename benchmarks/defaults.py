@@ -6,6 +6,13 @@ The circle is the README's first example, scored on its own data. The others are
 each held out (another one for each seed), with standardised features, and for diabetes standardised targets.
 "tuned" is the best setting of a grid of optimisers, learning rates, batch sizes and epochs, by the mean score
 over the same seeds: what a search finds that may look at the answer, so an upper bound.
+
+On diabetes with relu the default overfits: R² 0.401, where 50 epochs get 0.435, a rate of 0.003 gets 0.437
+and early stopping on a tenth 0.439 (2026-11-26, six or ten seeds). None of them is a better default. In the
+same order on other regressions of 450 rows, 20 relu units: friedman1 0.864 -> 0.834 and 0.803; a sine 0.825
+-> 0.747 and 0.557; with 20 sigmoids a product of two features 0.589 -> 0.013 and -0.011. Nor does l2 up to
+0.1 (0.406), a last layer that begins at 0 (0.393) or a tenth of its weights (0.382), or AdamW (0.404) close
+it; targets are standardised here already.
 """
 
 from __future__ import annotations
