@@ -12,6 +12,7 @@ import sklearn
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.exceptions import NotFittedError
+from sklearn.metrics import mean_pinball_loss
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -191,6 +192,44 @@ def test_large_offsets_of_the_target_are_kept():
     near = TabularRegressor(2, epochs=10, random_state=0).fit(table, values)
     far = TabularRegressor(2, epochs=10, random_state=0).fit(table, values + 2.0**40)
     np.testing.assert_allclose(far.predict(table) - 2.0**40, near.predict(table), atol=2e-3)
+
+
+def uneven(n, seed):
+    """Return rows, and targets whose spread is four times as large in some rows as in others."""
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-2.0, 2.0, (n, 3))
+    return X, X[:, 0] + (0.2 + 0.5 * abs(X[:, 1])) * rng.normal(size=n)
+
+
+def test_quantiles_hold_their_part_of_new_targets():
+    """Of all rows and of those with a small and with a large spread, from 2 000 rows.
+
+    The quantile of 2 000 targets itself is off by √(0.05 · 0.95 / 2000) = 0.005 in what it holds.
+    """
+    X, y = uneven(2000, 0)
+    new, y_new = uneven(10_000, 1)
+    large = abs(new[:, 1]) > 1
+    found = {}
+    for q in (0.05, 0.5, 0.95):
+        model = TabularRegressor(3, quantile=q, epochs=30, width=32, random_state=0).fit(X, y)
+        found[q] = model.predict(new)
+        below = y_new <= found[q]
+        assert below.mean() == pytest.approx(q, abs=0.02)
+        assert below[large].mean() == pytest.approx(q, abs=0.035)
+        assert below[~large].mean() == pytest.approx(q, abs=0.035)
+        loss, constant = (
+            mean_pinball_loss(y_new, p, alpha=q) for p in (found[q], np.full(10_000, np.quantile(y_new, q)))
+        )
+        assert model.score(new, y_new) == pytest.approx(1 - loss / constant)
+        assert model.score(new, y_new) > 0.3
+    assert (found[0.05] < found[0.5]).mean() > 0.999
+    assert (found[0.5] < found[0.95]).mean() > 0.999
+
+
+@pytest.mark.parametrize("q", [0, 1, -0.5, np.nan])
+def test_a_quantile_is_above_0_and_below_1(q):
+    with pytest.raises(ValueError, match="quantile must be"):
+        TabularRegressor(2, quantile=q).fit(np.zeros((4, 1)), np.arange(4))
 
 
 def test_it_is_saved_in_one_file_and_pickled(tmp_path):

@@ -54,10 +54,11 @@ def test_a_classifier_comes_back(label):
 def test_a_regressor_comes_back(targets):
     table, _, values = mixed(80)
     y = np.stack([values, -values], axis=1)[:, :targets] if targets else values
-    model = TabularRegressor(2, time_limit=50.0, **FAST).fit(table, y)
+    model = TabularRegressor(2, time_limit=50.0, quantile=(None, 0.25)[targets % 2], **FAST).fit(table, y)
     got = again(model)
     assert type(got) is TabularRegressor
     same(got.predict(table), model.predict(table))
+    assert got.get_params() == model.get_params()
     same(got.predict_spread(table), model.predict_spread(table))
     assert got.get_params() == model.get_params()
 

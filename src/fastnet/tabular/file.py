@@ -120,13 +120,15 @@ def _parameters(model: Any) -> dict[str, Any]:
         if weights is not None and not isinstance(weights, str):
             weights = [_labels(np.array(list(weights), dtype=object)), [float(w) for w in weights.values()]]
         found["class_weight"] = weights
+    else:
+        found["quantile"] = None if model.quantile is None else float(model.quantile)
     return found
 
 
 def _checked_parameters(found: Any, classifier: bool) -> dict[str, Any]:
     keys = {"members", "epochs", "width", "piecewise", "encoder", "time_limit", "random_state", "n_threads"}
     where = "estimator.parameters"
-    check_keys(found, keys | {"verbose"} | ({"class_weight"} if classifier else set()), where)
+    check_keys(found, keys | {"verbose", "class_weight" if classifier else "quantile"}, where)
     checked: dict[str, Any] = {
         name: _validate.integer(found[name], f"{where}.{name}") for name in ("members", "epochs", "width")
     }
@@ -142,6 +144,9 @@ def _checked_parameters(found: Any, classifier: bool) -> dict[str, Any]:
     checked["encoder"] = None if found["encoder"] is None else _checked_encoder(found["encoder"], where)
     if classifier:
         checked["class_weight"] = _checked_weights(found["class_weight"], f"{where}.class_weight")
+    elif found["quantile"] is not None:
+        level = _validate.number(found["quantile"], f"{where}.quantile", above=0, below=1)
+        checked["quantile"] = level
     return checked
 
 

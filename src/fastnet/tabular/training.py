@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fastnet import isa
 from fastnet.callbacks import Callback
 from fastnet.history import History
+from fastnet.losses import Quantile
 from fastnet.network import Network
 from fastnet.tabular.recipe import Recipe, input_factor, make_member, with_all_inputs
 from fastnet.training.many import train_many
@@ -89,6 +90,7 @@ class Job:
     n_threads: int | None
     progress: bool | Bar
     deadline: float
+    loss: Quantile | None = None  # None: that of the last activation
 
     def run(self, numbers: list[int], piecewise: bool) -> list[Member]:
         """Train the members of these numbers, with the bins or without; those that have begun come back.
@@ -141,6 +143,7 @@ class Job:
             total_seconds=max(self.deadline - time.perf_counter(), 1e-3) if self.deadline < np.inf else None,
             seed=[self.seed + k for k in numbers],
             callbacks=[_WithoutAdvice()],
+            loss=self.loss,
             **self.recipe.options(width, fewest, self.epochs),
         )
         return [
@@ -212,7 +215,7 @@ def _chosen(job: Job, numbers: list[int]) -> list[Member]:
         return first[:1]
     losses = [max(one.validation_loss, 1e-12) for one in first]
     ratio = losses[0] / losses[1]
-    if job.last == "identity":  # of errors, not of their squares
+    if job.last == "identity" and job.loss is None:  # of errors, not of their squares
         ratio **= 0.5
     if ratio < 1 - NEAR:
         ways, first = {True: numbers[1:]}, first[:1]
