@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import pkgutil
 import re
+import types
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -26,6 +27,7 @@ TITLES = {  # what these pages are called; a module that is not here gets its na
     "fastnet.functions": "fastnet.functions: the kernels one by one",
     "fastnet.callbacks": "fastnet.callbacks: functions called after each epoch",
     "fastnet.plot": "fastnet.plot: pictures with matplotlib",
+    "fastnet.progress": "fastnet.progress: the bar of fits and predictions",
     "fastnet.onnx": "fastnet.onnx: export to ONNX",
     "fastnet.c_export": "fastnet.c_export: export to one C file",
     "fastnet.files": "fastnet.files: save and load",
@@ -62,10 +64,11 @@ def modules() -> list[str]:
 
 
 def names_of(module_name: str) -> list[str]:
-    """Return the public names that a module's page describes: not its submodules, which have pages."""
+    """Return the public names that a module's page describes: submodules have pages of their own."""
     module = importlib.import_module(module_name)
     names = [name for name in getattr(module, "__all__", ()) if not name.startswith("__")]
-    return sorted(name for name in names if not inspect.ismodule(getattr(module, name)))
+    left_out = types.ModuleType, types.UnionType  # a union of types is for hints: its parts are described
+    return sorted(name for name in names if not isinstance(getattr(module, name), left_out))
 
 
 def homes() -> dict[str, str]:

@@ -100,6 +100,17 @@ def test_faults_are_found(tmp_path: Path) -> None:
     ]
 
 
+def test_notebooks_show_their_pictures(site: Path) -> None:
+    """A figure that matplotlib's pyplot does not know is shown as a line of text."""
+    for name, count in (("first_network", 2), ("digits", 2)):
+        page = site / "notebooks" / f"{name}.html"
+        outputs = page.read_text(encoding="utf-8").count('class="cell_output')
+        assert outputs > count
+        assert len([image for image in read(page).images if "_images" in str(image["src"])]) >= count
+        assert "&lt;Figure size" not in page.read_text(encoding="utf-8")
+    assert "<title>Network 2-4-1" in (site / "notebooks" / "first_network.html").read_text(encoding="utf-8")
+
+
 def test_every_public_name_is_in_the_reference(site: Path) -> None:
     import fastnet as fn
 
@@ -192,3 +203,41 @@ def test_no_page_is_wider_than_the_window(site: Path, browser: Any, width: int) 
         browser.get(path.as_uri())
         wide += [f"{path.relative_to(site)}: {name}" for name in browser.execute_script(script)]
     assert wide == []
+
+
+CONTRAST = """
+const light = color => {  // relative luminance, WCAG 2.2
+    const part = color.map(x => x / 255).map(x => x <= .04045 ? x / 12.92 : ((x + .055) / 1.055) ** 2.4);
+    return .2126 * part[0] + .7152 * part[1] + .0722 * part[2]; };
+const numbers = text => text.match(/[\\d.]+/g).map(Number);
+const behind = part => {
+    for (; part; part = part.parentElement) {
+        const color = numbers(getComputedStyle(part).backgroundColor);
+        if (color.length === 3 || color[3] === 1) return color; }
+    return [255, 255, 255]; };
+const found = new Set();
+let seen = 0;
+for (const part of document.querySelectorAll('article *')) {
+    const text = [...part.childNodes].some(node => node.nodeType === 3 && node.textContent.trim());
+    if (!text || !part.offsetWidth) continue;
+    const pair = [light(numbers(getComputedStyle(part).color)), light(behind(part))];
+    const ratio = (Math.max(...pair) + .05) / (Math.min(...pair) + .05);
+    seen += 1;
+    if (ratio < 4.5) found.add(part.className + ' ' + ratio.toFixed(2)); }
+return [seen, [...found]]"""
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_can_be_read_on_what_is_behind_it(site: Path, browser: Any, theme: str) -> None:
+    """4.5:1, as WCAG 2.2 (1.4.3) asks of text, also of each colour of the code."""
+    media = {"features": [{"name": "prefers-color-scheme", "value": theme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    faint: dict[str, list[str]] = {}
+    for name in ("guides/files", "guides/serving", "people/library-author", "notebooks/first_network"):
+        browser.get((site / f"{name}.html").as_uri())
+        seen, found = browser.execute_script(CONTRAST)
+        assert seen > 50
+        if found:
+            faint[name] = found
+    assert faint == {}
