@@ -60,7 +60,7 @@ elif PLATFORM.endswith(("-aarch64", "-arm64")) and not MSVC:
 # fastnet promises equal bits on every machine with fma: a product and a sum are fused where the source says
 # so and nowhere else, and no flag may change a result. Never -ffast-math.
 if MSVC:
-    CFLAGS = ["/O2", "/std:c11", "/fp:precise"]
+    CFLAGS = ["/O2", "/std:c11", "/experimental:c11atomics", "/fp:precise"]
     ALWAYS_INLINE = "__forceinline"
 else:
     CFLAGS = ["-std=gnu11", "-fvisibility=hidden", *(["-O1", "-g", "-UNDEBUG"] if DEBUG else ["-O3", "-g0"])]

@@ -20,8 +20,12 @@ from fastnet._core import cpu
 
 # The examples are the same in every run, so that a failure comes from a change and can be repeated;
 # `pytest --hypothesis-profile=explore` looks further. ``isa`` needs no reset between the examples of a test.
+# Examples take long to draw on a busy machine and under an emulator.
 settings.register_profile(
-    "fastnet", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    "fastnet",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.register_profile("explore", settings.get_profile("fastnet"), derandomize=False, max_examples=2000)
 settings.load_profile("fastnet")

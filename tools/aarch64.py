@@ -189,7 +189,7 @@ def build(emulated: Emulated, isas: str) -> Path:
         "SETUPTOOLS_EXT_SUFFIX": f".{tag}.so",
         "CC": gcc,
         "LDSHARED": f"{gcc} --sysroot={emulated.arm} -shared",
-        "CFLAGS": includes,
+        "CFLAGS": f"{includes} -ffile-prefix-map={emulated.cache}=.",  # as setup.py does it for its folder
         "FASTNET_BUILD_ISAS": isas,
     }
     call(

@@ -4,13 +4,15 @@
     python tools/ulp_sweep.py sigmoid tanh             these
     python tools/ulp_sweep.py exp --part 3/16          the third of sixteen parts, to share out the work
     python tools/ulp_sweep.py exp --step 1009          every 1009th number: a look, in a second or two
+    python tools/ulp_sweep.py --slopes gelu mish       the slopes of these on all float32 numbers
     python tools/ulp_sweep.py --float64 exp tanh       a million float64 numbers beside mpmath (minutes)
 
 The exact values of float32 come from `fastnet.reference` in float64, whose own error is below 2^-20 of a
-float32 unit; those of float64 from mpmath with 140 bits. An error is counted in units of the last place (ULP)
-just below the exact value, down to the spacing of denormal numbers. Every NaN has to give a NaN. What the
-build in use computes is measured (FASTNET_ISA chooses another one); builds with the same bits have the same
-errors.
+float32 unit (for gelu from SciPy's erfc, if it is installed: as exact, and faster); those of float64 from
+mpmath with 140 bits. An error is counted in units of the last place (ULP) just below the exact value, down to
+the spacing of denormal numbers. Every NaN has to give a NaN. An error of a slope is counted in eps, 2^-23,
+and as a share of the bound in tests/helpers/bounds.py; exp is its own slope. What the build in use computes
+is measured (FASTNET_ISA chooses another one); builds with the same bits have the same errors.
 
 Exit status: 0 every error is within the documented bound, 1 one is not.
 """
@@ -21,13 +23,24 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import fastnet as fn
 from fastnet import reference
+from fastnet._core import engine
+from fastnet.reference.normal import density
 from fastnet.selftest import ULP
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/helpers"))
+from bounds import slope_bound
+
+try:
+    from scipy.special import erfc
+except ImportError:
+    erfc = None
 
 CHUNK = 1 << 18  # what is made of a chunk stays in the cache; it has one sign and ascends or descends
 SAMPLES = 1_000_000
@@ -54,6 +67,20 @@ def allowance(name: str, x: Any) -> Any:
     if name not in ("silu", "mish"):
         return 0
     return np.where(x < np.log(np.finfo(x.dtype).smallest_normal), abs(x), 0)
+
+
+def activated(x: Any, name: str) -> Any:
+    """Return the activation of float64 numbers, as exact as float64 can."""
+    if name == "gelu" and erfc is not None:
+        return x * (erfc(x * -np.sqrt(0.5)) / 2)
+    return reference.activate(x[None], name)[0]
+
+
+def slope_of(x: Any, name: str) -> Any:
+    """Return the slope of the activation at float64 numbers."""
+    if name == "gelu" and erfc is not None:
+        return erfc(x * -np.sqrt(0.5)) / 2 + x * density(x)
+    return reference.activation_backward(x[None], np.ones((1, x.size)), name)[0]
 
 
 def every_float32(part: int, parts: int, step: int) -> Iterator[Any]:
@@ -85,7 +112,7 @@ def sweep(name: str, part: int, parts: int, step: int) -> bool:
             # Where the result is constant, the error is largest at one of the ends.
             chunk, got = chunk[[0, -1]], got[[0, -1]]
         with np.errstate(all="ignore"):
-            exact = reference.activate(chunk[None].astype(np.float64), name)[0]
+            exact = activated(chunk.astype(np.float64), name)
             error = ulps(got, exact) - allowance(name, chunk)
         largest = int(error.argmax())
         if error[largest] > worst:
@@ -96,6 +123,39 @@ def sweep(name: str, part: int, parts: int, step: int) -> bool:
         flush=True,
     )
     return worst <= ULP[name]
+
+
+def sweep_slopes(name: str, part: int, parts: int, step: int) -> bool:
+    """Measure one slope in float32, print a line, and tell whether the bound holds."""
+    start, worst, at, share, count = time.perf_counter(), 0.0, 0.0, 0.0, 0
+    eps, largest = float(np.finfo(np.float32).eps), np.finfo(np.float32).max
+    for chunk in every_float32(part, parts, step):
+        chunk = chunk[np.isfinite(chunk)]
+        if not chunk.size:
+            continue
+        count += chunk.size
+        got = engine.activation_backward(chunk[None], np.ones((1, chunk.size), np.float32), name)[0]
+        size = abs(chunk[[0, -1]])
+        if got.min() == got.max() and (size.max() < 0.5 or size.min() > 5):
+            # Every slope ascends or descends here, so the error is largest at one of the ends.
+            chunk, got = chunk[[0, -1]], got[[0, -1]]
+        wide = chunk.astype(np.float64)
+        with np.errstate(all="ignore"):
+            exact = slope_of(wide, name)
+            error = np.where(abs(exact) > largest, 0.0, abs(np.minimum(got, largest) - exact))
+        if (off := float(error.max()) / eps) > worst:
+            worst, at = off, float(chunk[error.argmax()])
+        looked_at = np.nonzero(error > share * eps / 2)[0]  # others cannot be a larger share of their bound
+        z = wide[looked_at]
+        with np.errstate(all="ignore"):
+            bound = slope_bound(name, z, activated(z, name), exact[looked_at], np.float32)
+        share = max(share, float((error[looked_at] / bound).max(initial=0.0)))
+    print(
+        f"{name:11} slope, float32 {fn.isa.active():8} max {worst:6.3f} eps at {at:<14.9g} "
+        f"{share:.2f} of the bound  of {count:,}  {time.perf_counter() - start:.0f} s",
+        flush=True,
+    )
+    return share <= 1
 
 
 # ---- float64
@@ -176,16 +236,18 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help=f"of {', '.join(NAMES)}; default: all")
     parser.add_argument("--part", default="1/1", metavar="K/N", help="measure the K-th of N parts")
     parser.add_argument("--step", type=int, default=1, help="take every STEP-th float32 number only")
+    parser.add_argument("--slopes", action="store_true", help="the slopes, in float32")
     parser.add_argument("--float64", action="store_true", help="samples beside mpmath")
     parser.add_argument("--samples", type=int, default=SAMPLES, help="default: %(default)s")
     arguments = parser.parse_args()
     if unknown := sorted(set(arguments.names) - set(NAMES)):
         parser.error(f"names must be of {', '.join(NAMES)}, got {', '.join(unknown)}")
-    names = arguments.names or NAMES
+    names = arguments.names or [name for name in NAMES if name != "exp" or not arguments.slopes]
     part, parts = map(int, arguments.part.split("/"))
     if arguments.float64:
         return 0 if not [name for name in names if not sample(name, arguments.samples)] else 1
-    return 0 if not [name for name in names if not sweep(name, part, parts, arguments.step)] else 1
+    measured = sweep_slopes if arguments.slopes else sweep
+    return 0 if not [name for name in names if not measured(name, part, parts, arguments.step)] else 1
 
 
 if __name__ == "__main__":

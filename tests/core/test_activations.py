@@ -6,12 +6,12 @@ good to 2⁻⁵⁰ and Φ to 2⁻⁴⁸; longdouble for float64.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
+from bounds import slope_bound
 from oracle import (
     ELEMENTWISE,
     HIDDEN,
@@ -25,38 +25,12 @@ from oracle import (
 import fastnet as fn
 from fastnet import reference
 from fastnet._core import engine
-from fastnet.reference.normal import density, distribution
 
 # What the docstrings of activations.pxi say.
 ULP = {
     "identity": 0.0, "sigmoid": 2.0, "logistic": 2.5, "tanh": 4.0, "relu": 0.0, "leaky_relu": 1.0, "elu": 2.0,
     "selu": 4.0, "silu": 3.0, "gelu": 6.0, "softplus": 3.0, "mish": 6.0, "exp": 1.1,
 }  # fmt: skip
-SLOPES: dict[str, Callable[[Any, Any, Any], Any]] = {
-    # What a slope may be off by, in eps, from z, a and the slope: what the bound of a makes of it, and the
-    # roundings of the last operations.
-    "identity": lambda z, a, slope: 0,
-    "sigmoid": lambda z, a, slope: 3 * a,  # a − a²: (1 − 2a) of 2 ULP
-    "logistic": lambda z, a, slope: 3 * a,
-    "tanh": lambda z, a, slope: 5,  # 1 − a²: 2a of 4 ULP, each half an eps
-    "relu": lambda z, a, slope: 0,
-    "leaky_relu": lambda z, a, slope: slope,
-    "elu": lambda z, a, slope: 1.5,  # eᶻ − 1 of 2 ULP below 1, and + 1
-    "selu": lambda z, a, slope: 3,  # the same times 1.76
-    "silu": lambda z, a, slope: 6,  # s + a (1 − s), whose parts are at most 1: 2 ULP, 3 + 2 and two roundings
-    "gelu": lambda z, a, slope: 6 * (distribution(-abs(z)) + abs(z) * density(z)) + 0.5,  # tools/emulation.py
-    "softplus": lambda z, a, slope: 3 * slope,
-    "mish": lambda z, a, slope: (
-        8
-    ),  # t + z s (1 − t²), whose parts are at most 1: 3 ULP, 3 + 2 and five roundings
-    "exp": lambda z, a, slope: 1.1 * slope,
-}
-
-
-def slope_bound(name: str, Z: Any, A: Any, slope: Any, dtype: Any) -> Any:
-    with np.errstate(over="ignore", invalid="ignore"):
-        size = SLOPES[name](Z, A, slope) * np.ones_like(Z)
-        return size * float(np.finfo(dtype).eps) + float(np.finfo(dtype).smallest_subnormal)
 
 
 @cache

@@ -8,28 +8,24 @@
 #ifndef FASTNET_TEAM_H
 #define FASTNET_TEAM_H
 
-enum { MAX_THREADS = 256 };
-
-#if defined(_WIN32)
-
-/* No pool for Windows yet: one thread, the same bits. */
-typedef struct { int size, next; } thread_team;
-static inline void team_wait(thread_team *t) { (void)t; }
-static inline thread_team new_team(int size) { thread_team t; t.size = size; t.next = 0; return t; }
-static inline int team_next(thread_team *t) { return t->next++; }
-static inline void team_start_over(thread_team *t) { t->next = 0; }
-
+#include <stdatomic.h>
+#if defined(_WIN32)            /* windows.h would bring its names into every kernel */
+__declspec(dllimport) int __stdcall SwitchToThread(void);
+#  define give_way() SwitchToThread()
 #else
 #  include <sched.h>
-#  include <stdatomic.h>
-#  if defined(__x86_64__)
-#    include <immintrin.h>
-#    define relax() _mm_pause()
-#  elif defined(__aarch64__)
-#    define relax() __asm__ volatile("yield")
-#  else
-#    define relax() ((void)0)
-#  endif
+#  define give_way() sched_yield()
+#endif
+#if defined(__x86_64__) || defined(_M_X64)
+#  include <immintrin.h>
+#  define relax() _mm_pause()
+#elif defined(__aarch64__) && !defined(_MSC_VER)
+#  define relax() __asm__ volatile("yield")
+#else
+#  define relax() ((void)0)
+#endif
+
+enum { MAX_THREADS = 256 };
 
 typedef struct {
     int size;                   /* threads that run the region */
@@ -72,8 +68,7 @@ static inline void team_wait(thread_team *t)
         return;
     }
     while (atomic_load_explicit(&t->phase, memory_order_acquire) == phase)
-        if (++spins < SPINS) relax(); else sched_yield();
+        if (++spins < SPINS) relax(); else give_way();
 }
-#endif
 
 #endif
