@@ -211,7 +211,12 @@ def prepare_fit_data(
         rows=rows,
         validation_rows=validation_rows,
     )
-    return data if data.X.dtype == dtype else ConvertedExamples(data), held_out
+    return data if _is_taken_as(data.X, dtype) else ConvertedExamples(data), held_out
+
+
+def _is_taken_as(X: Any, dtype: np.dtype[Any]) -> bool:
+    """Return whether the core takes X as it is: an array of the dtype, or a raw table, which it encodes."""
+    return isinstance(X, engine.RawTable) or X.dtype == dtype
 
 
 def choose_examples(
@@ -242,7 +247,7 @@ def choose_examples(
         data = data._replace(which=check_rows(rows, "rows", data.X.shape[1]))
     if fraction:
         kept, others = split_validation(data.n, fraction, seed)
-        if data.which is None and data.X.dtype == dtype:
+        if data.which is None and isinstance(data.X, np.ndarray) and data.X.dtype == dtype:
             data, held_out = _part(data, kept), _part(data, others)
         elif data.which is None:
             data, held_out = data._replace(which=kept), data._replace(which=others)
@@ -256,7 +261,7 @@ def choose_examples(
         )
         weights = by_class if weights is None else weights * by_class
     if held_out is not None:
-        if held_out.X.dtype != dtype:
+        if not _is_taken_as(held_out.X, dtype):
             held_out = _converted_part(held_out)
         held_out = held_out._replace(weights=usable_weights(held_out.weights, dtype, held_out.which))
     return Examples(X, T, usable_weights(weights, dtype, which), which), held_out

@@ -17,7 +17,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -223,7 +223,14 @@ def in_unit_interval(array: Array, name: str, what: str) -> Array:
 
 
 def examples(X: Any, n_in: int, dtype: np.dtype[Any], *, at_least: int = 0) -> Array:
-    """Return the input of a network, (n_in, n): finite, and with at least so many examples."""
+    """Return the input of a network, (n_in, n): finite, and with at least so many examples.
+
+    A raw table, whose rows the core encodes, is as it is: what it becomes is finite.
+    """
+    if isinstance(X, engine.RawTable):
+        if X.shape[0] != n_in or X.shape[1] < at_least:
+            raise ValueError(f"X must have {n_in} features and at least one example, got shape {X.shape}")
+        return cast("Array", X)  # nothing above the core looks into it
     array = finite(columns(X, "X", n_in, dtype), "X")
     if array.shape[1] < at_least:
         raise ValueError(f"X must have at least one example (a column), got shape {array.shape}")

@@ -17,6 +17,7 @@ SMALL_BATCH_ROWS: int
 BLOCK_ROWS: int
 SPARSE_BLOCK_BYTES: int
 RAW_BLOCK_BYTES: int
+RAW_DTYPES: tuple[str, ...]
 SPARSE_FEATURES: int
 ACTIVATIONS: tuple[str, ...]
 ELEMENTWISE: tuple[str, ...]
@@ -275,3 +276,18 @@ class PredictorCore:
     def dtype(self) -> np.dtype[Any]: ...
     def one(self, x: _Real, out: _Real | None = None) -> _Real: ...
     def many(self, X: _Real, out: _Real | None = None, n_threads: int = 1) -> _Real: ...
+
+class RawPredictorCore:
+    def __init__(
+        self,
+        cores: list[PredictorCore],
+        encodings: list[tuple[Any, ...]],
+        targets: tuple[NDArray[np.float64], ...] | None = None,
+    ) -> None: ...
+    @property
+    def n_values(self) -> int: ...
+    @property
+    def n_out(self) -> int: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    def one(self, x: NDArray[np.float64]) -> _Real: ...

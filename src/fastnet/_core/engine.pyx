@@ -177,6 +177,7 @@ include "engine/raw.pxi"
 include "engine/trainer.pxi"
 include "engine/queue.pxi"
 include "engine/predictor.pxi"
+include "engine/raw_predictor.pxi"
 
 
 def choose(str wanted):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastnet import threads
 from fastnet._core import engine
 from fastnet._core.float_mode import in_default_mode
 from fastnet._validate import Array
@@ -17,9 +18,11 @@ from fastnet.network import Network
 
 if TYPE_CHECKING:
     from fastnet.predictor import Predictor
-    from fastnet.tabular import TableEncoder
+    from fastnet.tabular.encoder import TableEncoder
 
 __all__ = ["Ensemble", "EnsemblePredictor", "Targets"]
+
+_ENCODING_FLOPS = 10.0  # that take about as long as to encode one input
 
 
 @dataclass(frozen=True)
@@ -192,7 +195,7 @@ class Ensemble:
         return np.stack([network.predict_proba(X, n_threads=n_threads) for network in self.networks])
 
     @in_default_mode
-    def predict_proba(self, X: ArrayLike, *, n_threads: int | None = None) -> Array:
+    def predict_proba(self, X: ArrayLike | engine.RawTable, *, n_threads: int | None = None) -> Array:
         """Return the mean of the networks' outputs; with `targets`, the targets that it means, in float64.
 
         Parameters
@@ -211,6 +214,8 @@ class Ensemble:
         ValueError, TypeError
             As `Network.predict_proba`.
         """
+        if isinstance(X, engine.RawTable):
+            return self._in_blocks(self.predict_proba, X, n_threads)
         total = self.networks[0].predict_proba(X, n_threads=n_threads)
         for network in self.networks[1:]:
             total += network.predict_proba(X, n_threads=n_threads)
@@ -249,14 +254,26 @@ class Ensemble:
         return answers(A, self.networks[0].output, self.classes)
 
     @in_default_mode
-    def spread(self, X: ArrayLike, *, n_threads: int | None = None) -> Array:
+    def spread(self, X: ArrayLike | engine.RawTable, *, n_threads: int | None = None) -> Array:
         """Return how far the networks disagree: the standard deviation of their outputs, (n_out, n).
 
         With `targets` it is that of the targets, not cut. It tells where the networks know little of the
         data; it is no interval with a probability.
         """
+        if isinstance(X, engine.RawTable):
+            return self._in_blocks(self.spread, X, n_threads)
         spread: Array = self.predict_members(X, n_threads=n_threads).astype(np.float64).std(axis=0)
         return spread if self.targets is None else spread * self.targets.scale[:, None]
+
+    def _in_blocks(self, predict: Any, X: engine.RawTable, n_threads: int | None) -> Array:
+        """Return what all members say of a raw table; a block of it is encoded for all of them at a time."""
+        dtype, (inputs, n), found = self.networks[0].dtype, X.shape, []
+        step = max(engine.BLOCK_ROWS, engine.RAW_BLOCK_BYTES // (inputs * dtype.itemsize))
+        for first in range(0, max(n, 1), step):
+            count = min(step, n - first)
+            team = threads.threads_for(_ENCODING_FLOPS * inputs * count, n_threads)
+            found.append(predict(X.encoded(dtype.name, first, count, team).T, n_threads=n_threads))
+        return found[0] if len(found) == 1 else np.concatenate(found, axis=1)
 
     def compile(self) -> EnsemblePredictor:
         """Return a frozen predictor of all networks: see `Network.compile`.
@@ -295,10 +312,17 @@ class EnsemblePredictor:
         """Return the outputs for one example, (n_out,), or for many in columns, (n_out, n)."""
         if type(x) is np.ndarray and x.ndim == 1 and self._targets is None:
             try:
-                return engine.mean_of_one([predictor.core for predictor in self._predictors], x)
+                return engine.mean_of_one(self.cores(), x)
             except (ValueError, TypeError):  # the first predictor says what is wrong, or makes its core anew
                 pass
         return self._with_care(x, n_threads)
+
+    def cores(self) -> list[engine.PredictorCore]:
+        """Return what the core has of each network."""
+        return [predictor.core for predictor in self._predictors]
+
+    def __len__(self) -> int:
+        return len(self._predictors)
 
     def _with_care(self, x: Any, n_threads: int | None) -> Array:
         first, *others = self._predictors

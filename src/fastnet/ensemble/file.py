@@ -78,7 +78,7 @@ def rebuild_ensemble(
         networks.append(rebuilt)
     try:
         if about["encoder"] is not None:
-            from fastnet.tabular import TableEncoder
+            from fastnet.tabular.encoder import TableEncoder
 
             encoder = TableEncoder.from_dict(about["encoder"], "encoder")
         if not isinstance(about["targets"], bool):

@@ -6,14 +6,13 @@ finished becomes the dtype of the networks.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from fastnet.onnx._graph import OUTPUTS, Graph
 from fastnet.tabular.columns import CLIP, FAR, CategoryColumn, NumberColumn, RawColumn, used_columns
 from fastnet.tabular.encoder import TableEncoder
 from fastnet.tabular.reading import LARGEST
+from fastnet.tabular.rows import RawRows
 
 __all__ = ["add_encoder", "gap_text", "input_names"]
 
@@ -213,12 +212,8 @@ def _category(graph: Graph, name: str, encoded: CategoryColumn) -> str:
 
 def _boolean(graph: Graph, name: str, encoded: CategoryColumn) -> str:
     """Add the encoding of 0 and 1 as the texts "False" and "True"."""
-    rows: list[Any] = []
-    for text in ("False", "True"):
-        row = np.zeros((1, encoded.width))
-        encoded.write(encoded.codes([text]), row)
-        rows.append(row)
-    values = [graph.number(f"level {k} of {name}", row) for k, row in enumerate(rows)]
+    rows = RawRows([encoded.codes(["False", "True"])], [encoded], 2).inputs().encoded("float64")
+    values = [graph.number(f"level {k} of {name}", rows[k : k + 1]) for k in range(2)]
     no = graph.add("Equal", name, _double(graph, "zero", 0.0))
     found = graph.add("Where", no, *values)
     return graph.add("Where", graph.add("IsNaN", name), graph.number("no level", 0.0), found)

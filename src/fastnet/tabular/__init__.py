@@ -15,14 +15,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastnet.tabular.encoder import Column, TableEncoder
+from fastnet.tabular.rows import RawRows
 
 if TYPE_CHECKING:
     from fastnet.tabular.estimators import TabularClassifier, TabularRegressor
+    from fastnet.tabular.predictor import TablePredictor
 
-__all__ = ["Column", "TableEncoder", "TabularClassifier", "TabularRegressor"]
+__all__ = ["Column", "RawRows", "TableEncoder", "TablePredictor", "TabularClassifier", "TabularRegressor"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "TablePredictor":
+        from fastnet.tabular.predictor import TablePredictor
+
+        return TablePredictor
     if name not in ("TabularClassifier", "TabularRegressor"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from fastnet._optional import import_optional

@@ -1,13 +1,15 @@
 """Kinds of columns: numbers, categories and unused ones, and how each is encoded.
 
-Every class here learns from the values of a column (`learn`), writes its share of the input (`write`), and is
-stored as plain values (`to_dict`). `fastnet.reference.tables` says the same in plain loops.
+Every class here learns from the values of a column (`learn`), tells the core what to make of them
+(`encoding`), and is stored as plain values (`to_dict`). The formulas are those of `fastnet.reference.tables`;
+the core works them out (`raw.pxi`).
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -15,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnet.tabular.reading import Reals, Texts
+from fastnet.tabular.reading import Reals
 
 __all__ = ["CategoryColumn", "Encoded", "NumberColumn", "RawColumn", "time_parts", "used_columns"]
 
@@ -30,8 +32,9 @@ class NumberColumn:
     """A number x: clipped smoothly, an indicator of gaps, and a piecewise linear encoding.
 
     z = (x − centre) / scale becomes z / √(1 + (z/3)²), which is near z around 0 and never beyond ±3
-    (RealMLP). Each bin from `low` to `high` becomes 2 c − 1 with c = (x − low)/(high − low) cut to [0, 1]
-    (Gorishniy, Rubachev, Babenko 2022, there without the step to [−1, 1]). A gap counts as the median; the
+    (Holzmüller, Grinsztajn, Steinwart 2024, arXiv 2407.04491). Each bin from `low` to `high` becomes 2 c − 1
+    with c = (x − low)/(high − low) cut to [0, 1] (Gorishniy, Rubachev, Babenko 2022, arXiv 2203.05556, there
+    without the step to [−1, 1]). A gap counts as the median; the
     indicator, 1 in a gap and 0 elsewhere, is there only if there were gaps while learning.
 
     Attributes
@@ -85,20 +88,10 @@ class NumberColumn:
         bins = [f"{name} [{low:.6g}, {high:.6g}]" for low, high in zip(self.low, self.high, strict=True)]
         return [name, *([f"{name} missing"] if self.gaps else []), *bins]
 
-    def write(self, values: Reals, out: Array) -> None:
-        """Write the encoding of n values, NaN where one is missing, to out (n, width)."""
-        missing = np.isnan(values)
-        x = np.where(missing, self.centre, values) if missing.any() else values
-        with np.errstate(over="ignore"):  # of a very small scale: the cut follows
-            z = np.clip((x - self.centre) / self.scale, -FAR, FAR)
-            third = z / CLIP
-            out[:, 0] = z / np.sqrt(1.0 + third * third)
-            if self.gaps:
-                out[:, 1] = missing
-            if self.low:
-                low, high = np.array(self.low), np.array(self.high)
-                c = np.clip((x[:, None] - low) / (high - low), 0.0, 1.0)
-                out[:, 1 + self.gaps :] = 2.0 * c - 1.0
+    def encoding(self, piecewise: bool) -> tuple[Any, ...]:
+        """Return what the core is told of the column (see `engine.RawTable`), with its bins or without."""
+        low, high = (self.low, self.high) if piecewise else ((), ())
+        return "number", self.centre, self.scale, self.gaps, low, high
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
@@ -146,7 +139,7 @@ class CategoryColumn:
     pair: bool
 
     @classmethod
-    def learn(cls, values: Texts, max_levels: int, min_count: int) -> CategoryColumn | None:
+    def learn(cls, values: Iterable[str | None], max_levels: int, min_count: int) -> CategoryColumn | None:
         """Return the encoding of a column; None if no two of its values can be told apart."""
         counts = Counter(values)
         gaps = counts.pop(None, 0)
@@ -168,19 +161,18 @@ class CategoryColumn:
         """Return a name for each input."""
         return [f"{name} = {level}" for level in (self.levels[1:] if self.pair else self.levels)]
 
-    def codes(self, values: Texts) -> NDArray[np.intp]:
-        """Return the number of each value's level, −1 for a gap and for what was not seen."""
-        table = {level: code for code, level in enumerate(self.levels)}
-        return np.array([-1 if value is None else table.get(value, -1) for value in values], np.intp)
+    def codes(self, values: Iterable[str | None], n: int = -1) -> Array:
+        """Return the number of each value's level, −1 for a gap and for what was not seen.
 
-    def write(self, codes: NDArray[np.intp], out: Array) -> None:
-        """Write the encoding of n codes to out (n, width)."""
-        if self.pair:
-            out[:, 0] = np.array([-1.0, 1.0, 0.0])[codes]
-        else:
-            out[:] = 0
-            known = np.flatnonzero(codes >= 0)
-            out[known, codes[known]] = 1
+        They are of the smallest dtype that has room for them. n: how many there are, if that is known.
+        """
+        table: dict[str | None, int] = {level: code for code, level in enumerate(self.levels)}
+        found = (table.get(value, -1) for value in values)
+        return np.fromiter(found, np.min_scalar_type(-len(self.levels)), n)
+
+    def encoding(self, piecewise: bool) -> tuple[Any, ...]:
+        """Return what the core is told of the column, as `NumberColumn.encoding`."""
+        return ("pair",) if self.pair else ("category", len(self.levels))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""

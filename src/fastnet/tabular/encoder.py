@@ -14,11 +14,11 @@ from fastnet import _validate
 from fastnet._core.float_mode import in_default_mode
 from fastnet.tabular.columns import CategoryColumn, Encoded, NumberColumn, RawColumn, check_keys, time_parts
 from fastnet.tabular.reading import KINDS, Reals, Source, Texts, check_kinds, read_table
+from fastnet.tabular.rows import RawRows, column_numbers, column_texts, raw_values
 
 __all__ = ["Column", "TableEncoder"]
 
 VERSION = 1  # of what `to_dict` gives; goes up with every change that an older reader would not notice
-_BLOCK = 1 << 14  # rows that are encoded together: what is between float64 and the result stays small
 _DROPPED = {
     "empty": "every value is missing",
     "constant": "every value is the same",
@@ -161,18 +161,17 @@ class TableEncoder:
         found: list[tuple[str, str, str, Encoded | None]] = []
         for k, (source, name) in enumerate(zip(sources, shown, strict=True)):
             kind = told.get(name if names is not None else k, source.found)
-            for part, values in _parts(source, kind).items():
-                encoded: Encoded | None
-                if isinstance(values, list):
-                    if not values:
-                        raise ValueError(_NO_ROWS)
-                    encoded = CategoryColumn.learn(values, max_levels, min_count)
-                else:
-                    if not len(values):
-                        raise ValueError(_NO_ROWS)
-                    encoded = NumberColumn.learn(values, bins, distinct_bins)
-                why = "" if encoded is not None else _why_left_out(values)
-                found.append((f"{name}.{part}" if part else name, kind, why, encoded))
+            if not source.length:
+                raise ValueError(_NO_ROWS)
+            if kind not in ("number", "datetime"):
+                texts = CategoryColumn.learn(column_texts(source, kind), max_levels, min_count)
+                why = "" if texts is not None else _why_left_out(set(column_texts(source, kind)))
+                found.append((name, kind, why, texts))
+                continue
+            for part, values in column_numbers(source, kind).items():
+                number = NumberColumn.learn(values, bins, distinct_bins)
+                why = "" if number is not None else "empty" if np.isnan(values).all() else "constant"
+                found.append((f"{name}.{part}" if part else name, kind, why, number))
         self._set_columns(found, names)
         return self
 
@@ -198,18 +197,58 @@ class TableEncoder:
         RuntimeError
             If `fit` was not called.
         """
+        checked = _validate.real_dtype(dtype)
+        table = self.read(X)
+        if not self.n_features_out_:
+            return np.zeros((len(table), 0), checked)
+        return table.inputs().encoded(checked.name)
+
+    @in_default_mode
+    def read(self, X: Any) -> RawRows:
+        """Return a table as the core reads it: numbers where they lie, and codes in place of texts.
+
+        Parameters
+        ----------
+        X : data frame, sparse matrix or array_like, shape (n, columns)
+            With the columns of `fit`, as for `transform`. Its memory is used as it is where that is possible,
+            so it must not change while the result is in use.
+
+        Returns
+        -------
+        RawRows
+            Its rows are encoded while the core gathers them, with the bits of `transform`.
+
+        Raises
+        ------
+        ValueError, RuntimeError
+            As `transform`.
+
+        Examples
+        --------
+        >>> from fastnet.tabular import TableEncoder
+        >>> TableEncoder().fit([["a", 1], ["b", 2], ["c", 1]]).read([["b", 7], ["?", 8]]).values
+        [array([ 1, -1], dtype=int8), array([7., 8.], dtype=float32)]
+        """
         self._check_fitted()
         sources = self._sources(X)
-        columns = self._read(sources)
-        n = len(columns[0]) if columns else _length(sources)
-        out = np.zeros((n, self.n_features_out_), _validate.real_dtype(dtype))
-        encoded = [encoded for _, _, _, encoded in self._columns if encoded is not None]
-        for start in range(0, n, _BLOCK):
-            block, place = out[start : start + _BLOCK], 0
-            for values, column in zip(columns, encoded, strict=True):
-                column.write(values[start : start + _BLOCK], block[:, place : place + column.width])
-                place += column.width
-        return out
+        n = sources[0].length
+        for source in sources:
+            if source.length != n:
+                raise ValueError(f"{source.name} must have {n} values, got {source.length}")
+        values, columns = [], []
+        rows = iter(self._columns)
+        for source in sources:
+            row = next(rows)
+            of_source = [row[3]]
+            if row[1] == "datetime":
+                of_source += [next(rows)[3] for _ in _TIME_PARTS[1:]]
+            if all(encoded is None for encoded in of_source):
+                continue
+            for encoded, column in zip(of_source, raw_values(source, row[1], row[3]), strict=True):
+                if encoded is not None:
+                    values.append(column)
+                    columns.append(encoded)
+        return RawRows(values, columns, n)
 
     def fit_transform(self, X: Any, y: Any = None) -> NDArray[Any]:
         """Return the input of the network for the table that is learned from."""
@@ -416,28 +455,6 @@ class TableEncoder:
             raise ValueError(f"X must have {self.n_features_in_} columns, as in fit, got {len(sources)}")
         return sources
 
-    def _read(self, sources: list[Source]) -> list[NDArray[Any]]:
-        """Return the values of the columns that are not left out: float64, or the codes of levels."""
-        columns: list[NDArray[Any]] = []
-        rows, n = iter(self._columns), -1
-        for source in sources:
-            row = next(rows)
-            of_source = [row]
-            if row[1] == "datetime":
-                of_source += [next(rows) for _ in _TIME_PARTS[1:]]
-            if all(encoded is None for _, _, _, encoded in of_source):
-                continue
-            parts = _parts(source, row[1])
-            for (_, _, _, encoded), values in zip(of_source, parts.values(), strict=True):
-                if n not in (-1, len(values)):
-                    raise ValueError(f"{source.name} must have {n} values, got {len(values)}")
-                n = len(values)
-                if isinstance(encoded, CategoryColumn) and isinstance(values, list):
-                    columns.append(encoded.codes(values))
-                elif encoded is not None:
-                    columns.append(np.asarray(values))
-        return columns
-
     def __repr__(self) -> str:
         if not hasattr(self, "_columns"):
             defaults = TableEncoder().get_params()
@@ -472,22 +489,8 @@ _TIME_PARTS = tuple(time_parts(np.zeros(1)))
 _NO_ROWS = "X must have at least one row, got 0 sample(s) while a minimum of 1 is required."
 
 
-def _parts(source: Source, kind: str) -> dict[str, Reals | list[str | None]]:
-    """Return the values of a column read as a kind; of a date, all it is made into."""
-    if kind == "number":
-        return {"": source.as_numbers()}
-    if kind == "datetime":
-        return {**time_parts(source.as_numbers())}
-    if kind == "boolean":
-        return {"": [None if value != value else str(value != 0) for value in source.as_numbers().tolist()]}
-    return {"": source.as_texts()}
-
-
-def _why_left_out(values: Reals | list[str | None]) -> str:
-    if isinstance(values, list):
-        different = set(values)
-        return "empty" if different == {None} else "constant" if len(different) == 1 else "rare"
-    return "empty" if np.isnan(values).all() else "constant"
+def _why_left_out(different: set[str | None]) -> str:
+    return "empty" if different == {None} else "constant" if len(different) == 1 else "rare"
 
 
 def _note(why: str, encoded: Encoded | None) -> str:
@@ -497,7 +500,3 @@ def _note(why: str, encoded: Encoded | None) -> str:
         return f"{len(encoded.levels)} level{'s' if len(encoded.levels) > 1 else ''}"
     bins = f"{len(encoded.low)} bins" if encoded.low else "no bins"
     return bins + (", gaps" if encoded.gaps else "")
-
-
-def _length(sources: list[Source]) -> int:
-    return len(sources[0].as_texts())

@@ -25,6 +25,7 @@ from fastnet._core.float_mode import in_default_mode
 from fastnet.ensemble import Ensemble, Targets
 from fastnet.losses import Quantile
 from fastnet.tabular.encoder import Column, TableEncoder
+from fastnet.tabular.predictor import TablePredictor
 from fastnet.tabular.recipe import CLASSES, NUMBERS, Recipe, folds
 from fastnet.tabular.tooltips import DescribedEstimator
 from fastnet.tabular.training import Job, Member, train_members
@@ -107,8 +108,8 @@ class _Tabular(DescribedEstimator):
             deadline = time.perf_counter() + _validate.rate(self.time_limit, "time_limit")
         encoder = TableEncoder() if self.encoder is None else self.encoder
         self.encoder_ = TableEncoder(**encoder.get_params()).fit(X)
-        E = self._encoded(X)
-        n = len(E)
+        table = self.encoder_.read(X)
+        n = len(table)
         counted = (
             np.arange(n) if weights is None else np.flatnonzero(weights)
         )  # those of weight 0 are not there
@@ -116,12 +117,12 @@ class _Tabular(DescribedEstimator):
         rows: list[NDArray[np.intp] | None]
         held_out: list[NDArray[np.intp] | None]
         if validation is not None:
-            E_held_out, T_held_out = self._encoded(validation[0]), validation[1]
+            table_held_out, T_held_out = self.encoder_.read(validation[0]), validation[1]
             rows = [counted] * count
-            held_out = [np.arange(n, n + len(E_held_out))] * count
-            E, T = np.concatenate([E, E_held_out]), np.concatenate([T, T_held_out], axis=1)
+            held_out = [np.arange(n, n + len(table_held_out))] * count
+            table, T = table.followed_by(table_held_out), np.concatenate([T, T_held_out], axis=1)
             if weights is not None:
-                weights = np.concatenate([weights, np.ones(len(E_held_out))])
+                weights = np.concatenate([weights, np.ones(len(table_held_out))])
         elif len(counted) < _FEWEST:
             rows, held_out = [counted] * count, [counted] * count
         else:
@@ -130,12 +131,12 @@ class _Tabular(DescribedEstimator):
             rows = [counted[fold != k % parts] for k in range(count)]
             held_out = [counted[fold == k % parts] for k in range(count)]
         job = Job(
-            E=E,
+            table=table,
             T=T.astype(np.float32),
             weights=weights,
             rows=rows,
             held_out=held_out,
-            piecewise=self.encoder_.piecewise_inputs() if E.shape[1] > 1 else np.zeros(E.shape[1], bool),
+            piecewise=self.encoder_.piecewise_inputs() if table.columns else np.zeros(1, bool),
             recipe=recipe,
             last="identity" if labels is None else "softmax",
             width=width,
@@ -151,18 +152,20 @@ class _Tabular(DescribedEstimator):
         self.piecewise_ = [one.piecewise for one in members]
         return members
 
-    def _encoded(self, X: Any) -> Array:
-        """Return the inputs of the networks, (n, inputs); a column of zeros if no column tells anything."""
-        E = self.encoder_.transform(X)
-        return E if E.shape[1] else np.zeros((len(E), 1), np.float32)
+    def compile(self) -> TablePredictor:
+        """Return a frozen predictor for single rows of numbers and codes, for serving.
+
+        It answers in microseconds, with the bits of the estimator: see `fastnet.tabular.TablePredictor`.
+        """
+        check_is_fitted(self)
+        return TablePredictor(self.ensemble_)
 
     def _outputs(self, X: Any) -> Array:
         """Return what the ensemble predicts, (n, n_out)."""
         check_is_fitted(self)
         _check_columns(self, X, reset=False)
-        return np.ascontiguousarray(
-            self.ensemble_.predict_proba(self._encoded(X).T, n_threads=self.n_threads).T
-        )
+        rows = self.encoder_.read(X).inputs()
+        return np.ascontiguousarray(self.ensemble_.predict_proba(rows, n_threads=self.n_threads).T)
 
 
 _PARAMETERS = """members : int
@@ -466,7 +469,7 @@ class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
         """Return how far the members disagree: the standard deviation of their predictions, as `predict`."""
         check_is_fitted(self)
         _check_columns(self, X, reset=False)
-        spread = self.ensemble_.spread(self._encoded(X).T, n_threads=self.n_threads).T
+        spread = self.ensemble_.spread(self.encoder_.read(X).inputs(), n_threads=self.n_threads).T
         return spread[:, 0] if self.vector_target_ else spread
 
     def __sklearn_tags__(self) -> Tags:

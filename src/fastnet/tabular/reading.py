@@ -12,18 +12,20 @@ import decimal
 import math
 import numbers
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastnet._core import engine
 from fastnet._optional import import_optional
 
 __all__ = ["KINDS", "Source", "read_table"]
 
 KINDS = ("number", "category", "boolean", "datetime")
 LARGEST = 2.0**1020  # what is further from 0, also an infinity, is read as this: differences stay finite
+TEXTS = 1 << 14  # of a column that are there as Python's objects at a time
 
 Reals = NDArray[np.float64]
 Texts = list[str | None]
@@ -42,17 +44,31 @@ class Source:
         What messages call it.
     found : str
         The kind that its type or its values show: one of `KINDS`, or "empty" if every value is missing.
-    numbers, texts : callable
-        Give the values as float64 with NaN, or as a list of texts with None. They are called when asked for.
+    length : int
+        How many values there are.
+    numbers : callable
+        Gives the values as float64 with NaN.
+    texts : callable
+        Gives values start to stop as a list of texts with None.
+    plain : callable, optional
+        Gives the values where they lie if they are plain numbers, an array of any dtype, else None.
     """
 
     def __init__(
-        self, name: str, found: str, numbers: Callable[[], Reals], texts: Callable[[], Texts]
+        self,
+        name: str,
+        found: str,
+        length: int,
+        numbers: Callable[[], Reals],
+        texts: Callable[[int, int], Texts],
+        plain: Callable[[], NDArray[Any] | None] | None = None,
     ) -> None:
         self.name = name
         self.found = found
+        self.length = length
         self._numbers = numbers
         self._texts = texts
+        self._plain = plain
 
     def as_numbers(self) -> Reals:
         """Return float64 values, NaN where one is missing; ValueError names what is no number."""
@@ -62,9 +78,21 @@ class Source:
             values = np.where(outside, np.copysign(LARGEST, values), values)
         return values
 
+    def where_they_lie(self) -> NDArray[Any] | None:
+        """Return the numbers of the table's own memory, if it holds such as the core can read, else None."""
+        values = None if self._plain is None else self._plain()
+        if values is None or values.dtype.str[1:] not in engine.RAW_DTYPES or not values.dtype.isnative:
+            return None
+        return values if values.flags.aligned else None
+
+    def text_blocks(self) -> Iterator[Texts]:
+        """Give lists of texts, None where a value is missing: a part of the column after the other."""
+        for start in range(0, self.length, TEXTS):
+            yield self._texts(start, min(start + TEXTS, self.length))
+
     def as_texts(self) -> Texts:
         """Return a list of texts, None where a value is missing."""
-        return self._texts()
+        return [text for block in self.text_blocks() for text in block]
 
 
 def read_table(X: Any, name: str = "X") -> tuple[list[Source], list[str] | None]:
@@ -139,18 +167,25 @@ def _from_sparse(X: Any, name: str) -> list[Source]:
 
         kind = "boolean" if X.dtype.kind == "b" else "number"
         return Source(
-            f"column {k}", kind, lambda: column().astype(np.float64), lambda: texts_of(column().tolist())
+            f"column {k}",
+            kind,
+            X.shape[0],
+            lambda: column().astype(np.float64),
+            lambda start, stop: texts_of(column()[start:stop].tolist()),
         )
 
     return [source(k) for k in range(X.shape[1])]
 
 
 def _array_source(values: NDArray[Any], name: str) -> Source:
-    kind = values.dtype.kind
-    if kind == "b":
-        return Source(name, "boolean", lambda: values.astype(np.float64), lambda: texts_of(values.tolist()))
-    if kind in "fiu":
-        return Source(name, "number", lambda: values.astype(np.float64), lambda: texts_of(values.tolist()))
+    kind, n = values.dtype.kind, len(values)
+
+    def texts(start: int, stop: int) -> Texts:
+        return texts_of(values[start:stop].tolist())
+
+    if kind in "bfiu":
+        found = "boolean" if kind == "b" else "number"
+        return Source(name, found, n, lambda: values.astype(np.float64), texts, lambda: values)
     if kind in "mM":
         found = "datetime" if kind == "M" else "number"
 
@@ -158,26 +193,33 @@ def _array_source(values: NDArray[Any], name: str) -> Source:
             whole = values.astype("datetime64[us]" if kind == "M" else "timedelta64[us]")
             return np.where(np.isnat(values), np.nan, whole.astype(np.int64) / 1e6)
 
-        return Source(name, found, seconds, lambda: texts_of(values.tolist()))
-    return _object_source(values.tolist(), name)
+        return Source(name, found, n, seconds, texts)
+    return _object_source(n, lambda start, stop: values[start:stop].tolist(), name)
 
 
-def _object_source(values: list[Any], name: str) -> Source:
-    """Return the column of Python objects: by what all of them are, or else by their texts."""
-    present = [value for value in values if not is_missing(value)]
-    if not present:
-        found = "empty"
-    elif all(isinstance(value, (bool, np.bool_)) for value in present):
-        found = "boolean"
-    elif any(isinstance(value, (complex, np.complexfloating)) for value in present):
-        raise ValueError(f"{name} must hold real numbers or texts. Complex data not supported")
-    elif all(isinstance(value, _AMOUNTS) for value in present):
-        found = "number"
-    elif all(isinstance(value, (datetime.date, np.datetime64)) for value in present):
-        found = "datetime"
-    else:
-        found = "category"
-    return Source(name, found, lambda: numbers_of(values, name), lambda: texts_of(values))
+def _object_source(n: int, part: Callable[[int, int], list[Any]], name: str) -> Source:
+    """Return the column of n Python objects: by what all of them are, or else by their texts.
+
+    part: gives values start to stop.
+    """
+    kinds = {"boolean": (bool, np.bool_), "number": _AMOUNTS, "datetime": (datetime.date, np.datetime64)}
+    empty = True
+    for start in range(0, n, TEXTS):
+        present = [value for value in part(start, min(start + TEXTS, n)) if not is_missing(value)]
+        if any(isinstance(value, (complex, np.complexfloating)) for value in present):
+            raise ValueError(f"{name} must hold real numbers or texts. Complex data not supported")
+        empty = empty and not present
+        kinds = {
+            kind: types for kind, types in kinds.items() if all(isinstance(value, types) for value in present)
+        }
+    found = "empty" if empty else next(iter(kinds), "category")
+    return Source(
+        name,
+        found,
+        n,
+        lambda: numbers_of(part(0, n), name),
+        lambda start, stop: texts_of(part(start, stop)),
+    )
 
 
 def _from_frame(X: Any, name: str) -> tuple[list[Source], list[str]]:
@@ -203,37 +245,48 @@ def _from_frame(X: Any, name: str) -> tuple[list[Source], list[str]]:
 
 
 def _series_source(nw: Any, series: Any, name: str) -> Source:
-    dtype = series.dtype
+    dtype, n = series.dtype, len(series)
 
-    def texts() -> Texts:
-        return texts_of(series.to_list())
+    def part(start: int, stop: int) -> list[Any]:
+        found: list[Any] = series[start:stop].to_list()
+        return found
+
+    def texts(start: int, stop: int) -> Texts:
+        return texts_of(part(start, stop))
+
+    def listed() -> Reals:
+        return numbers_of(series.to_list(), name)
 
     def real(values: Any) -> Reals:
         return np.array(values.cast(nw.Float64).to_numpy(), np.float64)
 
     if dtype.is_numeric():
 
-        def plain() -> Reals:
+        def numbers() -> Reals:
             if dtype == nw.Decimal or (dtype.is_integer() and _beyond_double(series)):
-                return numbers_of(series.to_list(), name)
+                return listed()
             return real(series)
 
-        return Source(name, "number", plain, texts)
+        def plain() -> NDArray[Any] | None:
+            whole_with_gaps = dtype.is_integer() and series.null_count() > 0
+            return None if dtype == nw.Decimal or whole_with_gaps else np.asarray(series.to_numpy())
+
+        return Source(name, "number", n, numbers, texts, plain)
     if dtype == nw.Boolean:
-        return Source(name, "boolean", lambda: numbers_of(series.to_list(), name), texts)
+        return Source(name, "boolean", n, listed, texts)
     if dtype in (nw.String, nw.Categorical, nw.Enum):
-        values = series.to_list()
-        found = "empty" if all(map(is_missing, values)) else "category"
-        return Source(name, found, lambda: numbers_of(values, name), lambda: texts_of(values))
+        return Source(name, "empty" if series.null_count() == n else "category", n, listed, texts)
     if dtype == nw.Datetime:
-        return Source(name, "datetime", lambda: real(series.dt.timestamp("us")) / 1e6, texts)
+        return Source(name, "datetime", n, lambda: real(series.dt.timestamp("us")) / 1e6, texts)
     if dtype == nw.Date:
-        return Source(
-            name, "datetime", lambda: real(series.cast(nw.Datetime("us")).dt.timestamp("us")) / 1e6, texts
-        )
+
+        def days() -> Reals:
+            return real(series.cast(nw.Datetime("us")).dt.timestamp("us")) / 1e6
+
+        return Source(name, "datetime", n, days, texts)
     if dtype == nw.Duration:
-        return Source(name, "number", lambda: real(series.dt.total_microseconds()) / 1e6, texts)
-    return _object_source(series.to_list(), name)
+        return Source(name, "number", n, lambda: real(series.dt.total_microseconds()) / 1e6, texts)
+    return _object_source(n, part, name)
 
 
 def _beyond_double(series: Any) -> bool:

@@ -18,6 +18,7 @@ from fastnet.history import History
 from fastnet.losses import Quantile
 from fastnet.network import Network
 from fastnet.tabular.recipe import Recipe, input_factor, make_member, with_all_inputs
+from fastnet.tabular.rows import RawRows
 from fastnet.training.many import train_many
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ Rows = NDArray[np.intp] | None
 
 # validation losses nearer to each other than this do not tell whether bins help: members then take turns
 NEAR = 0.03
-_NONE = np.empty((0, 0), np.float32)
+_NO_ROWS, _NONE = RawRows([], [], 0), np.empty((0, 0), np.float32)
 
 
 class _WithoutAdvice(Callback):
@@ -66,8 +67,8 @@ class Job:
 
     Attributes
     ----------
-    E : ndarray, shape (n, inputs)
-        The encoded table, float32.
+    table : RawRows
+        The rows of the table, which the core encodes as float32 while it gathers them.
     T : ndarray, shape (n_out, n)
     weights : ndarray, shape (n,), or None
     rows, held_out : list of index arrays or None
@@ -76,7 +77,7 @@ class Job:
         Which inputs are bins.
     """
 
-    E: Array
+    table: RawRows
     T: Array
     weights: Array | None
     rows: list[Rows]
@@ -105,9 +106,9 @@ class Job:
         from joblib import Parallel, delayed
 
         end = time.time() + self.deadline - time.perf_counter()  # machines share this clock, not the other
-        settings = replace(self, E=_NONE, T=_NONE, weights=None, n_threads=1, progress=False)
+        settings = replace(self, table=_NO_ROWS, T=_NONE, weights=None, n_threads=1, progress=False)
         tasks = (  # of the large arrays as arguments of their own, joblib sends one copy to each machine
-            delayed(_train_remotely)(settings, self.E, self.T, self.weights, k, piecewise, end)
+            delayed(_train_remotely)(settings, self.table, self.T, self.weights, k, piecewise, end)
             for k in numbers
         )
         found = []
@@ -125,15 +126,13 @@ class Job:
         used = np.flatnonzero(~self.piecewise | piecewise)
         width, inputs = self.width, len(used)
         factor = input_factor(inputs, width)
-        X = self.E[:, used] if inputs < self.E.shape[1] else self.E
-        X = X * np.float32(factor)
         sizes = (inputs, *(width,) * self.recipe.layers, len(self.T))
         networks = [make_member(self.recipe, sizes, self.last, self.seed + k) for k in numbers]
         rows = [self.rows[k] for k in numbers]
-        fewest = min(len(X) if which is None else len(which) for which in rows)
+        fewest = min(len(self.table) if which is None else len(which) for which in rows)
         histories = train_many(
             networks,
-            X.T,
+            self.table.inputs(piecewise, factor),  # type: ignore[arg-type]
             self.T,
             rows=rows,
             validation_rows=[self.held_out[k] for k in numbers],
@@ -147,7 +146,7 @@ class Job:
             **self.recipe.options(width, fewest, self.epochs),
         )
         return [
-            Member(with_all_inputs(network, factor, used, self.E.shape[1]), history, piecewise)
+            Member(with_all_inputs(network, factor, used, len(self.piecewise)), history, piecewise)
             for network, history in zip(networks, histories, strict=True)
             if history is not None
         ]
@@ -160,13 +159,13 @@ def _on_dask() -> bool:
 
 
 def _train_remotely(
-    settings: Job, E: Array, T: Array, weights: Array | None, k: int, piecewise: bool, end: float
+    settings: Job, table: RawRows, T: Array, weights: Array | None, k: int, piecewise: bool, end: float
 ) -> tuple[list[Member], bool]:
     """Train one member on a worker; none if the time is over. Return also whether the build uses FMA."""
     left = end - time.time()
     if k > 0 and left <= 0:
         return [], isa.fused()
-    job = replace(settings, E=E, T=T, weights=weights, deadline=time.perf_counter() + left)
+    job = replace(settings, table=table, T=T, weights=weights, deadline=time.perf_counter() + left)
     return job.run_here([k], piecewise), isa.fused()
 
 

@@ -46,7 +46,7 @@ def advice(history: History, settings: Settings, data: Examples, constant: float
         The `constant_cost` of them.
     """
     tips = []
-    if not _scaled(data.X[:, :_LOOKED_AT]):
+    if isinstance(data.X, np.ndarray) and not _scaled(data.X[:, :_LOOKED_AT]):
         tips.append(
             "scale the features, for example net.preprocessing = fastnet.Standardize.of(X) before the fit"
         )

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastnet import _examples, _validate, threads
+from fastnet._core import engine
 from fastnet._core.float_mode import in_default_mode
 from fastnet.callbacks import Callback
 from fastnet.history import DivergenceError, History
@@ -136,9 +137,9 @@ class _Data:
     """The examples of all networks."""
 
     def __init__(self, X: Any, T: Any, sample_weight: Any) -> None:
-        self.X = X if isinstance(X, np.ndarray) else np.asarray(X)
+        self.X: Any = X if isinstance(X, (np.ndarray, engine.RawTable)) else np.asarray(X)
         self.T = T if isinstance(T, np.ndarray) else np.asarray(T)
-        if self.X.ndim != 2 or self.T.ndim not in (1, 2) or self.T.shape[-1] != self.X.shape[1]:
+        if len(self.X.shape) != 2 or self.T.ndim not in (1, 2) or self.T.shape[-1] != self.X.shape[1]:
             raise ValueError(
                 f"X and T must hold an example in each column, got shapes {self.X.shape} and {self.T.shape}"
             )

@@ -432,7 +432,7 @@ class Trainer:
         """Return what to train on, what is held out, and classes found; in float64 for L-BFGS."""
         network, settings = self.network, self.settings
         shape = (settings.loss.name, network.sizes[0], network.sizes[-1], network.dtype)
-        if not isinstance(X, (np.ndarray, list, tuple)):
+        if not isinstance(X, (np.ndarray, list, tuple, engine.RawTable)):
             from fastnet.streaming.passes import streamed_examples
 
             streamed = streamed_examples(

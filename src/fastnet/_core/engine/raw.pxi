@@ -5,6 +5,7 @@ cdef dict raw_dtypes = {
     "f8": RAW_FLOAT64, "f4": RAW_FLOAT32, "i1": RAW_INT8, "i2": RAW_INT16, "i4": RAW_INT32, "i8": RAW_INT64,
     "b1": RAW_UINT8, "u1": RAW_UINT8, "u2": RAW_UINT16, "u4": RAW_UINT32, "u8": RAW_UINT64,
 }
+RAW_DTYPES = tuple(raw_dtypes)  # that a column may have, as in dtype.str
 RAW_BLOCK_BYTES = 1 << 20       # of encoded rows that are predicted together
 
 

@@ -1,0 +1,101 @@
+"""TablePredictor: the bits of the estimator from rows of numbers and codes."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from tables import mixed, same
+
+import fastnet as fn
+from fastnet.tabular import TablePredictor, TabularClassifier, TabularRegressor
+
+
+@pytest.fixture(scope="module")
+def table():
+    return mixed(200)
+
+
+@pytest.fixture(scope="module")
+def classifier(table):
+    return TabularClassifier(3, epochs=3, random_state=0, width=16, piecewise=True).fit(*table[:2])
+
+
+def test_rows_have_the_bits_of_the_model(isa, table, classifier):
+    regressor = TabularRegressor(2, epochs=3, random_state=0, width=16).fit(table[0], table[2])
+    pairs = (classifier, classifier.predict_proba), (regressor, lambda X: regressor.predict(X)[:, None])
+    odd, _, _ = mixed(40, 3)
+    odd.loc[:5, "number"] = [np.nan, 1e300, -1e300, 0.0, -0.0, np.inf]
+    odd.loc[3:9, "colour"] = "never seen"
+    for model, expected in pairs:
+        predictor = model.compile()
+        for given in (table[0], odd):
+            rows = predictor.rows(given)
+            assert rows.dtype == np.float64
+            assert rows.shape == (len(given), len(predictor.columns))
+            same(np.stack([predictor(row) for row in rows]), expected(given))
+            same(predictor(rows), expected(given))
+            same(predictor(rows[::-1][3].tolist()), expected(given)[-4])
+        same(predictor(np.repeat(rows, 60, axis=0)), np.repeat(expected(odd), 60, axis=0))
+        assert predictor(rows[:0]).shape == (0, predictor.n_out)
+
+
+def test_columns_and_codes_say_what_a_row_is(table, classifier):
+    predictor = classifier.compile()
+    times = ("time", "time.month", "time.weekday")
+    assert predictor.columns == ("number", "colour", "flag", *times)
+    assert sorted(predictor.codes["colour"]) == ["blue", "green", "red"]
+    assert predictor.codes["flag"] == {"False": 0, "True": 1}
+    assert predictor.classes == ("high", "low")
+    row = predictor.rows(table[0][7:8])[0]
+    row[predictor.columns.index("colour")] = predictor.codes["colour"]["green"]
+    same(predictor(row), classifier.predict_proba(table[0][7:8].assign(colour="green"))[0])
+    for gap in (np.nan, -1.0, 3.0, 0.5):
+        row[predictor.columns.index("colour")] = gap
+        same(predictor(row), classifier.predict_proba(table[0][7:8].assign(colour="violet"))[0])
+    lines = repr(predictor).splitlines()
+    assert lines[0] == "TablePredictor of 3 networks for rows of 6 values"
+    assert lines[1] == "  number        number"
+    assert lines[3] == "  flag          0 = 'False', 1 = 'True'"
+
+
+def test_it_is_frozen_and_pickled_and_follows_the_build(table, classifier):
+    model = pickle.loads(pickle.dumps(classifier))
+    predictor = model.compile()
+    row = predictor.rows(table[0])[5]
+    expected = predictor(row)
+    for network in model.ensemble_.networks:
+        network.layers[0].W *= 2
+    same(predictor(row), expected)
+    again = pickle.loads(pickle.dumps(predictor))
+    same(again(row), expected)
+    assert again.codes == predictor.codes
+    before = fn.isa.active()
+    for build in fn.isa.compiled():
+        if build in fn.isa.supported():
+            with fn.isa.using(build):
+                np.testing.assert_allclose(predictor(row), expected, rtol=1e-4)
+                same(predictor(row), again(row))
+    assert fn.isa.active() == before
+    same(predictor(row), expected)
+
+
+def test_bad_rows_are_named(classifier):
+    predictor = classifier.compile()
+    with pytest.raises(ValueError, match=r"row must have shape \(6,\) or \(n, 6\), got \(5,\)"):
+        predictor(np.zeros(5))
+    with pytest.raises(ValueError, match=r"got \(2, 3, 6\)"):
+        predictor(np.zeros((2, 3, 6)))
+    with pytest.raises((TypeError, ValueError), match="row"):
+        predictor(["red"] * 6)
+    assert predictor(np.zeros(12)[::2]).shape == predictor([0, 1, 0, 1, 0, 1]).shape == (2,)
+
+
+def test_there_must_be_an_encoder_and_a_column():
+    ensemble = fn.Ensemble([fn.Network([fn.Layer(1, 1)])])
+    with pytest.raises(ValueError, match="ensemble must have an encoder"):
+        TablePredictor(ensemble)
+    constant = TabularRegressor(1, epochs=1).fit(np.ones((30, 2)), np.arange(30.0))
+    with pytest.raises(ValueError, match="a column that tells something"):
+        constant.compile()
