@@ -201,7 +201,7 @@ def _one_bar(job: Job, networks: int) -> Iterator[Job]:
         yield replace(job, progress=bar)
     finally:
         bar.counts_on = False
-        bar.close(0, f"{networks} networks")
+        bar.close(0, "done")
 
 
 def _chosen(job: Job, numbers: list[int]) -> list[Member]:
