@@ -109,7 +109,7 @@ class Examples(NamedTuple):
         n = self.n
         if seed is not None:
             shuffled = engine.permutation(n, seed, epoch)
-            order = shuffled if order is None else order[shuffled]
+            order = shuffled if order is None else np.take(order, shuffled, out=shuffled, mode="clip")
         yield Piece(X, T, order, weights, n)
 
     def in_double(self) -> Examples:

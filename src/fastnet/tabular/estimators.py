@@ -28,7 +28,7 @@ from fastnet.tabular.encoder import Column, TableEncoder
 from fastnet.tabular.predictor import TablePredictor
 from fastnet.tabular.recipe import CLASSES, NUMBERS, Recipe, folds
 from fastnet.tabular.tooltips import DescribedEstimator
-from fastnet.tabular.training import Job, Member, train_members
+from fastnet.tabular.training import FoldRows, Job, Member, train_members
 
 __all__ = ["TabularClassifier", "TabularRegressor"]
 
@@ -110,29 +110,31 @@ class _Tabular(DescribedEstimator):
         self.encoder_ = TableEncoder(**encoder.get_params()).fit(X)
         table = self.encoder_.read(X)
         n = len(table)
-        counted = (
-            np.arange(n) if weights is None else np.flatnonzero(weights)
-        )  # those of weight 0 are not there
+        fold = np.zeros(n, np.min_scalar_type(-count - 2))  # of each row; −2: of weight 0, so it is not there
+        if weights is not None:
+            fold[weights == 0] = -2
+        counts = fold == 0
+        counted = int(np.count_nonzero(counts))
         seed = int(check_random_state(self.random_state).randint(2**31))
-        rows: list[NDArray[np.intp] | None]
-        held_out: list[NDArray[np.intp] | None]
+        rows: list[Any]
+        held_out: list[Any]
         if validation is not None:
             table_held_out, T_held_out = self.encoder_.read(validation[0]), validation[1]
-            rows = [counted] * count
+            rows = [np.flatnonzero(counts)] * count
             held_out = [np.arange(n, n + len(table_held_out))] * count
             table, T = table.followed_by(table_held_out), np.concatenate([T, T_held_out], axis=1)
             if weights is not None:
                 weights = np.concatenate([weights, np.ones(len(table_held_out))])
-        elif len(counted) < _FEWEST:
-            rows, held_out = [counted] * count, [counted] * count
+        elif counted < _FEWEST:
+            rows, held_out = [np.flatnonzero(counts)] * count, [np.flatnonzero(counts)] * count
         else:
-            parts = max(2, min(5 if count == 1 else count, len(counted) // 2))
-            fold = folds(len(counted), parts, seed, None if labels is None else labels[counted])
-            rows = [counted[fold != k % parts] for k in range(count)]
-            held_out = [counted[fold == k % parts] for k in range(count)]
+            parts = max(2, min(5 if count == 1 else count, counted // 2))
+            fold[counts] = folds(counted, parts, seed, None if labels is None else labels[counts])
+            rows = [FoldRows(fold, k % parts, held_out=False) for k in range(count)]
+            held_out = [FoldRows(fold, k % parts, held_out=True) for k in range(count)]
         job = Job(
             table=table,
-            T=T.astype(np.float32),
+            T=T.astype(np.float32, copy=False),
             weights=weights,
             rows=rows,
             held_out=held_out,
@@ -295,6 +297,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
         check_classification_targets(y)
         weights = self._weights(sample_weight, X)
         classes, labels = np.unique(y, return_inverse=True)
+        labels = labels.astype(np.min_scalar_type(len(classes)))  # a byte in place of eight
         present = np.unique(labels if weights is None else labels[weights > 0])
         if len(present) < 2:
             raise ValueError(f"y must hold at least two classes, got {len(present)} class")

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["Job", "Member", "train_members"]
 
 Array = NDArray[Any]
-Rows = NDArray[np.intp] | None
 
 # validation losses nearer to each other than this do not tell whether bins help: members then take turns
 NEAR = 0.03
@@ -61,6 +60,36 @@ class Member:
         return self.history.stopped == "interrupted"
 
 
+class FoldRows:
+    """The numbers of the rows in a fold, or of those in all others: an array once somebody asks for it.
+
+    Arrays for all members would take 8 bytes for each member and row.
+
+    Parameters
+    ----------
+    fold : ndarray, shape (n,)
+        Of each row: from 0, −1 for one that is never held out, −2 for one that is not there.
+    k : int
+        The fold.
+    held_out : bool
+        Whether the rows in the fold are meant.
+    """
+
+    def __init__(self, fold: Array, k: int, *, held_out: bool) -> None:
+        self._fold, self._k, self._held_out = fold, k, held_out
+
+    def _are_meant(self) -> Array:
+        inside: Array = self._fold == self._k
+        return inside if self._held_out else ~inside & (self._fold != -2)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        found: Array = np.flatnonzero(self._are_meant())
+        return found if dtype is None else found.astype(dtype, copy=False)
+
+    def __len__(self) -> int:
+        return int(np.count_nonzero(self._are_meant()))
+
+
 @dataclass
 class Job:
     """What all members share.
@@ -71,7 +100,7 @@ class Job:
         The rows of the table, which the core encodes as float32 while it gathers them.
     T : ndarray, shape (n_out, n)
     weights : ndarray, shape (n,), or None
-    rows, held_out : list of index arrays or None
+    rows, held_out : list of index arrays or FoldRows
         For each member what it is trained on and validated on.
     piecewise : ndarray of bool, shape (inputs,)
         Which inputs are bins.
@@ -80,8 +109,8 @@ class Job:
     table: RawRows
     T: Array
     weights: Array | None
-    rows: list[Rows]
-    held_out: list[Rows]
+    rows: list[Any]
+    held_out: list[Any]
     piecewise: NDArray[np.bool_]
     recipe: Recipe
     last: str

@@ -248,6 +248,7 @@ class FitLoop:
                         rates = np.asarray(rate)[batches_done : batches_done + -(-n_piece // batch)]
                     total = core.epoch(X, T, order, rates, weights, total, None if bar is None else tick)
                     batches_done += -(-n_piece // batch)
+            order = None  # the next one is made before this name has it
             loss = total / n
             now = clock()
             if not (isfinite(loss) and core.finite()):

@@ -350,5 +350,7 @@ def _rows(given: Any, name: str, count: int, n: int) -> list[NDArray[np.intp] | 
         if which is None:
             found.append(None)
             continue
-        found.append(_examples.check_rows(which, f"{name}[{k}]", n))
+        checked = _examples.check_rows(which, f"{name}[{k}]", n)
+        # an array of the caller's is enough until its fit begins, which makes one of 8 bytes a row
+        found.append(checked if isinstance(which, (list, tuple)) else which)
     return found
