@@ -45,6 +45,7 @@ cdef extern from "machine.h" nogil:
     void library_leave(library_mode mode)
     unsigned int fp_tiny_seen
     double now()
+    void fetch(const void* place)
     Py_ssize_t cache_bytes(int level)
 
 cdef extern from "pool.h" nogil:

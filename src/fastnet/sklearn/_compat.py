@@ -26,6 +26,7 @@ from sklearn.neural_network import (
     _multilayer_perceptron,
     _stochastic_optimizers,
 )
+from sklearn.utils.extmath import _approximate_mode
 
 from fastnet import _validate
 from fastnet._core import engine
@@ -41,6 +42,7 @@ __all__ = [
     "as_scikit_learn",
     "callback_context",
     "callback_support",
+    "draw_class_counts",
     "draw_permutation",
     "loss_is_a_mean",
     "overridden",
@@ -210,6 +212,12 @@ def parameter_names(cls: Any) -> list[str]:
     """Return the names of the constructor's parameters."""
     names: list[str] = cls._get_param_names()
     return names
+
+
+def draw_class_counts(counts: Array, n: int, random_state: Any) -> Array:
+    """Return how many of n examples a stratified split takes of each class, with scikit-learn's draws."""
+    found: Array = _approximate_mode(counts, n, random_state)
+    return found
 
 
 def draw_permutation(random_state: Any, order: Array) -> None:

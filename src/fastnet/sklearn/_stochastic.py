@@ -54,7 +54,7 @@ def fit_by_epochs(est: Any, arguments: FitArguments, X: Any, y: Any, sample_weig
         rows, validation_set = _validation_set.split_off(est, X, y, sample_weight, dtype, sparse)
         if not _layout.is_sparse(X) and X.strides[1] != X.itemsize:  # others are trained on where they lie
             sample_weight = None if sample_weight is None else sample_weight[rows]
-            X, y, rows = X[rows], y[rows], None
+            X, y, rows = _layout.rows_of(X, rows), y[rows], None
     EpochLoop(est, arguments, X, y, sample_weight, validation_set, dtype, rows).run()
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from fastnet.sklearn import _layout
-from fastnet.sklearn._compat import PrivateState
+from fastnet.sklearn._compat import PrivateState, draw_class_counts, draw_permutation
 from fastnet.sklearn._fit_arguments import FitArguments
 from fastnet.sklearn._layout import Array
 
@@ -100,22 +100,48 @@ def split_off(
 ) -> tuple[Array, ValidationSet]:
     """Return the rows to train on and the validation set, split as scikit-learn splits them."""
     one_label = isinstance(est, ClassifierMixin) and est.n_outputs_ == 1
-    split = partial(
-        train_test_split,
-        np.arange(X.shape[0]),
-        random_state=PrivateState(est).random_state,
-        test_size=est.validation_fraction,
-    )
-    if one_label:  # scikit-learn stratifies by no more than one
-        try:
-            rows, out = split(stratify=y[:, 0])
-        except ValueError:  # again as scikit-learn does it, for its message: it makes text of labels (n, 1)
-            rows, out = split(stratify=y)
+    random_state, fraction = PrivateState(est).random_state, est.validation_fraction
+    # scikit-learn stratifies by no more than one
+    drawn = _stratified(y[:, 0], fraction, random_state) if one_label else None
+    if drawn is None:  # it makes text of labels (n, 1): an error says so
+        rows, out = train_test_split(
+            np.arange(X.shape[0]),
+            random_state=random_state,
+            test_size=fraction,
+            stratify=y if one_label else None,
+        )
     else:
-        rows, out = split()
+        rows, out = drawn
     if len(out) < 2:
         raise ValueError(
             "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
         )
     weights = None if sample_weight is None else sample_weight[out]
-    return rows, ValidationSet(X[out], y[out], weights, dtype, sparse)
+    return rows, ValidationSet(_layout.rows_of(X, out), y[out], weights, dtype, sparse)
+
+
+def _stratified(labels: Array, fraction: Any, random_state: Any) -> tuple[Array, Array] | None:
+    """Return the rows that train_test_split draws when it stratifies by labels 0 and 1, in its order.
+
+    With the same draws, but without its sort and its lists, which take longer than an epoch. None where it
+    refuses, and where it would do something else.
+    """
+    n = len(labels)
+    classes = [rows for rows in (np.flatnonzero(labels == 0), np.flatnonzero(labels == 1)) if len(rows)]
+    counts = np.array([len(rows) for rows in classes])
+    if not isinstance(fraction, float) or counts.sum() < n or not 0 < fraction < 1:
+        return None
+    held_out = math.ceil(fraction * n)
+    if counts.min() < 2 or min(held_out, n - held_out) < len(classes):
+        return None
+    kept = draw_class_counts(counts, n - held_out, random_state)
+    out = draw_class_counts(counts - kept, held_out, random_state)
+    parts: tuple[list[Array], list[Array]] = ([], [])
+    for rows, many, others in zip(classes, kept, out, strict=True):
+        draw_permutation(random_state, rows)  # what a permutation of their places would do to them
+        parts[0].append(rows[:many])
+        parts[1].append(rows[many : many + others])
+    split = np.concatenate(parts[0]), np.concatenate(parts[1])
+    for which in split:
+        draw_permutation(random_state, which)
+    return split

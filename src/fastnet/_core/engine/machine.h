@@ -74,6 +74,16 @@ static inline double now(void)              /* seconds of wall time */
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* ask for the cache line of a place that is needed soon; any address */
+static inline void fetch(const void *place)
+{
+#if defined(__GNUC__)
+    __builtin_prefetch(place);
+#else
+    (void)place;
+#endif
+}
+
 #if defined(_MSC_VER)
 #  define THREAD_LOCAL __declspec(thread)
 #else

@@ -12,6 +12,10 @@ def uniform(uint64_t seed, uint64_t stream, Py_ssize_t count):
     return out
 
 
+cdef enum:
+    DRAWN_AHEAD = 32            # draws whose places are fetched before the first of them is needed
+
+
 cdef void permute(Py_ssize_t* order, Py_ssize_t n, uint64_t seed, uint64_t epoch) noexcept nogil:
     """An order of 0..n-1 by Fisher and Yates, from the top.
 
@@ -21,19 +25,27 @@ cdef void permute(Py_ssize_t* order, Py_ssize_t n, uint64_t seed, uint64_t epoch
     cdef uint32_t* half = <uint32_t*>order + n*(<Py_ssize_t>sizeof(Py_ssize_t)//4 - 1)
     cdef uint64_t state = key_of(seed, epoch), m, bound
     cdef uint32_t[16] words
-    cdef Py_ssize_t i, j
+    cdef uint32_t[DRAWN_AHEAD] drawn
+    cdef Py_ssize_t i, j, k, many
     for i in range(n):
         half[i] = <uint32_t>i
-    for i in range(n - 1, 0, -1):
-        bound = <uint64_t>i + 1
-        state += G
-        m = (mix(state) >> 32)*bound
-        if (m & <uint64_t>0xFFFFFFFF) < bound:          # rarely: reject what is biased
-            while (m & <uint64_t>0xFFFFFFFF) < (<uint64_t>0x100000000 - bound) % bound:
-                state += G
-                m = (mix(state) >> 32)*bound
-        j = <Py_ssize_t>(m >> 32)
-        half[i], half[j] = half[j], half[i]
+    i = n - 1
+    while i > 0:
+        many = min(DRAWN_AHEAD, i)
+        for k in range(many):
+            bound = <uint64_t>(i - k) + 1
+            state += G
+            m = (mix(state) >> 32)*bound
+            if (m & <uint64_t>0xFFFFFFFF) < bound:      # rarely: reject what is biased
+                while (m & <uint64_t>0xFFFFFFFF) < (<uint64_t>0x100000000 - bound) % bound:
+                    state += G
+                    m = (mix(state) >> 32)*bound
+            drawn[k] = <uint32_t>(m >> 32)
+            fetch(half + drawn[k])
+        for k in range(many):
+            j = <Py_ssize_t>drawn[k]
+            half[i - k], half[j] = half[j], half[i - k]
+        i -= many
     i = 0
     while i < n:                                   # what is written lies before what is still to be read
         m = n - i if n - i < 16 else 16
@@ -54,17 +66,30 @@ def permutation(Py_ssize_t n, uint64_t seed, uint64_t epoch):
     return out
 
 
-cdef inline uint64_t below(bitgen_t* g, uint64_t most) noexcept nogil:
-    """A draw in 0..most as NumPy's RandomState makes it: bits under a mask, drawn again while too large."""
-    cdef uint64_t mask = most, value
-    cdef int shift = 1
-    while shift < 64:
-        mask |= mask >> shift
-        shift *= 2
-    while True:
-        value = (g.next_uint32(g.state) if most <= <uint64_t>0xFFFFFFFF else g.next_uint64(g.state)) & mask
-        if value <= most:
-            return value
+cdef Py_ssize_t shuffle_down(bitgen_t* g, Py_ssize_t* p, Py_ssize_t i, Py_ssize_t last) noexcept nogil:
+    """Swap p[i], p[i - 1] ... p[last] with places drawn from 0 to their own, as NumPy's RandomState draws them.
+
+    Bits under a mask, drawn again while too large; the mask is that of i and of `last` too. A draw that is
+    too large is written over by the next: no branch, which would be guessed wrongly each third time.
+    """
+    cdef Py_ssize_t[DRAWN_AHEAD + 1] drawn
+    cdef Py_ssize_t many, k, j
+    cdef uint64_t mask = <uint64_t>i
+    cdef bint short = i <= <Py_ssize_t>0xFFFFFFFF
+    for k in range(6):
+        mask |= mask >> (1 << k)
+    while i >= last:
+        many = min(DRAWN_AHEAD, i - last + 1)
+        k = 0
+        while k < many:
+            drawn[k] = <Py_ssize_t>((g.next_uint32(g.state) if short else g.next_uint64(g.state)) & mask)
+            fetch(p + drawn[k])
+            k += drawn[k] <= i - k
+        for k in range(many):
+            j = drawn[k]
+            p[i - k], p[j] = p[j], p[i - k]
+        i -= many
+    return i
 
 
 def shuffle(bit_generator, cnp.ndarray order):
@@ -75,8 +100,10 @@ def shuffle(bit_generator, cnp.ndarray order):
                          f"got {order.dtype} {np.shape(order)}")
     cdef bitgen_t* g = <bitgen_t*>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
     cdef Py_ssize_t* p = <Py_ssize_t*>cnp.PyArray_DATA(order)
-    cdef Py_ssize_t i, j
+    cdef Py_ssize_t i = cnp.PyArray_SIZE(order) - 1, power = 1
     with bit_generator.lock, nogil:
-        for i in range(cnp.PyArray_SIZE(order) - 1, 0, -1):
-            j = <Py_ssize_t>below(g, i)
-            p[i], p[j] = p[j], p[i]
+        while power <= i//2:
+            power *= 2
+        while i > 0:                               # from one power of two down to the next
+            i = shuffle_down(g, p, i, power)
+            power //= 2
