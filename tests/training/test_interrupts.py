@@ -18,8 +18,19 @@ from fastnet._core import engine
 
 
 def interrupting(monkeypatch: pytest.MonkeyPatch, at_epoch: int) -> None:
-    """Raise KeyboardInterrupt when a fit asks for the order of an epoch."""
+    """Raise KeyboardInterrupt when a fit asks for the order of an epoch, or for one more in the core."""
     shuffled = engine.permutation
+
+    class Queue(engine.TrainingQueue):  # type: ignore[misc]
+        interrupted = False
+
+        def help(self, seconds: float) -> bool:
+            if self.epochs_done == at_epoch and not self.interrupted:
+                self.interrupted = True
+                raise KeyboardInterrupt
+            return super().help(0.0)  # so one epoch
+
+    monkeypatch.setattr(engine, "TrainingQueue", Queue)
 
     def permutation(n: int, seed: int, epoch: int) -> Any:
         if epoch == at_epoch:
@@ -52,6 +63,32 @@ def test_the_weights_are_kept_and_training_goes_on(monkeypatch: pytest.MonkeyPat
     rest = net.fit(X, T, epochs=4, batch_size=10, optimizer="adam", warm_start=True)
     assert rest.loss == history.loss[2:]
     assert bits(net) == bits(whole)
+
+
+def test_before_the_first_epoch_nothing_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, T = data(3, 1, 40, "float64")
+    net = network((3, 4, 1))
+    before = bits(net)
+    with monkeypatch.context() as patch:
+        interrupting(patch, 0)
+        with pytest.warns(UserWarning, match="fit interrupted after 0 of 6 epochs"):
+            history = net.fit(X, T, epochs=6, batch_size=10)
+    assert history.loss == []
+    assert bits(net) == before
+
+
+@pytest.mark.usefixtures("no_garbage_collector")
+def test_many_short_epochs_in_the_core_are_interrupted_soon() -> None:
+    X, T = data(3, 1, 40, "float64")
+    net, twin = network((3, 4, 1)), network((3, 4, 1))
+    in_a_moment(0.1)
+    start = time.perf_counter()
+    with pytest.warns(UserWarning, match="fit interrupted after"):
+        history = net.fit(X, T, epochs=100_000, batch_size=1)
+    assert time.perf_counter() - start < 60  # a whole fit takes minutes
+    again = twin.fit(X, T, epochs=len(history.loss), batch_size=1)
+    assert again.loss == history.loss
+    assert bits(net) == bits(twin)
 
 
 def test_with_early_stopping_the_best_weights_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +186,7 @@ def test_an_epoch_that_was_whole_is_counted(monkeypatch: pytest.MonkeyPatch) -> 
     with monkeypatch.context() as patch:
         patch.setattr(engine, "TrainerCore", Late)
         with pytest.warns(UserWarning, match="fit interrupted after 3 of 6 epochs: the network"):
-            cut = net.fit(X, T, epochs=6, batch_size=15, optimizer="adam")
+            cut = net.fit(X, T, epochs=6, batch_size=15, optimizer="adam", callbacks=[lambda trainer: None])
     assert cut.loss == history.loss[:2]
     rest = net.fit(X, T, epochs=3, batch_size=15, optimizer="adam", warm_start=True)
     assert rest.loss == history.loss[3:]

@@ -135,8 +135,17 @@ def test_a_batch_larger_than_the_data_is_clipped_with_a_warning() -> None:
 
 
 def hook(monkeypatch: pytest.MonkeyPatch, at_epoch: int, action: Callable[[], None]) -> None:
-    """Run an action in the middle of a fit, when it asks for the order of an epoch."""
+    """Run an action once in a fit: when it asks for the order of an epoch, or for one more in the core."""
     shuffled = engine.permutation
+
+    class Queue(engine.TrainingQueue):  # type: ignore[misc]
+        def help(self, seconds: float) -> bool:
+            if self.epochs_done == at_epoch:
+                monkeypatch.undo()
+                action()
+            return super().help(0.0)  # so one epoch
+
+    monkeypatch.setattr(engine, "TrainingQueue", Queue)
 
     def permutation(n: int, seed: int, epoch: int) -> Any:
         if epoch == at_epoch:
@@ -180,3 +189,26 @@ def test_one_fit_at_a_time_and_predictions_meanwhile(monkeypatch: pytest.MonkeyP
     hook(monkeypatch, 1, in_a_thread)
     net.fit(X, T, epochs=2, batch_size=10)
     assert [str(error) for error in errors] == ["another fit of this network is running: one at a time"]
+
+
+@pytest.mark.filterwarnings("ignore:the loss has hardly moved")
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"optimizer": "sgd", "batch_size": 10},
+        {"batch_size": 7, "l2": 0.01, "shuffle": False},
+        {"validation_fraction": 0.25, "early_stopping": True, "patience": 3},
+        {"early_stopping": True, "patience": 2, "tol": 1e-2, "sample_weight": np.linspace(0.5, 2, 40)},
+        {"rows": np.arange(0, 40, 2), "clip_norm": 0.1},
+    ],
+)
+def test_all_epochs_in_the_core_have_the_bits_of_one_after_the_other(how: dict[str, Any]) -> None:
+    """A callback has the epochs done one after the other, whatever it does."""
+    X, T = data(3, 1, 40, "float64")
+    net, twin = network((3, 4, 1)), network((3, 4, 1))
+    for epochs in (1, 60):
+        history = net.fit(X, T, epochs=epochs, warm_start=True, **how)
+        again = twin.fit(X, T, epochs=epochs, warm_start=True, callbacks=[lambda trainer: None], **how)
+        assert (history.loss, history.validation_loss) == (again.loss, again.validation_loss)
+        assert (history.stopped, history.best_epoch) == (again.stopped, again.best_epoch)
+        assert bits(net) == bits(twin)

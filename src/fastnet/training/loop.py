@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FitLoop", "Observer"]
 
+MOST_EPOCHS = 100_000  # of a fit in the core, which keeps room for the losses of all of them
+SLICE = 0.05  # seconds of training in the core between two looks at what else there is to do
 TRAINING, VALIDATION = 1, 2  # the loss that early stopping watches
 
 
@@ -93,7 +95,11 @@ class FitLoop:
         self._options = options
         self.batch = batch
         self._dtype = dtype
-        self._first_epoch, self._first_step = state.epochs_done, core.step
+        self._first_epoch, self._first_example, self._first_step = (
+            state.epochs_done,
+            state.examples_seen,
+            core.step,
+        )
         self._deadline = math.inf
         self._bar: Bar | None = None
         if options.progress is not False:
@@ -111,11 +117,14 @@ class FitLoop:
             if self.observer is not None:
                 self.observer.on_train_begin()
             lbfgs = self._settings.lbfgs
-            reason = self._run_epochs() if lbfgs is None else self._run_lbfgs(lbfgs)
+            if lbfgs is not None:
+                reason = self._run_lbfgs(lbfgs)
+            else:
+                reason = self._run_in_core() if self._can_run_in_core() else self._run_epochs()
             data = self.data.in_memory
             if data is not None and hardly_moved(self.history):
-                cost = self.cost(data)
-                if learned_little(cost, constant := constant_cost(self._settings.loss, data)):
+                constant = constant_cost(self._settings.loss, data)
+                if self.has_learned_little(data, constant):
                     self.advice = advice(self.history, self._settings, data, constant)
         except KeyboardInterrupt:
             reason = self._after_interrupt()
@@ -130,6 +139,13 @@ class FitLoop:
     def cost(self, data: Examples) -> float:
         """Return the mean cost of examples by the weights as training has them now."""
         return self.core.loss(*data) / data.total_weight()
+
+    def has_learned_little(self, data: Examples, constant: float) -> bool:
+        """Return whether the cost of the data is hardly below that of the best constant.
+
+        The loss of the last epoch is asked first, because it is there.
+        """
+        return learned_little(self.history.loss[-1], constant) and learned_little(self.cost(data), constant)
 
     def add_to(self, queue: engine.TrainingQueue) -> None:
         """Let a queue of the core train all epochs; only `take_over` may be called from then on.
@@ -161,6 +177,14 @@ class FitLoop:
         stopped : str
             What to say of a fit that the queue ended before its time.
         """
+        self.history.stopped = self._note(result) or stopped
+        self._choose_result()
+
+    def _note(self, result: engine.QueuedResult) -> str:
+        """Note the same, and return why the last epoch was the last, or "" if the queue was told to stop.
+
+        An interrupt may come in between: whoever does it again does no harm.
+        """
         history, state, stopping = self.history, self.state, self.state.early_stopping
         _, end, losses, seconds, held_out_losses, _, best = result
         rate = self._settings.optimizer.learning_rate  # type: ignore[union-attr]
@@ -173,19 +197,58 @@ class FitLoop:
             self._check_moments(rate)
         if end == "validation":
             raise self._validation_diverged(held_out_losses[-1])
-        state.epochs_done += len(losses)
-        state.examples_seen += len(losses) * self.data.n
+        state.epochs_done = self._first_epoch + len(losses)
+        state.examples_seen = self._first_example + len(losses) * self.data.n
         if best is not None:
             stopping.plateau.best, stopping.plateau.waited, epoch, *weights = best
             if epoch > 0:
                 stopping.best_epoch, stopping.best_weights = epoch, (weights[0], weights[1])
         if end == "early stopping":
-            history.stopped = self._waited_too_long()
-        elif end == "max_seconds":
-            history.stopped = self._out_of_time()
-        else:
-            history.stopped = DONE if end == "done" else stopped
-        self._choose_result()
+            return self._waited_too_long()
+        if end == "max_seconds":
+            return self._out_of_time()
+        return DONE if end == "done" else ""
+
+    def _can_run_in_core(self) -> bool:
+        """Return whether the core can train all epochs in one call, and is worth being asked.
+
+        It is where epochs are short, on one thread, and after them Python has nothing to do.
+        """
+        data, settings, options = self.data.in_memory, self._settings, self._options
+        return (
+            data is not None
+            and self.core.dtype == self._dtype
+            and self.core.trains_at_once(data.n)
+            and options.epochs <= MOST_EPOCHS
+            and not (options.one_by_one or options.metrics)
+            and settings.schedule is None
+            and not getattr(settings.optimizer, "scale_rate", 0)
+            and self.observer is None
+        )
+
+    def _run_in_core(self) -> str:
+        """Train all epochs in the core, which returns now and then for Ctrl-C and the progress bar."""
+        queue = engine.TrainingQueue(1, self.data.n)
+        self.add_to(queue)
+        queue.close()
+        bar, interrupted = self._bar, False
+        while True:
+            try:
+                while queue.help(SLICE):
+                    now = time.perf_counter()
+                    if bar is not None and now >= bar.due:
+                        self.history.loss, self.history.validation_loss = queue.losses_of(0)
+                        self._show(bar.update, 0.0, now)
+                result = queue.finished()
+                assert result is not None
+                reason = self._note(result)
+                break
+            except KeyboardInterrupt:  # the epoch that has begun is trained to its end
+                interrupted = True
+                queue.stop()
+        if interrupted:
+            raise KeyboardInterrupt
+        return reason
 
     def close(self) -> None:
         """Leave the terminal clean, however the fit ended."""

@@ -23,8 +23,8 @@ from fastnet.history import DivergenceError, History
 from fastnet.metadata import class_numbers
 from fastnet.network import Network
 from fastnet.optimizers import LBFGS
-from fastnet.training.advice import advice, constant_cost, hardly_moved, learned_little
-from fastnet.training.loop import FitLoop
+from fastnet.training.advice import advice, constant_cost, hardly_moved
+from fastnet.training.loop import MOST_EPOCHS, SLICE, FitLoop
 from fastnet.training.settings import FitOptions, Settings
 from fastnet.training.state import TrainingState
 from fastnet.training.trainer import Trainer
@@ -57,10 +57,8 @@ OPTIONS = {
 }
 CHOICE = {"class_weight": None, "validation_fraction": 0.0}
 
-MOST_EPOCHS = 100_000  # of a fit in the queue, which keeps room for the losses of all of them
 FEWEST_AHEAD = 8  # fits that are prepared, if not two for each thread: few, so they stay in cache
 MOST_BYTES = 1 << 28  # of the arenas of prepared fits, if there are more of them than threads
-SLICE = 0.05  # seconds of training between two looks at what the others have done
 
 
 class ManyFit(NamedTuple):
@@ -276,6 +274,6 @@ class QueuedFits:
         data = loop.data.in_memory
         assert data is not None
         constant = kind.constant(data)
-        if learned_little(loop.cost(data), constant):
+        if loop.has_learned_little(data, constant):
             self.stuck += 1
             self.advice = self.advice or advice(loop.history, kind.settings, data, constant)

@@ -302,15 +302,16 @@ cdef class TrainingQueue:
         cdef fp_mode mode = fp_enter()
         if f.done == 0:
             f.began = now()
-            if shared_get(&self.stopped) or k > 0 and f.began >= self.deadline:
+            if k > 0 and f.began >= self.deadline:
                 f.end = END_NOT_BEGUN
         while f.end == GOING_ON:
+            if shared_get(&self.stopped):
+                f.end = END_STOPPED if f.done > 0 else END_NOT_BEGUN
+                break
             train_epoch(f, order)
             shared_add(&self.epochs, 1)
             time = now()
-            if f.end == GOING_ON and shared_get(&self.stopped):
-                f.end = END_STOPPED
-            elif f.end == GOING_ON and time >= self.deadline:
+            if f.end == GOING_ON and time >= self.deadline:
                 f.end = END_LATE
             elif f.end == GOING_ON and (time >= until or seconds < INFINITY and self.is_drained()):
                 fp_leave(mode)
@@ -331,6 +332,15 @@ cdef class TrainingQueue:
             if not self.fits[k].forgotten and shared_get(&self.fits[k].finished):
                 return k
         return -1
+
+    def losses_of(self, int k):
+        """The losses of fit k so far, and those of what is held out: lists; while nobody else trains it."""
+        if not 0 <= k < len(self.kept) or self.kept[k] is None:
+            raise ValueError(f"k must be a fit that was added and is not forgotten, got {k}")
+        cdef queued_fit* f = &self.fits[k]
+        cdef int i
+        return ([f.losses[i] for i in range(f.done)],
+                [f.held_out_losses[i] for i in range(f.done if f.n_held_out > 0 else 0)])
 
     def finished(self):
         """Return what has become of the first fit that has ended and is not forgotten; None if there is none.
@@ -355,9 +365,8 @@ cdef class TrainingQueue:
         cdef queued_fit* f = &self.fits[k]
         cdef int i
         core, _, _, _, moments, _, best = self.kept[k]
-        losses = [f.losses[i] for i in range(f.done)]
+        losses, held_out_losses = self.losses_of(k)
         seconds = [f.seconds[i] for i in range(f.done)]
-        held_out_losses = [f.held_out_losses[i] for i in range(f.done if f.n_held_out > 0 else 0)]
         names = (<TrainerCore>core).names_of_moments()
         if best is not None:
             best = f.best, f.waited, f.best_epoch, *best[1:]

@@ -328,6 +328,15 @@ cdef class TrainerCore:
         piece = max(1, <Py_ssize_t>(3e8/flops))
         return piece if 2*piece*self.batch < n else max(1, (n + self.batch - 1)//self.batch)
 
+    @property
+    def dtype(self):
+        """What it works in."""
+        return self.layers.weights[0][0].dtype
+
+    def trains_at_once(self, Py_ssize_t n):
+        """Whether an epoch of n examples is short, up to 20 ms or so, and one thread is to train it."""
+        return self.threads == 1 and self.first_piece(n)*self.batch >= n
+
     cdef int check_weights(self) except -1:
         if self.no_weights:
             raise RuntimeError("load_weights must come first: gradients_at left no weights")
