@@ -68,14 +68,14 @@ def forward(
 ) -> _Real | None: ...
 
 class Layers:
-    def __init__(
-        self,
+    def __new__(
+        cls,
         W: list[_Real],
         b: list[_Real],
         activations: list[str],
         dropout: list[float] | None = None,
         standardize: tuple[_Real, _Real] | None = None,
-    ) -> None: ...
+    ) -> Layers: ...
     @property
     def weights(self) -> tuple[list[_Real], list[_Real]]: ...
     @property
@@ -121,7 +121,7 @@ def forward_sparse(
 QUEUE_ENDS: tuple[str, ...]
 
 class TrainingQueue:
-    def __init__(self, count: int, examples: int, seconds: float = ...) -> None: ...
+    def __new__(cls, count: int, examples: int, seconds: float = ...) -> TrainingQueue: ...
     @property
     def epochs_done(self) -> int: ...
     @property
@@ -139,7 +139,7 @@ class TrainingQueue:
         check_moments: bool,
         max_seconds: float | None = None,
         held_out: _Columns | None = None,
-        held_out_weight: float = 1,
+        held_out_weight: float = 1.0,
         early_stopping: tuple[float, int, float, int] | None = None,
     ) -> None: ...
     def close(self) -> None: ...

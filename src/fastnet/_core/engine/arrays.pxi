@@ -127,7 +127,8 @@ cdef cnp.ndarray empty_like(cnp.ndarray a):
 cdef cnp.ndarray empty(Py_ssize_t n, const kernel_table* table):
     """A new vector in the dtype of a table."""
     cdef cnp.npy_intp[1] shape = [n]
-    return cnp.PyArray_EMPTY(1, shape, cnp.NPY_FLOAT32 if table.itemsize == sizeof(float) else cnp.NPY_FLOAT64, 0)
+    cdef int kind = cnp.NPY_FLOAT32 if table.itemsize == sizeof(float) else cnp.NPY_FLOAT64
+    return cnp.PyArray_EMPTY(1, shape, kind, 0)
 
 
 cdef class Layers:

@@ -2,11 +2,13 @@
 # Uses: arrays, calls, random, trainer
 
 cdef enum:                      # why a fit has ended; QUEUE_ENDS names them in this order
-    GOING_ON, END_DONE, END_DIVERGED, END_MOMENTS, END_VALIDATION, END_EARLY, END_SECONDS, END_LATE, END_STOPPED
+    GOING_ON, END_DONE, END_DIVERGED, END_MOMENTS, END_VALIDATION, END_EARLY, END_SECONDS, END_LATE
+    END_STOPPED
     END_NOT_BEGUN
 
-QUEUE_ENDS = ("", "done", "diverged", "moments", "validation", "early stopping", "max_seconds", "late", "stopped",
-              "not begun")
+QUEUE_ENDS = ("", "done", "diverged", "moments", "validation", "early stopping", "max_seconds", "late",
+              "stopped", "not begun")
+QueuedResult = tuple            # what `TrainingQueue.finished` returns
 
 
 cdef struct queued_fit:
@@ -53,7 +55,8 @@ cdef bint moments_finite(queued_fit* f) noexcept nogil:
     for which in range(f.n_moments):
         for k in range(f.n_layers):
             one = &f.moments[which][k]
-            if not (f.table.all_finite(one.W.start, one.n_in*one.n_out) and f.table.all_finite(one.b, one.n_out)):
+            if not (f.table.all_finite(one.W.start, one.n_in*one.n_out)
+                    and f.table.all_finite(one.b, one.n_out)):
                 return False
     return True
 
@@ -117,9 +120,10 @@ cdef void train_epoch(queued_fit* f, Py_ssize_t* order) noexcept nogil:
 
 
 cdef class TrainingQueue:
-    """Fits of many networks: each thread takes the next one, with all its epochs, without the interpreter's lock.
+    """Fits of many networks: each thread takes the next with all its epochs, without Python's lock.
 
-    One thread adds fits and asks which have `finished`, while others are in `work`; it may take part by `help`. A fit has the bits of one by `TrainerCore.epoch` and `TrainerCore.loss`.
+    One thread adds fits and asks which have `finished`, while others are in `work`; it may take part by
+    `help`. A fit has the bits of one by `TrainerCore.epoch` and `TrainerCore.loss`.
 
     Parameters
     ----------
@@ -260,7 +264,7 @@ cdef class TrainingQueue:
                 times += 1
 
     def work(self):
-        """Train one fit after the other until the queue is closed and none is left: for a thread of its own."""
+        """Train fits until the queue is closed and none is left: for a thread of its own."""
         cdef cnp.ndarray order = np.empty(self.examples, np.intp)
         cdef Py_ssize_t* p = <Py_ssize_t*>cnp.PyArray_DATA(order)
         cdef int k, times = 0

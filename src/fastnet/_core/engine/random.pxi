@@ -67,7 +67,7 @@ def permutation(Py_ssize_t n, uint64_t seed, uint64_t epoch):
 
 
 cdef Py_ssize_t shuffle_down(bitgen_t* g, Py_ssize_t* p, Py_ssize_t i, Py_ssize_t last) noexcept nogil:
-    """Swap p[i], p[i - 1] ... p[last] with places drawn from 0 to their own, as NumPy's RandomState draws them.
+    """Swap p[i], p[i - 1] ... p[last] with places drawn from 0 to their own, as NumPy's RandomState does.
 
     Bits under a mask, drawn again while too large; the mask is that of i and of `last` too. A draw that is
     too large is written over by the next: no branch, which would be guessed wrongly each third time.
