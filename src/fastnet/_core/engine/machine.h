@@ -67,10 +67,14 @@ static inline ptrdiff_t cache_bytes(int level)
 #endif
 }
 
-static inline double now(void)              /* seconds of wall time */
+static inline double now(void)              /* seconds, of a clock that nobody sets; see time.perf_counter */
 {
     struct timespec t;
-    timespec_get(&t, TIME_UTC);
+#if defined(CLOCK_MONOTONIC)
+    clock_gettime(CLOCK_MONOTONIC, &t);
+#else
+    timespec_get(&t, TIME_UTC);             /* since 1970: as a double, in steps of a quarter of a microsecond */
+#endif
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 

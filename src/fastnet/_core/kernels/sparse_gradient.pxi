@@ -18,6 +18,8 @@ cdef inline void add_block(const int V, Py_ssize_t done, Py_ssize_t number, uint
     cdef lanes[UNITS_AT_ONCE] rest
     cdef bint carried = False
     cdef int level, top = 0, v
+    for v in range(V):
+        rest[v] = v_zero()
     while done >> top != number >> top:
         top += 1
     for level in range(top - 1):                   # the blocks in between made one subtree of what is below
