@@ -148,9 +148,9 @@ class FitLoop:
         return learned_little(self.history.loss[-1], constant) and learned_little(self.cost(data), constant)
 
     def add_to(self, queue: engine.TrainingQueue) -> None:
-        """Let a queue of the core train all epochs; only `take_over` may be called from then on.
+        """Let a queue of the core train all epochs; until it has, nobody else may use the core.
 
-        For a fit after whose epochs Python has nothing to do: no metrics, schedule, callbacks or progress.
+        For a fit after whose epochs Python has nothing to do: no metrics, schedule or callbacks.
         """
         options, settings, state, held_out = self._options, self._settings, self.state, self._held_out
         data = self.data.in_memory

@@ -28,6 +28,7 @@ cdef struct queued_fit:
     bint checks_moments
     int check_at                # epochs after which the moments are looked at next
     const layer_arrays* moments[2]
+    int moments_of              # after so many epochs they were read; -1: never
     bint stops_early            # see fastnet._plateau for the rule
     double best, tol
     Py_ssize_t waited, patience
@@ -43,6 +44,9 @@ cdef struct queued_fit:
 
 cdef void read_moments(queued_fit* f) noexcept nogil:
     cdef int which
+    if f.moments_of == f.done:
+        return
+    f.moments_of = f.done
     for which in range(f.n_moments):
         f.table.read(f.arena, which + 1, f.moments[which])
 
@@ -217,7 +221,7 @@ cdef class TrainingQueue:
         f.seconds = f.losses + epochs
         f.held_out_losses = f.seconds + epochs
         f.n_layers = core.layers.count
-        f.checks_moments, f.check_at = check_moments, 1
+        f.checks_moments, f.check_at, f.moments_of = check_moments, 1, -1
         f.n_moments = MOMENTS_OF_OPTIMIZER[core.options.optimizer]
         moments, pointers = [], []
         for which in range(f.n_moments):
