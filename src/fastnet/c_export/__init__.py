@@ -175,17 +175,13 @@ def inputs(network: Any, table: Any) -> NDArray[np.float64]:
     array([[ 2.,  2.],
            [-1., nan]])
     """
-    from fastnet.tabular.columns import CategoryColumn, used_columns
+    from fastnet.tabular.columns import CategoryColumn
 
     encoder = ensemble_of(network).encoder
     if encoder is None:
         raise ValueError("network must have an encoder: without one, x is an example")
-    columns = encoder.raw_columns()
-    used = [column.name for column in used_columns(columns)]
     found: list[NDArray[Any]] = []
-    for column, values in zip(columns, encoder.raw_values(table), strict=True):
-        if column.name not in used:
-            continue
+    for column, values in zip(encoder.used_columns(), encoder.used_values(table), strict=True):
         level = column.encodings[0]
         if isinstance(values, list) and isinstance(level, CategoryColumn):
             found.append(level.codes(values))
@@ -196,11 +192,7 @@ def inputs(network: Any, table: Any) -> NDArray[np.float64]:
 
 def _columns(ensemble: Ensemble) -> list[RawColumn] | None:
     """Return the columns of the table that the C function takes, if there is an encoder."""
-    if ensemble.encoder is None:
-        return None
-    from fastnet.tabular.columns import used_columns
-
-    return used_columns(ensemble.encoder.raw_columns())
+    return None if ensemble.encoder is None else ensemble.encoder.used_columns()
 
 
 def _real(ensemble: Ensemble) -> str:

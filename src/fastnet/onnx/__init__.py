@@ -104,9 +104,8 @@ def model(network: Any, *, dtype: DTypeLike = "float32") -> Any:
         X = graph.take("X", graph.real, ensemble.n_in)
     else:
         from fastnet.onnx._table import add_encoder, input_names
-        from fastnet.tabular.columns import used_columns
 
-        columns = used_columns(encoder.raw_columns())
+        columns = encoder.used_columns()
         graph = Graph(real, input_names(columns))
         X = add_encoder(graph, encoder)
         about["feature_names"] = [column.name for column in columns]
@@ -154,21 +153,17 @@ def inputs(network: Any, table: Any) -> dict[str, NDArray[Any]]:
     1 [[2.0]]
     """
     from fastnet.onnx._table import gap_text, input_names
-    from fastnet.tabular.columns import used_columns
 
     encoder = ensemble_of(network).encoder
     if encoder is None:
         raise ValueError("network must have an encoder: without one, the input X is the examples in rows")
-    used = used_columns(encoder.raw_columns())
-    names = dict(zip((column.name for column in used), input_names(used), strict=True))
+    columns = encoder.used_columns()
     found: dict[str, NDArray[Any]] = {}
-    for column, values in zip(encoder.raw_columns(), encoder.raw_values(table), strict=True):
-        if column.name not in names:
-            continue
+    for name, column, values in zip(input_names(columns), columns, encoder.used_values(table), strict=True):
         if isinstance(values, list) and column.kind == "category":
             gap = gap_text(column)
             values = np.array([gap if value is None else value for value in values], dtype=object)
         elif isinstance(values, list):
             values = np.full(len(values), np.nan)
-        found[names[column.name]] = np.asarray(values).reshape(-1, 1)
+        found[name] = np.asarray(values).reshape(-1, 1)
     return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastnet.onnx._graph import OUTPUTS, Graph
-from fastnet.tabular.columns import CLIP, FAR, CategoryColumn, NumberColumn, RawColumn, used_columns
+from fastnet.tabular.columns import CLIP, FAR, CategoryColumn, NumberColumn, RawColumn
 from fastnet.tabular.encoder import TableEncoder
 from fastnet.tabular.reading import LARGEST
 from fastnet.tabular.rows import RawRows
@@ -52,7 +52,7 @@ def gap_text(column: RawColumn) -> str:
 
 def add_encoder(graph: Graph, encoder: TableEncoder) -> str:
     """Add the inputs and the encoding, and return the name of its result, (n, n_in)."""
-    columns = used_columns(encoder.raw_columns())
+    columns = encoder.used_columns()
     names = input_names(columns)
     for name, column in zip(names, columns, strict=True):
         if column.kind == "category":

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from fastnet.tabular.reading import Reals
 
-__all__ = ["CategoryColumn", "Encoded", "NumberColumn", "RawColumn", "time_parts", "used_columns"]
+__all__ = ["CategoryColumn", "Encoded", "NumberColumn", "RawColumn", "time_parts"]
 
 Array = NDArray[Any]
 
@@ -218,11 +218,6 @@ class RawColumn:
     def used(self) -> bool:
         """Whether the network gets anything of it."""
         return any(encoded is not None for encoded in self.encodings)
-
-
-def used_columns(columns: list[RawColumn]) -> list[RawColumn]:
-    """Return the columns that an exported model takes: those that are not left out, but one at least."""
-    return [column for column in columns if column.used] or columns[:1]
 
 
 def _quantile(ordered: Reals, part: float) -> float:

@@ -236,15 +236,11 @@ class TableEncoder:
             if source.length != n:
                 raise ValueError(f"{source.name} must have {n} values, got {source.length}")
         values, columns = [], []
-        rows = iter(self._columns)
-        for source in sources:
-            row = next(rows)
-            of_source = [row[3]]
-            if row[1] == "datetime":
-                of_source += [next(rows)[3] for _ in _TIME_PARTS[1:]]
-            if all(encoded is None for encoded in of_source):
+        for source, raw in zip(sources, self.raw_columns(), strict=True):
+            if not raw.used:
                 continue
-            for encoded, column in zip(of_source, raw_values(source, row[1], row[3]), strict=True):
+            parts = raw_values(source, raw.kind, raw.encodings[0])
+            for encoded, column in zip(raw.encodings, parts, strict=True):
                 if encoded is not None:
                     values.append(column)
                     columns.append(encoded)
@@ -303,9 +299,22 @@ class TableEncoder:
             found.append(RawColumn(name, kind, tuple(parts)))
         return found
 
+    def used_columns(self) -> list[RawColumn]:
+        """Return the columns that an exported model takes: those that are not left out, but one at least.
+
+        Examples
+        --------
+        >>> from fastnet.tabular import TableEncoder
+        >>> encoder = TableEncoder().fit([["a", 1], ["b", 1], ["c", 1]])
+        >>> [column.name for column in encoder.used_columns()]
+        ['0']
+        """
+        columns = self.raw_columns()
+        return [column for column in columns if column.used] or columns[:1]
+
     @in_default_mode
-    def raw_values(self, X: Any) -> list[Reals | Texts]:
-        """Return the values of a table's columns in the order of `raw_columns`, before they are encoded.
+    def used_values(self, X: Any) -> list[Reals | Texts]:
+        """Return the values of a table's columns in the order of `used_columns`, before they are encoded.
 
         Parameters
         ----------
@@ -325,14 +334,16 @@ class TableEncoder:
         Examples
         --------
         >>> from fastnet.tabular import TableEncoder
-        >>> TableEncoder().fit([["a", 1], ["b", 2], ["c", 1]]).raw_values([["b", None]])
+        >>> TableEncoder().fit([["a", 1], ["b", 2], ["c", 1]]).used_values([["b", None]])
         [['b'], array([nan])]
         """
+        used = {column.name for column in self.used_columns()}
         columns = self.raw_columns()
-        return [
+        values = [
             source.as_texts() if column.kind in ("category", "empty") else source.as_numbers()
             for source, column in zip(self._sources(X), columns, strict=True)
         ]
+        return [found for column, found in zip(columns, values, strict=True) if column.name in used]
 
     def to_dict(self) -> dict[str, Any]:
         """Return all that was learned as plain values: JSON holds them exactly.
