@@ -11,33 +11,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from epochs import at_epoch
 from networks import bits, data, network
 
 import fastnet as fn
 from fastnet._core import engine
 
 
-def interrupting(monkeypatch: pytest.MonkeyPatch, at_epoch: int) -> None:
-    """Raise KeyboardInterrupt when a fit asks for the order of an epoch, or for one more in the core."""
-    shuffled = engine.permutation
+def interrupting(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
+    """Raise KeyboardInterrupt once before that epoch of a fit."""
 
-    class Queue(engine.TrainingQueue):  # type: ignore[misc]
-        interrupted = False
+    def interrupt() -> None:
+        raise KeyboardInterrupt
 
-        def help(self, seconds: float) -> bool:
-            if self.epochs_done == at_epoch and not self.interrupted:
-                self.interrupted = True
-                raise KeyboardInterrupt
-            return super().help(0.0)  # so one epoch
-
-    monkeypatch.setattr(engine, "TrainingQueue", Queue)
-
-    def permutation(n: int, seed: int, epoch: int) -> Any:
-        if epoch == at_epoch:
-            raise KeyboardInterrupt
-        return shuffled(n, seed, epoch)
-
-    monkeypatch.setattr(engine, "permutation", permutation)
+    at_epoch(monkeypatch, epoch, interrupt)
 
 
 def test_the_weights_are_kept_and_training_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

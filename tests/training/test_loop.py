@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from epochs import at_epoch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import DTYPES, bits, data, network, rounding
 
 from fastnet import reference
-from fastnet._core import engine
 
 
 def test_validation_changes_nothing_of_the_training() -> None:
@@ -134,33 +133,12 @@ def test_a_batch_larger_than_the_data_is_clipped_with_a_warning() -> None:
     assert bits(clipped) == bits(whole) == bits(default)
 
 
-def hook(monkeypatch: pytest.MonkeyPatch, at_epoch: int, action: Callable[[], None]) -> None:
-    """Run an action once in a fit: when it asks for the order of an epoch, or for one more in the core."""
-    shuffled = engine.permutation
-
-    class Queue(engine.TrainingQueue):  # type: ignore[misc]
-        def help(self, seconds: float) -> bool:
-            if self.epochs_done == at_epoch:
-                monkeypatch.undo()
-                action()
-            return super().help(0.0)  # so one epoch
-
-    monkeypatch.setattr(engine, "TrainingQueue", Queue)
-
-    def permutation(n: int, seed: int, epoch: int) -> Any:
-        if epoch == at_epoch:
-            action()
-        return shuffled(n, seed, epoch)
-
-    monkeypatch.setattr(engine, "permutation", permutation)
-
-
 def test_weights_are_published_only_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     X, T = data(3, 1, 40, "float64")
     net = network((3, 4, 1))
     arrays, before, prediction = [layer.W for layer in net.layers], bits(net), net.predict_proba(X).tobytes()
     seen = []
-    hook(monkeypatch, 2, lambda: seen.append((bits(net), net.predict_proba(X).tobytes())))
+    at_epoch(monkeypatch, 2, lambda: seen.append((bits(net), net.predict_proba(X).tobytes())))
     net.fit(X, T, epochs=3, batch_size=10)
     assert seen == [(before, prediction)]
     assert bits(net) != before
@@ -186,7 +164,7 @@ def test_one_fit_at_a_time_and_predictions_meanwhile(monkeypatch: pytest.MonkeyP
         thread.start()
         thread.join()
 
-    hook(monkeypatch, 1, in_a_thread)
+    at_epoch(monkeypatch, 1, in_a_thread)
     net.fit(X, T, epochs=2, batch_size=10)
     assert [str(error) for error in errors] == ["another fit of this network is running: one at a time"]
 
