@@ -61,7 +61,7 @@ def test_the_ensemble_gives_the_labels_of_the_classifier(labels):
 
 def test_labels_that_no_network_holds():
     table, y, _ = mixed(60)
-    y = np.where(y == "high", 2**64 - 1, 3).astype(np.uint64)
+    y = np.where(y == "high", np.uint64(2**64 - 1), np.uint64(3))
     model = TabularClassifier(2, epochs=3, random_state=0).fit(table, y)
     assert model.ensemble_.classes is None
     assert set(model.predict(table)) <= {2**64 - 1, 3}

@@ -13,6 +13,7 @@ from sklearn.base import is_classifier
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
+from fastnet._docstrings import describe
 from fastnet._optional import import_optional
 from fastnet.dask.data import PURPOSE, DaskData, is_frame, partitions
 from fastnet.dask.gradients import DaskLoss, check_workers
@@ -451,5 +452,5 @@ _found = texts.chosen(
     *("coefs_", "intercepts_", "loss_", "best_loss_", "loss_curve_", "n_iter_", "n_features_in_"),
     "feature_names_in_",
 )
-texts.describe(MLPClassifier, scikit_learn=_shared, class_weight=texts.CLASS_WEIGHT, attributes=_found)
-texts.describe(MLPRegressor, scikit_learn=_shared, loss=texts.LOSS, of_loss=texts.OF_LOSS, attributes=_found)
+describe(MLPClassifier, scikit_learn=_shared, class_weight=texts.CLASS_WEIGHT, attributes=_found)
+describe(MLPRegressor, scikit_learn=_shared, loss=texts.LOSS, of_loss=texts.OF_LOSS, attributes=_found)

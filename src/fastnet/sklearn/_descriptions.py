@@ -7,7 +7,6 @@ class alone. Each text begins without an indent; the lines after the first have 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 __all__ = [
     "ATTRIBUTES",
@@ -17,7 +16,6 @@ __all__ = [
     "OF_LOSS",
     "SCIKIT_LEARN",
     "chosen",
-    "describe",
 ]
 
 SCIKIT_LEARN = """hidden_layer_sizes : int or sequence of int, default=(100,)
@@ -133,14 +131,6 @@ ATTRIBUTES = """coefs_ : list of ndarray
     backend_ : str
         "fastnet"; "scikit-learn" if its own code trained the network, because its version is unknown or a
         subclass overrides a private method that fastnet does without."""
-
-
-def describe(estimator: Any, **parts: str) -> None:
-    """Put texts into the docstring of a class, each in the place of its name in braces."""
-    text = estimator.__doc__ or ""  # none under python -OO
-    for name, part in parts.items():
-        text = text.replace(f"{{{name}}}", part)
-    estimator.__doc__ = text
 
 
 def chosen(text: str, *names: str) -> str:

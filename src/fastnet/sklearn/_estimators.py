@@ -13,10 +13,10 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from fastnet._core.float_mode import in_default_mode
+from fastnet._docstrings import describe
 from fastnet.sklearn import _descriptions as texts
 from fastnet.sklearn import _fast_validation, _own_parameters, _predict
 from fastnet.sklearn._base import CONSTRAINTS, DIFFERENCES, FastnetMLPMixin
-from fastnet.sklearn._descriptions import describe
 from fastnet.sklearn._layout import Array
 
 

@@ -22,6 +22,7 @@ from sklearn.utils.validation import (
 
 from fastnet import _validate
 from fastnet._core.float_mode import in_default_mode
+from fastnet._docstrings import describe
 from fastnet.ensemble import Ensemble, Targets
 from fastnet.losses import Quantile
 from fastnet.tabular.encoder import Column, TableEncoder
@@ -482,7 +483,7 @@ class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
 
 
 for _estimator in (TabularClassifier, TabularRegressor):
-    _estimator.__doc__ = (_estimator.__doc__ or "").format(parameters=_PARAMETERS, attributes=_ATTRIBUTES)
+    describe(_estimator, parameters=_PARAMETERS, attributes=_ATTRIBUTES)
 
 
 def _target(estimator: Any, X: Any, y: Any) -> Any:
