@@ -9,7 +9,7 @@ from fastnet.bench import ROWS, WORKLOADS, Workload
 __all__ = ["GROUPS", "PREDICTION", "ROWS", "chosen"]
 
 _WIDTHS = (8, 16, 32, 64, 100, 128, 256, 512, 1000, 1024, 2048, 4096)  # 100 and 1000 fill no register evenly
-_BATCHES = (1, 8, 32, 128, 512, 2048)
+_BATCHES = (1, 2, 4, 8, 16, 32, 128, 512, 2048)
 
 PREDICTION = Workload("predict", (100, 256, 128, 1), batch=1000, steps=1)  # only its network matters
 

@@ -25,6 +25,8 @@ def test_epochs_against_the_reference(isa: str, dtype: Any, rng: Any, optimizer:
     for shape, n, batch in [
         (SHAPES[0], 10, 4),
         (SHAPES[2], 70, 33),
+        (SHAPES[2], 50, 6),
+        (SHAPES[3], 11, 1),
         (SHAPES[3], 150, 64),
         ((3, 6, 2), 2500, 1100),
     ]:

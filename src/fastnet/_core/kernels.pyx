@@ -8,7 +8,7 @@ capsule. Each file says in its first line what it does:
                                     sparse_gradient.pxi)
     activations, losses             activations.pxi, losses.pxi (exp and log: elementary.pxi)
     a step of an optimiser          optimizers.pxi (a scaling layer before the first: scaling.pxi)
-    batches and epochs              epoch.pxi
+    batches and epochs              epoch.pxi (a few examples a batch: row_steps.pxi)
     prediction                      predict.pxi for many rows, small_batch.pxi for one row and a few
     single functions of arrays      functions.pxi, for fastnet.functions
     a raw table, encoded on the way raw.pxi
@@ -46,6 +46,7 @@ include "kernels/raw.pxi"
 include "kernels/passes.pxi"
 include "kernels/optimizers.pxi"
 include "kernels/scaling.pxi"
+include "kernels/row_steps.pxi"
 include "kernels/epoch.pxi"
 include "kernels/predict.pxi"
 include "kernels/small_batch.pxi"

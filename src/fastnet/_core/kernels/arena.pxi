@@ -10,6 +10,7 @@ cdef enum:
     # At most so many runs of blocks for a thread; with 16 the threads waited 3 % of the time at the end.
     RUNS_OF_A_THREAD = 32
     RUNS_BYTES = 1 << 26        # that their sums may take
+    SMALL_STEP = 8              # examples in a batch of a few: row_steps.pxi; half of 16 lanes
     SCALES = 3                  # from here on `read` and `write` mean what scaling.pxi keeps
 
 
@@ -48,6 +49,12 @@ cdef struct layer:
     real* dW                    # (n_out, n_in) and
     real* db                    # (n_out): gradients, where they are not applied at once
     real* state[2]              # what the optimiser keeps: dW and db each, as in the gradient; or NULL
+    # with batches of a few examples, see row_steps.pxi; else NULL:
+    real* WT                    # (n_in, n_out): W transposed
+    real* state_WT[2]           # and what the optimiser keeps for it
+    real* A_rows                # (SMALL_STEP, n_out) each: activations, slopes and dZ of a batch
+    real* S_rows
+    real* dZ_rows
 
 
 cdef struct worker:             # what a thread has for itself
@@ -85,6 +92,9 @@ cdef struct trainer:
     sparse_input sparse
     sparse_rows rows            # with options.sparse, the examples of this call
     bint was_sparse             # whether the last call trained on lists
+    bint small_steps            # whether a batch is a few examples, for row_steps.pxi; then
+    real* X_rows                # (SMALL_STEP, features) and
+    real* panel_gradient        # SCRATCH for a panel of a gradient
     real* X                     # (features, block) if these are few, see narrow.pxi; else NULL
     Py_ssize_t X_height         # rows of X: features, rounded up to whole vectors unless few
     Py_ssize_t T_height         # rows of T, likewise
@@ -214,6 +224,27 @@ cdef void lay_out_gradient(trainer* t, char* base, size_t* used, const layer_arr
     arena_take(base, used, (copies - 1)*t.gradient_size)
 
 
+cdef void lay_out_small_steps(trainer* t, char* base, size_t* used, const layer_arrays* arrays,
+                              int moments) noexcept nogil:
+    """What row_steps.pxi needs: W and what the optimiser keeps, transposed, and rows of a batch."""
+    cdef layer counted_layer
+    cdef layer* l
+    cdef Py_ssize_t height = 0, numbers
+    cdef int k, m
+    t.X_rows = arena_take(base, used, SMALL_STEP*round_up(arrays[0].n_in, PW))
+    for k in range(t.n_layers):
+        l = &t.layers[k] if base != NULL else &counted_layer
+        height = larger(height, round_up(arrays[k].n_in, VW))
+        numbers = round_up(arrays[k].n_in, VW)*round_up(arrays[k].n_out, VW)
+        l.WT = arena_take(base, used, numbers)
+        for m in range(moments):
+            l.state_WT[m] = arena_take(base, used, numbers)
+        l.A_rows = arena_take(base, used, SMALL_STEP*round_up(arrays[k].n_out, PW))
+        l.S_rows = arena_take(base, used, SMALL_STEP*round_up(arrays[k].n_out, PW))
+        l.dZ_rows = arena_take(base, used, SMALL_STEP*round_up(arrays[k].n_out, PW))
+    t.panel_gradient = arena_take(base, used, height*PW)
+
+
 cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssize_t batch, int threads,
                     const fit_options* options, const trainer* shared) noexcept nogil:
     """Bytes of the arena, and with base, the arena: a trainer, its layers, its buffers.
@@ -224,9 +255,10 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
     lists of sparse.pxi, and for each thread S (n_0 + n_last) for examples, 48 max n_k for sums and, in wide
     networks, 1 MB for packed blocks; with more than one, B/2 max n_k for the sums of chunks. With more than
     one, several blocks and few weights, also each thread's own block, and gradients for its tree and
-    for RUNS_OF_A_THREAD runs (64 MB at most, or one for each thread). With sparse rows nothing takes B n_0 or
-    S n_0, but B n_0/64 integers. When predicting (options is NULL): S for each thread instead of 2 B, and no
-    weights if they are shared with another arena.
+    for RUNS_OF_A_THREAD runs (64 MB at most, or one for each thread). With batches of at most SMALL_STEP, the
+    weights and what is kept for them once more. With sparse rows nothing takes B n_0 or S n_0, but B n_0/64
+    integers. When predicting (options is NULL): S for each thread instead of 2 B, and no weights if they are
+    shared with another arena.
     """
     cdef bint training = options != NULL
     cdef trainer counted, counted_own
@@ -237,10 +269,10 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
     cdef layer* l
     cdef worker* w
     cdef size_t used = round_up(sizeof(trainer), 64)
-    cdef Py_ssize_t weights = 0, widest = 0, units = 0, copies, g
+    cdef Py_ssize_t weights = 0, widest = 0, units = 0, vectors = 0, copies, g
     cdef Py_ssize_t outputs = arrays[n_layers - 1].n_out
     cdef int k, i
-    cdef bint wide = False
+    cdef bint wide = False, dropout = False
     cdef bint rows = training and options.sparse
     cdef bint lists = rows or (training and arrays[0].n_in >= SPARSE_INPUTS
                                and arrays[0].n_out >= SPARSE_UNITS and arrays[0].mean == NULL)
@@ -252,6 +284,8 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
         weights += arrays[k].n_in*arrays[k].n_out
         widest = larger(widest, larger(arrays[k].n_in, arrays[k].n_out))
         units += arrays[k].n_out
+        vectors += arrays[k].n_in*ceil_div(arrays[k].n_out, VW)
+        dropout = dropout or arrays[k].dropout > 0
         wide = (wide or arrays[k].n_in*arrays[k].n_out > packed_from
                 or arrays[k].n_out*smaller(batch, BLOCK) > packed_from)
     t.n_layers = n_layers
@@ -332,6 +366,13 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
             if base != NULL:
                 for k in range(n_layers):
                     t.layers[k].state[i] = <real*>(base + g) + (t.layers[k].dW - t.gradient)
+        # A lane a unit multiplies that many vectors for each example, a lane an example one for each weight:
+        # the wait for few chains of sums is shorter with a lane a unit, so up to twice as many are worth it.
+        t.small_steps = (batch <= SMALL_STEP and batch*vectors <= 2*weights and threads == 1
+                         and weights <= packed_from and not rows and not dropout and options.l2 <= 0
+                         and options.clip_norm <= 0 and options.scale_rate <= 0)
+        if t.small_steps:
+            lay_out_small_steps(t, base, &used, arrays, MOMENTS_OF_OPTIMIZER[options.optimizer])
         if t.runs > 0:
             g = used
             used += threads*(round_up(sizeof(trainer), 64) + round_up(n_layers*sizeof(layer), 64))

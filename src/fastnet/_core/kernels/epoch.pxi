@@ -6,7 +6,7 @@
 # with p the largest power of two below n: whichever thread works a block out, the bits are the same. So where
 # a network has few weights, threads take whole blocks, and wait for one another once a batch; where the
 # weights are many, they work on each block together, and read the weights once.
-# Uses: arena, narrow, optimizers, panels, passes, product, scaling, sparse, sparse_gradient, util
+# Uses: arena, narrow, optimizers, panels, passes, product, row_steps, scaling, sparse, sparse_gradient, util
 
 cdef void sum_rows(const real* dZ, Py_ssize_t rows, Py_ssize_t r0, Py_ssize_t r1, Py_ssize_t n, real* sums,
                    real* out) noexcept nogil:
@@ -295,6 +295,11 @@ cdef void train(void* arena, const examples* data, Py_ssize_t batch, Py_ssize_t 
     cdef Py_ssize_t n, done = 0
     cdef real weight
     cdef bint sparse = first < last and mostly_zeros(t, data, first, last)
+    # the weights are transposed and turned back: worth it for some batches
+    cdef bint small = (t.small_steps and not sparse and data.raw == NULL and data.weights == NULL
+                       and last - first >= 8*batch)
+    if small:
+        begin_small_steps(t)
     while first < last:
         n = smaller(batch, last - first)
         weight = batch_weight(data, first, n)
@@ -305,7 +310,10 @@ cdef void train(void* arena, const examples* data, Py_ssize_t batch, Py_ssize_t 
             weight_squares(t, team, thread)
         if sparse:
             transpose_weights_together(t, team, thread)
-        if n <= t.block:
+        if small:
+            small_step(t, data, first, n, &s, cost)
+            cost += 1
+        elif n <= t.block:
             block_passes(t, data, first, n, TRAINING, 0, steps, sparse, team, thread)
             team_wait(team)                    # all dZ and A' are there
             if thread == 0:
@@ -329,6 +337,8 @@ cdef void train(void* arena, const examples* data, Py_ssize_t batch, Py_ssize_t 
         steps += 1
         done += 1
         first += n
+    if small:
+        end_small_steps(t)
     if thread == 0:                                # the others have read them: they have waited since
         t.powers[0], t.powers[1], t.steps = power_1, power_2, steps
         t.was_sparse = sparse

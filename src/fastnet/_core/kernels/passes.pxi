@@ -143,6 +143,23 @@ cdef void backward_layer(const worker* w, const layer* l, layer* below, Py_ssize
     product_cols(&x, 0, ceil_div(n, PW))
 
 
+cdef inline void chunk_loss(const trainer* t, const worker* w, Py_ssize_t first, Py_ssize_t s, Py_ssize_t m,
+                            bint backward) noexcept nogil:
+    """Z of the last layer becomes dZ for m examples, a chunk from s of the strip; their cost to 16 lanes."""
+    cdef layer* last = &t.layers[t.n_layers - 1]
+    cdef chunk_cost* cost = t.chunk_costs + (first + s)//CHUNK
+    cdef Py_ssize_t j, at
+    if t.unit_bce and w.plain:
+        unit_bce(last.A + first + s, w.T + s, m, cost)
+        return
+    memset(cost, 0, sizeof(chunk_cost))
+    for j in range(ceil_div(m, PW)):
+        at = (first + s + j*PW)*last.n_out
+        loss_panel(t.options.loss, last.A + at, w.T + (s + j*PW)*t.T_height, w.weights + s + j*PW,
+                   NULL if t.logits or not backward else last.S + at, t.loss_constants, last.n_out,
+                   smaller(PW, m - j*PW), cost.J)
+
+
 cdef void loss_and_output(const trainer* t, const worker* w, Py_ssize_t first, Py_ssize_t n, bint backward,
                           bint alone) noexcept nogil:
     """Z of the last layer becomes dZ; the cost of each chunk goes to its 16 lanes.
@@ -153,9 +170,8 @@ cdef void loss_and_output(const trainer* t, const worker* w, Py_ssize_t first, P
     cdef layer* last = &t.layers[t.n_layers - 1]
     cdef layer* below = last - 1 if t.one_unit else last
     cdef const real* slopes = below.S if below.end == END_KEPT else below.A
-    cdef chunk_cost* cost
     cdef output_unit u
-    cdef Py_ssize_t s = 0, m, j, at
+    cdef Py_ssize_t s = 0, m, at
     u.w = last.W
     u.dW = t.output_sums
     u.chunk_dW = w.chunk_dW
@@ -165,16 +181,7 @@ cdef void loss_and_output(const trainer* t, const worker* w, Py_ssize_t first, P
     u.first_layer = below == &t.layers[0]
     while s < n:
         m = smaller(CHUNK, n - s)
-        cost = t.chunk_costs + (first + s)//CHUNK
-        if t.unit_bce and w.plain:
-            unit_bce(last.A + first + s, w.T + s, m, cost)
-        else:
-            memset(cost, 0, sizeof(chunk_cost))
-            for j in range(ceil_div(m, PW)):
-                at = (first + s + j*PW)*last.n_out
-                loss_panel(t.options.loss, last.A + at, w.T + (s + j*PW)*t.T_height, w.weights + s + j*PW,
-                           NULL if t.logits or not backward else last.S + at, t.loss_constants, last.n_out,
-                           smaller(PW, m - j*PW), cost.J)
+        chunk_loss(t, w, first, s, m, backward)
         if t.one_unit and backward:
             if not alone:
                 u.dW = t.output_sums + (first + s)//CHUNK*2*t.sums_size
