@@ -239,6 +239,8 @@ def examples(X: Any, n_in: int, dtype: np.dtype[Any], *, at_least: int = 0) -> A
 
 def integer(value: Any, name: str, minimum: int = 1, below: int | None = None) -> int:
     """Return a whole number; TypeError for booleans and floats, ValueError outside its range."""
+    if type(value) is int and value >= minimum and (below is None or value < below):
+        return value  # the usual case, at once
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be an int, got {shown(value)}")
     try:
@@ -265,22 +267,25 @@ def number(
     below: float | None = None,
 ) -> float:
     """Return a finite number as a float; TypeError for what is no number, ValueError outside its range."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+    if type(value) is float:
+        number = value
+    elif isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number, got {shown(value)}")
-    try:
-        number = float(value)
-    except OverflowError:  # an int of more digits than a float can have
-        number = math.inf
-    bounds = ["finite"]
-    bounds += [f"greater than {above:g}"] if above is not None else []
-    bounds += [f"at least {at_least:g}"] if at_least is not None else []
-    bounds += [f"below {below:g}"] if below is not None else []
+    else:
+        try:
+            number = float(value)
+        except OverflowError:  # an int of more digits than a float can have
+            number = math.inf
     if (
         not math.isfinite(number)
         or (above is not None and number <= above)
         or (at_least is not None and number < at_least)
         or (below is not None and number >= below)
     ):
+        bounds = ["finite"]
+        bounds += [f"greater than {above:g}"] if above is not None else []
+        bounds += [f"at least {at_least:g}"] if at_least is not None else []
+        bounds += [f"below {below:g}"] if below is not None else []
         listed = ", ".join(bounds[:-1]) + f" and {bounds[-1]}" if len(bounds) > 1 else bounds[0]
         raise ValueError(f"{name} must be {listed}, got {number:g}")
     return number

@@ -1,4 +1,4 @@
-"""Dropout inside the compiled epoch: masks bit by bit."""
+"""Shuffles and dropout of the compiled core, number by number."""
 
 from __future__ import annotations
 
@@ -43,3 +43,26 @@ def test_each_layer_and_batch_has_a_mask_of_its_own(isa: str, dtype: Any, rng: A
     assert abs(twins[0].weights()[0][0] - twins[1].weights()[0][0]).max() <= bound
     without = engine.TrainerCore(W, b, ["tanh", "relu", "sigmoid"], 16)
     assert abs(without.epoch(X, T, None, 0.1) - costs[0][0]) > 0.01 * costs[0][0]
+
+
+def test_permutations_are_those_of_the_reference_on_every_build(isa: str) -> None:
+    """Below, at and above the draws that are made together; and so many that some draws are rejected."""
+    for n in (0, 1, 2, 31, 32, 33, 34, 65, 66, 1000, 4097):
+        for seed, epoch in [(0, 0), (2**64 - 1, 2**63 - 1)]:
+            expected = reference.permutation(n, seed, epoch)
+            np.testing.assert_array_equal(engine.permutation(n, seed, epoch), expected)
+    n = 200_000  # each draw is rejected with a chance of about bound/2^32: 4.7 of these
+    np.testing.assert_array_equal(engine.permutation(n, 5, 7), reference.permutation(n, 5, 7))
+
+
+def test_orders_are_columns(isa: str, dtype: Any) -> None:
+    """One number outside, wherever it stands."""
+    core = engine.TrainerCore([np.zeros((1, 1), dtype)], [np.zeros((1, 1), dtype)], ["sigmoid"], 7)
+    X = np.zeros((1, 50), dtype)
+    for place in (0, 16, 31, 49):
+        for wrong in (-1, 50, 2**62, -(2**63)):
+            order = np.arange(50)
+            order[place] = wrong
+            with pytest.raises(ValueError, match=f"order must be columns 0 to 49, got {wrong}"):
+                core.epoch(X, X, order, 0.1)
+    core.epoch(X, X, np.arange(50), 0.1)

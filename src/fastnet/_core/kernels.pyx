@@ -12,6 +12,7 @@ capsule. Each file says in its first line what it does:
     prediction                      predict.pxi for many rows, small_batch.pxi for one row and a few
     single functions of arrays      functions.pxi, for fastnet.functions
     a raw table, encoded on the way raw.pxi
+    random numbers, shuffles        random.pxi, order.pxi
     memory and its layout           arena.pxi (all memory of a training), panels.pxi (how a matrix lies in it)
 
 The words: a *lane* is a number of a vector register, and holds one example (in small_batch.pxi one unit).
@@ -39,6 +40,7 @@ include "kernels/activations.pxi"
 include "kernels/product.pxi"
 include "kernels/losses.pxi"
 include "kernels/random.pxi"
+include "kernels/order.pxi"
 include "kernels/arena.pxi"
 include "kernels/sparse.pxi"
 include "kernels/sparse_gradient.pxi"
@@ -96,6 +98,8 @@ kernels.softmax_backward = softmax_backward
 kernels.loss_size = loss_size
 kernels.loss = loss_of_logits
 kernels.all_finite = all_finite_array
+kernels.draw_below = draw_below
+kernels.all_below = all_below
 kernels.fma_flops = fma_flops
 
 table = PyCapsule_New(&kernels, "fastnet.kernels", NULL)

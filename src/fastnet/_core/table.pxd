@@ -3,7 +3,7 @@
 Arrays are void pointers because one struct serves both dtypes; `itemsize` tells which. Nothing here knows
 Python. Matrices of the user come with byte strides, so any order, view or alignment is read in place.
 """
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 cdef extern from "team.h" nogil:
     enum: MAX_THREADS
@@ -31,6 +31,7 @@ cdef extern from "names.h" nogil:
 cdef enum:
     BLOCK = 1024                # examples whose sums form one chain; see epoch.pxi
     CHUNK = 64                  # examples whose costs, and sums for one output unit, are worked out together
+    DRAWN_AHEAD = 32            # draws of a shuffle that are made together
     SMALL_BATCH = 128           # at most so many examples are predicted by small_batch.pxi
 
 # What a prediction may find. A weight that is infinite or NaN makes a Z of every example so (also 0 times
@@ -202,5 +203,9 @@ cdef struct kernel_table:
     void (*loss)(int loss, int activation, const double* constants, matrix Z, matrix T, const void* weights,
                  Py_ssize_t rows, Py_ssize_t n, void* scratch, void* costs, matrix dZ) noexcept nogil
     int (*all_finite)(const void* x, Py_ssize_t n) noexcept nogil
+    # Shuffles: draws of random.pxi below the bounds top, top - 1, ..., DRAWN_AHEAD of them at most; and
+    # whether all numbers of an order are from 0 to n - 1
+    void (*draw_below)(uint64_t* state, Py_ssize_t top, int count, uint32_t* drawn) noexcept nogil
+    int (*all_below)(const Py_ssize_t* order, Py_ssize_t count, Py_ssize_t n) noexcept nogil
     # run that many fused multiply-adds of registers, return their flops
     double (*fma_flops)(Py_ssize_t iterations) noexcept nogil

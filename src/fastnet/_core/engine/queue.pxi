@@ -82,7 +82,7 @@ cdef void train_epoch(queued_fit* f, Py_ssize_t* order) noexcept nogil:
     cdef double before = now(), after, loss
     cdef Py_ssize_t i
     if f.shuffled:
-        permute(order, f.n, f.seed, <uint64_t>(f.first_epoch + f.done))
+        permute(f.table, order, f.n, f.seed, <uint64_t>(f.first_epoch + f.done))
         if data.order != NULL:
             for i in range(f.n):
                 order[i] = data.order[order[i]]

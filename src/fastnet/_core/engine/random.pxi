@@ -1,6 +1,10 @@
 # The draws of kernels/random.pxi as Python sees them: initial weights and shuffles.
 # Uses: kernels/random
 
+cdef enum:
+    FETCHED_FROM = 4096         # fewer numbers of a shuffle lie in L1
+
+
 def uniform(uint64_t seed, uint64_t stream, Py_ssize_t count):
     """`count` float64 numbers in [0, 1), multiples of 2^-53: the draws of a stream."""
     cdef cnp.ndarray out = np.empty(count, np.float64)
@@ -12,36 +16,27 @@ def uniform(uint64_t seed, uint64_t stream, Py_ssize_t count):
     return out
 
 
-cdef enum:
-    DRAWN_AHEAD = 32            # draws whose places are fetched before the first of them is needed
-
-
-cdef void permute(Py_ssize_t* order, Py_ssize_t n, uint64_t seed, uint64_t epoch) noexcept nogil:
+cdef void permute(const kernel_table* table, Py_ssize_t* order, Py_ssize_t n, uint64_t seed,
+                  uint64_t epoch) noexcept nogil:
     """An order of 0..n-1 by Fisher and Yates, from the top.
 
-    Numbers below a bound by Lemire's multiplication (2019). The numbers are swapped as 32 bits each, in the
-    second half of the array, which takes half the cache, and then spread over it.
+    The numbers are swapped as 32 bits each, in the second half of the array, which takes half the cache, and
+    then spread over it. Places are fetched DRAWN_AHEAD draws before they are needed.
     """
     cdef uint32_t* half = <uint32_t*>order + n*(<Py_ssize_t>sizeof(Py_ssize_t)//4 - 1)
-    cdef uint64_t state = key_of(seed, epoch), m, bound
+    cdef uint64_t state = key_of(seed, epoch)
     cdef uint32_t[16] words
     cdef uint32_t[DRAWN_AHEAD] drawn
-    cdef Py_ssize_t i, j, k, many
+    cdef Py_ssize_t i, j, k, m, many
     for i in range(n):
         half[i] = <uint32_t>i
     i = n - 1
     while i > 0:
         many = min(DRAWN_AHEAD, i)
-        for k in range(many):
-            bound = <uint64_t>(i - k) + 1
-            state += G
-            m = (mix(state) >> 32)*bound
-            if (m & <uint64_t>0xFFFFFFFF) < bound:      # rarely: reject what is biased
-                while (m & <uint64_t>0xFFFFFFFF) < (<uint64_t>0x100000000 - bound) % bound:
-                    state += G
-                    m = (mix(state) >> 32)*bound
-            drawn[k] = <uint32_t>(m >> 32)
-            fetch(half + drawn[k])
+        table.draw_below(&state, i + 1, <int>many, drawn)
+        if n > FETCHED_FROM:
+            for k in range(many):
+                fetch(half + drawn[k])
         for k in range(many):
             j = <Py_ssize_t>drawn[k]
             half[i - k], half[j] = half[j], half[i - k]
@@ -50,7 +45,7 @@ cdef void permute(Py_ssize_t* order, Py_ssize_t n, uint64_t seed, uint64_t epoch
     while i < n:                                   # what is written lies before what is still to be read
         m = n - i if n - i < 16 else 16
         memcpy(words, half + i, m*sizeof(uint32_t))
-        for j in range(<Py_ssize_t>m):
+        for j in range(m):
             order[i + j] = <Py_ssize_t>words[j]
         i += 16
 
@@ -62,7 +57,7 @@ def permutation(Py_ssize_t n, uint64_t seed, uint64_t epoch):
     cdef cnp.ndarray out = np.empty(n, np.intp)
     cdef Py_ssize_t* order = <Py_ssize_t*>cnp.PyArray_DATA(out)
     with nogil:
-        permute(order, n, seed, epoch)
+        permute(table32, order, n, seed, epoch)
     return out
 
 

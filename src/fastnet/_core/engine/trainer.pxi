@@ -194,8 +194,7 @@ cdef class TrainerCore:
 
     cdef examples data(self, object X, cnp.ndarray T, cnp.ndarray order, cnp.ndarray weights) except *:
         cdef examples d
-        cdef Py_ssize_t n = X.shape[1], i
-        cdef size_t outside = 0
+        cdef Py_ssize_t n = X.shape[1]
         self.take_columns(X, &d)
         same_kind(T, self.table, "T")
         shape_is(T, self.layers.arrays[self.layers.count - 1].n_out, n, "T")
@@ -208,9 +207,7 @@ cdef class TrainerCore:
                 raise ValueError("order must be a vector of dtype intp in C order, "
                                  f"got {order.dtype} {np.shape(order)}")
             d.order = <const Py_ssize_t*>cnp.PyArray_DATA(order)
-            for i in range(cnp.PyArray_SIZE(order)):           # two signs, or-ed: gcc makes vectors of it
-                outside |= <size_t>d.order[i] | <size_t>(n - 1) - <size_t>d.order[i]
-            if <Py_ssize_t>outside < 0:
+            if not self.table.all_below(d.order, cnp.PyArray_SIZE(order), n):
                 wrong = next(k for k in order if not 0 <= k < n)
                 raise ValueError(f"order must be columns 0 to {n - 1}, got {wrong}")
         return d
@@ -277,18 +274,22 @@ cdef class TrainerCore:
         cdef train_call call
         cdef Py_ssize_t n = X.shape[1] if order is None else cnp.PyArray_SIZE(order), piece, done
         cdef Py_ssize_t batches = (n + self.batch - 1)//self.batch
-        cdef cnp.ndarray rates = np.asarray(learning_rate, np.float64)
-        cdef double started, spent
-        if cnp.PyArray_NDIM(rates) > 1 or cnp.PyArray_NDIM(rates) == 1 and cnp.PyArray_SIZE(rates) != batches:
-            raise ValueError(f"learning_rate must be a number or {batches}, got shape {np.shape(rates)}")
-        rates = np.ascontiguousarray(rates)
+        cdef cnp.ndarray rates
+        cdef double started, spent, rate
+        if isinstance(learning_rate, float):
+            rate = learning_rate
+            call.rates, call.rates_step = &rate, 0
+        else:
+            rates = np.ascontiguousarray(learning_rate, np.float64)    # a number becomes a vector of one
+            call.rates, call.rates_step = <const double*>cnp.PyArray_DATA(rates), np.ndim(learning_rate)
+            if call.rates_step > 1 or call.rates_step == 1 and cnp.PyArray_SIZE(rates) != batches:
+                raise ValueError(f"learning_rate must be a number or {batches}, "
+                                 f"got shape {np.shape(learning_rate)}")
         self.examples_done = 0
         call.table = self.table
         call.arena = self.arena.m.start
         call.data = self.data(X, T, order, weights)
         call.batch = self.batch
-        call.rates = <const double*>cnp.PyArray_DATA(rates)
-        call.rates_step = 1 if cnp.PyArray_SIZE(rates) == batches else 0
         call.first = 0
         piece = self.first_piece(n)
         while call.first < n:
