@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import _thread
+import contextlib
 import tracemalloc
 import warnings
 from typing import Any
 
 import numpy as np
 import pytest
+from epochs import at_epoch
 from sklearn import neural_network
 from sklearn_data import assert_alike, both, data, small, words
 
@@ -17,22 +20,80 @@ from fastnet.sklearn import MLPClassifier, _stochastic
 pytestmark = pytest.mark.usefixtures("few_epochs", "one_blas_thread")
 
 
-def test_an_interrupt_keeps_what_was_learned(monkeypatch: pytest.MonkeyPatch) -> None:
-    X, y = words()
-    epoch, done = _stochastic.EpochLoop.train_epoch, []
+def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python goes through the epochs."""
+    monkeypatch.setattr(_stochastic.EpochLoop, "_can_run_in_core", lambda self: False)
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, epoch: int) -> None:
+    """Interrupt a fit before an epoch, where Python goes through them."""
+    train, done = _stochastic.EpochLoop.train_epoch, []
 
     def interrupted(self: Any) -> float:
-        if len(done) == 4:
+        if len(done) == epoch:
             raise KeyboardInterrupt
         done.append(1)
-        return epoch(self)
+        return train(self)
 
+    one_by_one(monkeypatch)
     monkeypatch.setattr(_stochastic.EpochLoop, "train_epoch", interrupted)
+
+
+@pytest.mark.parametrize("in_core", [False, True])
+def test_an_interrupt_keeps_what_was_learned(in_core: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = words()
+    if in_core:
+        at_epoch(monkeypatch, 4, _thread.interrupt_main)
+    else:
+        interrupt(monkeypatch, 4)
     with pytest.warns(UserWarning, match=r"Training interrupted by user\."):
-        est = small().fit(X, y)
+        est = small(max_iter=9).fit(X, y)
     monkeypatch.undo()
     assert est.n_iter_ == len(est.loss_curve_) == 4
+    assert est.t_ == 4 * len(X)
     np.testing.assert_array_equal(est.coefs_[0], small(max_iter=4).fit(X, y).coefs_[0])
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"solver": "sgd", "learning_rate": "adaptive", "tol": 0.05, "n_iter_no_change": 1},
+        {"solver": "sgd", "learning_rate": "invscaling"},
+        {"tol": 0.05, "n_iter_no_change": 2},
+        {"n_iter_no_change": np.inf, "tol": 1.0},
+        {"solver": "rmsprop", "shuffle": False, "alpha": 0.1},
+        {"solver": "sgd", "learning_rate_init": 1e300, "activation": "relu"},
+        {"warm_start": True, "max_iter": 5},
+    ],
+    ids=lambda params: " ".join(params) or "default",
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_epochs_in_the_core_are_those_one_by_one(
+    params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights, losses, when it ends, and the random numbers that are drawn."""
+    X, y = words()
+    weights = np.linspace(0.5, 2, len(X))
+    kept: list[Any] = []
+    for way in ("core", "one by one"):
+        if way == "one by one":
+            one_by_one(monkeypatch)
+        random_state = np.random.RandomState(3)
+        est = small(max_iter=30).set_params(random_state=random_state, **params)
+        fits = 2 if est.warm_start else 1
+        with contextlib.suppress(ValueError):  # scikit-learn's, of weights that are not finite in the end
+            for _ in range(fits):
+                est.fit(X, y, sample_weight=weights)
+        found = [*est.coefs_, *est.intercepts_, np.array(est.loss_curve_), random_state.random_sample(3)]
+        kept.append(([array.tobytes() for array in found], est.n_iter_, est.t_, est.best_loss_))
+    assert repr(kept[0]) == repr(kept[1])  # repr: NaN is NaN
+
+
+def test_epochs_run_in_the_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_stochastic.EpochLoop, "train_epoch", None)
+    X, y = words()
+    assert small(max_iter=3).fit(X, y).n_iter_ == 3
 
 
 def test_early_stopping_copies_no_part_to_train_on() -> None:
@@ -194,11 +255,7 @@ def test_warnings_belong_to_scikit_learns_module(case: str, monkeypatch: pytest.
         "interrupt": {},
     }[case]
     if case == "interrupt":
-
-        def interrupted(self: Any) -> float:
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(_stochastic.EpochLoop, "train_epoch", interrupted)
+        interrupt(monkeypatch, 0)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         small(max_iter=1).set_params(**params).fit(X, y)

@@ -1,16 +1,20 @@
 """Trains with the stochastic solvers: sgd, adam, adamw, rmsprop.
 
-Epochs, stopping rules and messages are scikit-learn's. An epoch is one call into the core. The random numbers
-are drawn as scikit-learn draws them, so the same `random_state` gives the same weights up to rounding.
+Epochs, stopping rules and messages are scikit-learn's. The core trains all epochs in one call where it can,
+else one in each call. The random numbers are drawn as scikit-learn draws them, so the same `random_state`
+gives the same weights up to rounding.
 """
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from fastnet._core import engine
 from fastnet.sklearn import (
     _class_weight,
     _compat,
@@ -26,6 +30,7 @@ from fastnet.sklearn._fit_arguments import FitArguments
 from fastnet.sklearn._layout import Array
 from fastnet.sklearn._own_parameters import own_parameter
 from fastnet.sklearn._validation_set import ValidationSet
+from fastnet.training.loop import MOST_EPOCHS, SLICE
 
 __all__ = ["EpochLoop", "batch_size", "fit_by_epochs", "is_own_optimizer", "knows_optimizer"]
 
@@ -144,26 +149,18 @@ class EpochLoop:
 
     def _run_epochs(self) -> None:
         est, state = self.est, self.state
-        callbacks, optimizer = self.arguments.callbacks, state.optimizer
+        in_core = self._can_run_in_core()
         est.n_iter_ = 0
         while est.n_iter_ < est.max_iter:
-            if callbacks is not None:
-                callbacks.begin_epoch()
-            if est.shuffle:
-                draw_permutation(state.random_state, self.order)
-            est.loss_ = np.float64(self.train_epoch() / self.n)
-            est.n_iter_ += 1
-            est.t_ += self.n
-            est.loss_curve_.append(est.loss_)
-            if est.verbose:
-                print(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")
-            self._update_best()
-            optimizer.iteration_ends(est.t_)
-            stop = callbacks is not None and callbacks.end_epoch(self.trainer.weights)
+            if in_core:
+                in_core = self._train_in_core()
+                stop = False
+            else:
+                stop = self._train_one_epoch()
             if self.schedule is not None and self.schedule.ends_fit():
                 break
             if state.epochs_without_improvement > est.n_iter_no_change:
-                if optimizer.trigger_stopping(self._stopping_message(), est.verbose):
+                if state.optimizer.trigger_stopping(self._stopping_message(), est.verbose):
                     break
                 state.epochs_without_improvement = 0
             if self.arguments.incremental or stop:
@@ -175,13 +172,83 @@ class EpochLoop:
                     ConvergenceWarning,
                 )
 
+    def _can_run_in_core(self) -> bool:
+        """Return whether the core can train many epochs in one call, and is worth being asked.
+
+        It is where epochs are short, on one thread, and after them Python has nothing to do but to note their
+        losses. Other threads run meanwhile: a search on threads gains most.
+        """
+        est, optimizer = self.est, self.state.optimizer
+        return (
+            not (self.arguments.incremental or est.verbose or est.early_stopping)
+            and self.arguments.callbacks is None
+            and self.validation_set is None
+            and self.schedule is None
+            and getattr(optimizer, "lr_schedule", "constant") != "invscaling"
+            and est.max_iter <= MOST_EPOCHS
+            and (not est.shuffle or type(self.state.random_state) is np.random.RandomState)
+            and self.trainer.core.trains_at_once(self.n)
+        )
+
+    def _train_in_core(self) -> bool:
+        """Train until the last epoch or until nothing improves, and return False if a loss was not finite.
+
+        Then scikit-learn goes on to the last epoch, and so do we, but one by one.
+        """
+        est, state = self.est, self.state
+        bits = state.random_state._bit_generator if est.shuffle else None
+        first, patience = est.n_iter_, min(est.n_iter_no_change, sys.maxsize)
+        queue = engine.TrainingQueue(1, self.n)
+        queue.add(
+            *(self.trainer.core, (self.X, self.T, self.weights, self.order), self._learning_rate(), None),
+            *(0, est.max_iter - first, False),
+            early_stopping=(est.tol, patience, est.best_loss_, state.epochs_without_improvement),
+            keep_best=False,
+            bit_generator=bits,
+        )
+        queue.close()
+        going_on = True
+        try:
+            while going_on:
+                with contextlib.nullcontext() if bits is None else bits.lock:
+                    going_on = queue.help(SLICE)
+        finally:  # also after an interrupt
+            for loss in queue.losses_of(0)[0][est.n_iter_ - first :]:
+                self._note(loss)
+        result = queue.finished()
+        return result is None or result[1] != "diverged"
+
+    def _train_one_epoch(self) -> bool:
+        """Train on every example once, and return whether a callback ends the fit."""
+        callbacks = self.arguments.callbacks
+        if callbacks is not None:
+            callbacks.begin_epoch()
+        if self.est.shuffle:
+            draw_permutation(self.state.random_state, self.order)
+        self._note(self.train_epoch() / self.n)
+        return callbacks is not None and bool(callbacks.end_epoch(self.trainer.weights))
+
+    def _note(self, loss: float) -> None:
+        """Note the loss of an epoch."""
+        est = self.est
+        est.loss_ = np.float64(loss)
+        est.n_iter_ += 1
+        est.t_ += self.n
+        est.loss_curve_.append(est.loss_)
+        if est.verbose:
+            print(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")
+        self._update_best()
+        self.state.optimizer.iteration_ends(est.t_)
+
+    def _learning_rate(self) -> float:
+        """Return the learning rate of the optimiser as it stands."""
+        optimizer = self.state.optimizer
+        rate: float = optimizer.learning_rate if self.solver == "sgd" else optimizer.learning_rate_init
+        return rate
+
     def train_epoch(self) -> float:
         """Train on every example once, and return the sum of their losses."""
-        if self.schedule is not None:
-            rate = self.schedule.rates()
-        else:
-            optimizer = self.state.optimizer
-            rate = optimizer.learning_rate if self.solver == "sgd" else optimizer.learning_rate_init
+        rate = self._learning_rate() if self.schedule is None else self.schedule.rates()
         order = self.order if self.rows is None else self.rows[self.order]
         return float(self.trainer.core.epoch(self.X, self.T, order, rate, self.weights))
 

@@ -22,6 +22,7 @@ cdef struct queued_fit:
     double rate
     bint shuffled
     uint64_t seed
+    bitgen_t* bits              # NULL, or what shuffles data.order in place
     int first_epoch, epochs, done
     double max_seconds, began
     int n_layers, n_moments
@@ -33,7 +34,7 @@ cdef struct queued_fit:
     double best, tol
     Py_ssize_t waited, patience
     int best_epoch              # 0: no loss yet was below `best`
-    const layer_arrays* best_weights
+    const layer_arrays* best_weights  # NULL: nobody wants them
     double* losses              # of each epoch, and so on
     double* seconds
     double* held_out_losses
@@ -81,7 +82,9 @@ cdef void train_epoch(queued_fit* f, Py_ssize_t* order) noexcept nogil:
     cdef thread_team alone = new_team(1)
     cdef double before = now(), after, loss
     cdef Py_ssize_t i
-    if f.shuffled:
+    if f.bits != NULL:
+        shuffle_by(f.bits, <Py_ssize_t*>data.order, f.n)
+    elif f.shuffled:
         permute(f.table, order, f.n, f.seed, <uint64_t>(f.first_epoch + f.done))
         if data.order != NULL:
             for i in range(f.n):
@@ -112,7 +115,8 @@ cdef void train_epoch(queued_fit* f, Py_ssize_t* order) noexcept nogil:
         if loss < f.best:
             f.best = loss
             f.best_epoch = f.first_epoch + f.done
-            f.table.read(f.arena, 0, f.best_weights)
+            if f.best_weights != NULL:
+                f.table.read(f.arena, 0, f.best_weights)
         if f.waited > f.patience:
             f.waited = 0
             f.end = END_EARLY
@@ -169,7 +173,7 @@ cdef class TrainingQueue:
 
     def add(self, TrainerCore core, data, double learning_rate, seed, int first_epoch, int epochs,
             bint check_moments, max_seconds=None, held_out=None, double held_out_weight=1,
-            tuple early_stopping=None):
+            tuple early_stopping=None, bint keep_best=True, bit_generator=None):
         """Add a fit.
 
         Parameters
@@ -187,6 +191,11 @@ cdef class TrainingQueue:
         held_out_weight : float
             The sum of the weights of the examples held out.
         early_stopping : (tol, patience, best, waited), optional
+        keep_best : bool
+            Read the weights of the epoch with the lowest loss, for early stopping.
+        bit_generator : numpy.random.BitGenerator, optional
+            Shuffles the order of `data`, in place, before each epoch, as `shuffle` does; then there is no
+            seed. Who calls `work` or `help` holds its lock.
         """
         if len(self.kept) >= self.count:
             raise ValueError(f"a queue must hold at most {self.count} fits")
@@ -215,6 +224,11 @@ cdef class TrainingQueue:
         f.rate = learning_rate
         f.shuffled = seed is not None
         f.seed = seed if f.shuffled else 0
+        if bit_generator is not None:
+            order = data[3]
+            if order is None or not cnp.PyArray_ISWRITEABLE(order) or f.shuffled:
+                raise ValueError("bit_generator must come with a writable order and without a seed")
+            f.bits = bits_of(bit_generator)
         f.first_epoch, f.epochs = first_epoch, epochs
         f.max_seconds = INFINITY if max_seconds is None else max_seconds
         f.losses = <double*>cnp.PyArray_DATA(numbers)
@@ -232,11 +246,12 @@ cdef class TrainingQueue:
                 moments += both
         f.stops_early = early_stopping is not None
         if f.stops_early:
-            best_weights, W, b = core.layers.fresh()
-            f.best_weights = best_weights.arrays
+            if keep_best:
+                best_weights, W, b = core.layers.fresh()
+                f.best_weights = best_weights.arrays
             f.tol, f.patience, f.best, f.waited = early_stopping
         self.kept.append((core, data, held_out, numbers, moments, pointers,
-                          (best_weights, W, b) if f.stops_early else None))
+                          (best_weights, W, b) if f.best_weights != NULL else None, bit_generator))
         self.pending += 1
         self.bytes += core.arena.bytes
         shared_set(&self.ready, <int>len(self.kept))
@@ -364,7 +379,7 @@ cdef class TrainingQueue:
         moments : dict
             As `TrainerCore.moments`.
         best : (best, waited, best_epoch, W, b) or None
-            With early stopping: the lowest loss, epochs waited since, and its epoch and weights; epoch 0 if
+            With early stopping that keeps them: the lowest loss, epochs waited since, and its epoch and weights; epoch 0 if
             no loss was below the one to begin with.
         """
         cdef int k = self.find_finished()
@@ -372,7 +387,7 @@ cdef class TrainingQueue:
             return None
         cdef queued_fit* f = &self.fits[k]
         cdef int i
-        core, _, _, _, moments, _, best = self.kept[k]
+        core, _, _, _, moments, _, best, _ = self.kept[k]
         losses, held_out_losses = self.losses_of(k)
         seconds = [f.seconds[i] for i in range(f.done)]
         names = (<TrainerCore>core).names_of_moments()

@@ -87,18 +87,28 @@ cdef Py_ssize_t shuffle_down(bitgen_t* g, Py_ssize_t* p, Py_ssize_t i, Py_ssize_
     return i
 
 
+cdef void shuffle_by(bitgen_t* g, Py_ssize_t* p, Py_ssize_t n) noexcept nogil:
+    """Shuffle p[0..n-1] in place, from one power of two down to the next."""
+    cdef Py_ssize_t i = n - 1, power = 1
+    while power <= i//2:
+        power *= 2
+    while i > 0:
+        i = shuffle_down(g, p, i, power)
+        power //= 2
+
+
+cdef bitgen_t* bits_of(bit_generator) except NULL:
+    return <bitgen_t*>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
+
+
 def shuffle(bit_generator, cnp.ndarray order):
     """What numpy.random.RandomState.shuffle does to `order`, in place and with the same draws, but faster."""
     if (cnp.PyArray_TYPE(order) != cnp.NPY_INTP or not cnp.PyArray_ISCARRAY(order)
             or cnp.PyArray_NDIM(order) != 1):
         raise ValueError("order must be a writable vector of dtype intp in C order, "
                          f"got {order.dtype} {np.shape(order)}")
-    cdef bitgen_t* g = <bitgen_t*>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
+    cdef bitgen_t* g = bits_of(bit_generator)
     cdef Py_ssize_t* p = <Py_ssize_t*>cnp.PyArray_DATA(order)
-    cdef Py_ssize_t i = cnp.PyArray_SIZE(order) - 1, power = 1
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(order)
     with bit_generator.lock, nogil:
-        while power <= i//2:
-            power *= 2
-        while i > 0:                               # from one power of two down to the next
-            i = shuffle_down(g, p, i, power)
-            power //= 2
+        shuffle_by(g, p, n)
