@@ -6,7 +6,7 @@ folded into the weights of the examples, which is all the core knows of.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -18,8 +18,10 @@ from fastnet._validate import Array
 
 __all__ = [
     "Examples",
+    "FoldRows",
     "Piece",
     "TrainingData",
+    "check_fold_rows",
     "check_rows",
     "check_targets",
     "check_validation",
@@ -120,6 +122,53 @@ class Examples(NamedTuple):
         if weights is not None:
             weights = weights.astype(np.float64)
         return Examples(X.astype(np.float64), T.astype(np.float64), weights)
+
+
+class FoldRows:
+    """The numbers of the examples in a fold, or of those in all others: an array once somebody asks for it.
+
+    Arrays for many fits would take 8 bytes for each fit and example.
+
+    Parameters
+    ----------
+    fold : ndarray, shape (n,)
+        Of each example: from 0, or −1 for one that is never held out.
+    k : int
+        The fold.
+    held_out : bool
+        Whether the examples in the fold are meant.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> fold = np.array([0, 1, -1, 0, 1], np.int8)
+    >>> np.array(FoldRows(fold, 1, held_out=True)), np.array(FoldRows(fold, 1, held_out=False))
+    (array([1, 4]), array([0, 2, 3]))
+    """
+
+    def __init__(self, fold: Array, k: int, *, held_out: bool) -> None:
+        self.n = len(fold)
+        self._fold, self._k, self._held_out = fold, k, held_out
+
+    def _blocks(self) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+        """Give the number of an example, and whether it and those after it are meant: some at a time.
+
+        What is freed of a large temporary array stays with the thread's allocator, so it would count.
+        """
+        for first in range(0, self.n, CONVERTED_ROWS):
+            inside = self._fold[first : first + CONVERTED_ROWS] == self._k
+            yield first, inside if self._held_out else ~inside
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        found, done = np.empty(len(self), np.intp), 0
+        for first, meant in self._blocks():
+            numbers = np.flatnonzero(meant)
+            np.add(numbers, first, out=found[done : done + len(numbers)])
+            done += len(numbers)
+        return found if dtype is None else found.astype(dtype, copy=False)
+
+    def __len__(self) -> int:
+        return sum(int(np.count_nonzero(meant)) for _, meant in self._blocks())
 
 
 class ConvertedExamples:
@@ -289,6 +338,12 @@ def check_validation(validation: Any, loss: str, n_in: int, n_out: int, dtype: n
         raise type(error)(f"validation: {error}") from None
 
 
+def check_fold_rows(rows: FoldRows, name: str, n: int) -> None:
+    """ValueError unless `check_rows` would take them; no array is made."""
+    if not len(rows) or rows.n > n:
+        raise ValueError(f"{name} must be at least one of {n} examples, got {len(rows)} of {rows.n}")
+
+
 def check_rows(rows: Any, name: str, n: int) -> NDArray[np.intp]:
     """Return numbers of examples as the core takes them: at least one, each from 0 to n - 1."""
     found = rows if type(rows) is np.ndarray else _validate.to_array(rows, name)
@@ -389,13 +444,15 @@ def _check_sums(T: Array, loss: str) -> None:
     Targets may have been float32 before: then each may be off by a rounding, and their sum by one for each
     term.
     """
-    off = abs(T.sum(axis=0, dtype=np.float64) - 1)
-    if off.max() > (4 + len(T)) * np.finfo(np.float32).eps:
-        column = int(off.argmax())
-        raise ValueError(
-            f"T must hold columns that sum to 1 for the loss {loss!r}, "
-            f"got {T[:, column].sum():g} in column {column}"
-        )
+    largest = (4 + len(T)) * np.finfo(np.float32).eps
+    for first in range(0, T.shape[1], CONVERTED_ROWS):  # two numbers a column take more memory than T may
+        off = abs(T[:, first : first + CONVERTED_ROWS].sum(axis=0, dtype=np.float64) - 1)
+        if off.max() > largest:
+            column = first + int(off.argmax())
+            raise ValueError(
+                f"T must hold columns that sum to 1 for the loss {loss!r}, "
+                f"got {T[:, column].sum():g} in column {column}"
+            )
 
 
 def one_hot(labels: Array, n_classes: int, dtype: np.dtype[Any], name: str) -> Array:

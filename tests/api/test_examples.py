@@ -287,3 +287,29 @@ def test_what_is_not_finite_in_a_large_array_is_found_and_loses_nothing(
     with pytest.raises(ValueError, match=r"X must have shape \(6, n\).*use X.T"):
         net.fit(X.T, labels)
     assert np.array_equal(net.layers[0].W, before)
+
+
+def test_checks_of_targets_and_rows_of_folds_take_little_memory() -> None:
+    """They are made for each network of a crowd at once."""
+    n = 400_000
+    T = np.zeros((2, n), np.float32)
+    T[np.arange(n) % 2, np.arange(n)] = 1
+    fold = (np.arange(n) % 5).astype(np.int8)
+    tracemalloc.start()
+    _examples.check_targets(T, "cross_entropy", 2, n, T.dtype)
+    _examples.check_fold_rows(rows := _examples.FoldRows(fold, 3, held_out=False), "rows", n)
+    assert tracemalloc.get_traced_memory()[1] < n
+    found = np.asarray(rows)
+    assert tracemalloc.get_traced_memory()[1] < found.nbytes + n
+    tracemalloc.stop()
+    np.testing.assert_array_equal(found, np.flatnonzero(fold != 3))
+    np.testing.assert_array_equal(_examples.FoldRows(fold, 3, held_out=True), np.flatnonzero(fold == 3))
+    T[:, 300_000] = 0.75
+    with pytest.raises(ValueError, match=r"columns that sum to 1 .* got 1\.5 in column 300000"):
+        _examples.check_targets(T, "cross_entropy", 2, n, T.dtype)
+    for few in (
+        _examples.FoldRows(fold, 7, held_out=True),
+        _examples.FoldRows(np.r_[fold, fold], 3, held_out=True),
+    ):
+        with pytest.raises(ValueError, match=r"rows\[0\] must be at least one of 400000 examples"):
+            fn.train_many([outputs("softmax", 2)], np.zeros((3, n), "f8"), T.astype("f8"), rows=[few])

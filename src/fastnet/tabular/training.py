@@ -60,36 +60,6 @@ class Member:
         return self.history.stopped == "interrupted"
 
 
-class FoldRows:
-    """The numbers of the rows in a fold, or of those in all others: an array once somebody asks for it.
-
-    Arrays for all members would take 8 bytes for each member and row.
-
-    Parameters
-    ----------
-    fold : ndarray, shape (n,)
-        Of each row: from 0, −1 for one that is never held out, −2 for one that is not there.
-    k : int
-        The fold.
-    held_out : bool
-        Whether the rows in the fold are meant.
-    """
-
-    def __init__(self, fold: Array, k: int, *, held_out: bool) -> None:
-        self._fold, self._k, self._held_out = fold, k, held_out
-
-    def _are_meant(self) -> Array:
-        inside: Array = self._fold == self._k
-        return inside if self._held_out else ~inside & (self._fold != -2)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        found: Array = np.flatnonzero(self._are_meant())
-        return found if dtype is None else found.astype(dtype, copy=False)
-
-    def __len__(self) -> int:
-        return int(np.count_nonzero(self._are_meant()))
-
-
 @dataclass
 class Job:
     """What all members share.

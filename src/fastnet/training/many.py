@@ -345,10 +345,14 @@ def _rows(given: Any, name: str, count: int, n: int) -> list[NDArray[np.intp] | 
     given = list(given)
     if len(given) != count:
         raise ValueError(f"{name} must be {count} arrays, one for each network, got {len(given)}")
-    found: list[NDArray[np.intp] | None] = []
+    found: list[Any] = []
     for k, which in enumerate(given):
         if which is None:
             found.append(None)
+            continue
+        if isinstance(which, _examples.FoldRows):
+            _examples.check_fold_rows(which, f"{name}[{k}]", n)
+            found.append(which)
             continue
         checked = _examples.check_rows(which, f"{name}[{k}]", n)
         # an array of the caller's is enough until its fit begins, which makes one of 8 bytes a row
