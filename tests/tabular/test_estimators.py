@@ -30,7 +30,11 @@ NOT_KEPT = {
 
 
 @parametrize_with_checks(
-    [TabularClassifier(members=2, n_threads=1), TabularRegressor(members=2, n_threads=1)],
+    [
+        TabularClassifier(members=2, n_threads=1),
+        TabularRegressor(members=2, n_threads=1),
+        TabularRegressor(members=2, n_threads=1, quantile=0.5),
+    ],
     expected_failed_checks=lambda estimator: NOT_KEPT,
 )
 def test_scikit_learns_checks(estimator, check):
@@ -151,15 +155,33 @@ def test_weights_count():
         TabularRegressor(2).fit(table, np.arange(len(y)), np.zeros(len(y)))
 
 
-def test_rows_of_weight_zero_are_not_there():
+@pytest.mark.parametrize("given", ["pandas", "polars", "arrow", "objects", "list", "sparse"])
+def test_rows_of_weight_zero_are_not_there(given):
+    """They change no bin, level, fold or scale of the target: the model is that of the other rows."""
     table, y, values = mixed()
-    weights = np.ones(len(y))
-    weights[::7] = 0
-    changed = values.copy()
-    changed[::7] = 1e6
-    one = TabularRegressor(2, epochs=5, random_state=0).fit(table, values, weights)
-    other = TabularRegressor(2, epochs=5, random_state=0).fit(table, changed, weights)
-    same(one.predict(table), other.predict(table))
+    out = np.arange(len(y)) % 7 == 0
+    weights = np.where(out, 0.0, np.where(y == "high", 2.0, 1.0))
+    odd = table.copy()
+    odd.loc[out, "number"], odd.loc[out, "colour"] = 1e6, "nowhere"
+    make = {
+        "pandas": lambda frame: frame,
+        "polars": pl.from_pandas,
+        "arrow": lambda frame: pl.from_pandas(frame).to_arrow(),
+        "objects": lambda frame: frame.to_numpy(),
+        "list": lambda frame: frame.to_numpy().tolist(),
+        "sparse": lambda frame: scipy.sparse.coo_array(frame[["number", "flag"]].fillna(0).to_numpy(float)),
+    }[given]
+    how = {"members": 2, "epochs": 4, "random_state": 0}
+    changed = np.where(out, 1e6, values)
+    one = TabularRegressor(**how).fit(make(odd), changed, weights)
+    other = TabularRegressor(**how).fit(make(table[~out]), values[~out], weights[~out])
+    same(one.predict(make(table)), other.predict(make(table)))
+    assert one.encoder_.to_dict() == other.encoder_.to_dict()
+    assert "nowhere" not in str(one.encoder_.to_dict())
+    changed = np.where(out, "high", y)
+    one = TabularClassifier(**how, class_weight="balanced").fit(make(odd), changed, weights)
+    other = TabularClassifier(**how, class_weight="balanced").fit(make(table[~out]), y[~out], weights[~out])
+    same(one.predict_proba(make(table)), other.predict_proba(make(table)))
 
 
 def test_own_validation_set():

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from tables import mixed, same
 
 import fastnet as fn
+from fastnet import c_export
 from fastnet.tabular import TablePredictor, TabularClassifier, TabularRegressor
 
 
@@ -43,8 +45,7 @@ def test_rows_have_the_bits_of_the_model(isa, table, classifier):
 
 def test_columns_and_codes_say_what_a_row_is(table, classifier):
     predictor = classifier.compile()
-    times = ("time", "time.month", "time.weekday")
-    assert predictor.columns == ("number", "colour", "flag", *times)
+    assert predictor.columns == ("number", "colour", "flag", "time")
     assert sorted(predictor.codes["colour"]) == ["blue", "green", "red"]
     assert predictor.codes["flag"] == {"False": 0, "True": 1}
     assert predictor.classes == ("high", "low")
@@ -55,9 +56,12 @@ def test_columns_and_codes_say_what_a_row_is(table, classifier):
         row[predictor.columns.index("colour")] = gap
         same(predictor(row), classifier.predict_proba(table[0][7:8].assign(colour="violet"))[0])
     lines = repr(predictor).splitlines()
-    assert lines[0] == "TablePredictor of 3 networks for rows of 6 values"
-    assert lines[1] == "  number        number"
-    assert lines[3] == "  flag          0 = 'False', 1 = 'True'"
+    assert lines[0] == "TablePredictor of 3 networks for rows of 4 values"
+    assert lines[1].split() == ["number", "number"]
+    assert [line.split(maxsplit=1) for line in lines[2:]][1:] == [
+        ["flag", "0 = 'False', 1 = 'True'"],
+        ["time", "seconds since 1970"],
+    ]
 
 
 def test_it_is_frozen_and_pickled_and_follows_the_build(table, classifier):
@@ -81,15 +85,42 @@ def test_it_is_frozen_and_pickled_and_follows_the_build(table, classifier):
     same(predictor(row), expected)
 
 
+def test_a_row_is_what_exported_c_code_takes():
+    """A date is one number, a boolean 0 or 1 also where one of the two has no level of its own."""
+    n = 420
+    flag = np.where(np.arange(n) % 3 == 0, None, True)
+    months = np.arange("1600-01", "2400-01", dtype="datetime64[M]").astype("datetime64[s]")
+    seconds = np.arange(n) * 86_400.0
+    table = pd.DataFrame({"flag": pd.array(flag, dtype="boolean"), "time": months[:: len(months) // n][:n]})
+    model = TabularRegressor(2, epochs=3, random_state=0, width=16).fit(table, np.sin(np.arange(n)))
+    predictor = model.compile()
+    assert predictor.columns == ("flag", "time")
+    assert predictor.codes == {"flag": {"False": 0, "True": 1}}
+    assert model.columns_[0].note == "1 level"
+    times = np.r_[months, months - np.timedelta64(1, "s"), months + np.timedelta64(12_345, "s")]
+    other = pd.DataFrame({"flag": pd.array(np.resize([True, False, None], len(times)), dtype="boolean")})
+    other["time"] = times
+    other.loc[::11, "time"] = None
+    rows = predictor.rows(other)
+    same(rows, c_export.inputs(model, other))
+    assert rows[1, 1] == times[1].astype(np.int64)
+    same(np.unique(rows[:, 0]), [0.0, 1.0, np.nan])
+    same(predictor(rows)[:, 0], model.predict(other))
+    same(np.stack([predictor(row) for row in rows])[:, 0], model.predict(other))
+    far = np.array([[1.0, t] for t in (np.inf, -np.inf, 1e300, -1e300, 2.0**62, -1.0, -0.0, np.nan)])
+    same(np.stack([predictor(row) for row in far]), predictor(far))
+    assert len(np.unique(predictor(np.c_[np.ones(n), seconds]))) > 7
+
+
 def test_bad_rows_are_named(classifier):
     predictor = classifier.compile()
-    with pytest.raises(ValueError, match=r"row must have shape \(6,\) or \(n, 6\), got \(5,\)"):
+    with pytest.raises(ValueError, match=r"row must have shape \(4,\) or \(n, 4\), got \(5,\)"):
         predictor(np.zeros(5))
-    with pytest.raises(ValueError, match=r"got \(2, 3, 6\)"):
-        predictor(np.zeros((2, 3, 6)))
+    with pytest.raises(ValueError, match=r"got \(2, 3, 4\)"):
+        predictor(np.zeros((2, 3, 4)))
     with pytest.raises((TypeError, ValueError), match="row"):
-        predictor(["red"] * 6)
-    assert predictor(np.zeros(12)[::2]).shape == predictor([0, 1, 0, 1, 0, 1]).shape == (2,)
+        predictor(["red"] * 4)
+    assert predictor(np.zeros(8)[::2]).shape == predictor([0, 1, 0, 1]).shape == (2,)
 
 
 def test_there_must_be_an_encoder_and_a_column():

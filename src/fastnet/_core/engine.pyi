@@ -288,6 +288,7 @@ class RawPredictorCore:
         self,
         cores: list[PredictorCore],
         encodings: list[tuple[Any, ...]],
+        sources: list[tuple[Any, ...]],
         targets: tuple[NDArray[np.float64], ...] | None = None,
     ) -> None: ...
     @property

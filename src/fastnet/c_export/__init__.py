@@ -175,19 +175,10 @@ def inputs(network: Any, table: Any) -> NDArray[np.float64]:
     array([[ 2.,  2.],
            [-1., nan]])
     """
-    from fastnet.tabular.columns import CategoryColumn
-
     encoder = ensemble_of(network).encoder
     if encoder is None:
         raise ValueError("network must have an encoder: without one, x is an example")
-    found: list[NDArray[Any]] = []
-    for column, values in zip(encoder.used_columns(), encoder.used_values(table), strict=True):
-        level = column.encodings[0]
-        if isinstance(values, list) and isinstance(level, CategoryColumn):
-            found.append(level.codes(values))
-        else:  # a column of texts without levels is there only if no column is used
-            found.append(np.full(len(values), -1.0) if isinstance(values, list) else values)
-    return np.column_stack(found).astype(np.float64)
+    return encoder.numeric_rows(table)
 
 
 def _columns(ensemble: Ensemble) -> list[RawColumn] | None:

@@ -51,7 +51,7 @@ static void number(double x, const double *scaling, int gaps, const double *bins
 static void time_parts(double x, double *parts)
 {{
     const double seconds = within(x, {LARGEST!r});
-    const double days = floor(seconds / 86400), monday = days + 3;
+    const double days = floor(seconds / 86400), weekday = fmod(days + 3, 7);
     const double day = within(days, 1099511627776.0) + 719468;
     const double of_era = day - 146097 * floor(day / 146097);
     const double leap = floor(of_era / 1460) - floor(of_era / 36524) + floor(of_era / 146096);
@@ -60,7 +60,7 @@ static void time_parts(double x, double *parts)
     const double march = floor((5 * of_year + 2) / 153);
     parts[0] = x;
     parts[1] = march < 10 ? march + 3 : march - 9;
-    parts[2] = monday - 7 * floor(monday / 7);
+    parts[2] = weekday + (weekday < 0 ? 7 : 0);
     parts[3] = (seconds - 86400 * days) / 3600;
     if (x != x)
         parts[1] = parts[2] = parts[3] = x;

@@ -57,6 +57,12 @@ def add_command(commands: argparse._SubParsersAction[Parser]) -> None:
         help="by default found from the target's values, and told",
     )
     train.add_argument(
+        "--quantile",
+        metavar="Q",
+        type=_quantile,
+        help="predict this quantile of the target, above 0 and below 1, in place of its mean",
+    )
+    train.add_argument(
         "--drop", metavar="COLUMN", action="append", default=[], help="leave a column out; may be repeated"
     )
     train.add_argument(
@@ -127,7 +133,11 @@ def _train(arguments: argparse.Namespace) -> int:
             text = f"{len(values) - len(known):,} rows without a target are left out"
             log.tell("gaps", "", text, rows=len(values) - len(known))
             table, values = table.take(known), [values[k] for k in known]
-        y, task = _target(values, arguments.task, arguments.target, log)
+        quantile = arguments.quantile
+        if quantile is not None and arguments.task == "classification":
+            raise ValueError("--quantile must be left out for --task classification")
+        told = ("--task", arguments.task) if quantile is None else ("--quantile", "regression")
+        y, task = _target(values, told, arguments.target, log)
         class_weight = _class_weight(arguments.class_weight, y, task)
         test = _held_out(y, arguments.held_out, arguments.seed, task)
         rest = np.setdiff1d(np.arange(len(y)), test)
@@ -147,6 +157,8 @@ def _train(arguments: argparse.Namespace) -> int:
         }
         if class_weight is not None:
             options["class_weight"] = class_weight
+        if quantile is not None:
+            options["quantile"] = quantile
         model = (TabularClassifier if task == "classification" else TabularRegressor)(**options)
         start = time.perf_counter()
         model.fit(table.take(rest), y[rest])
@@ -181,8 +193,11 @@ class _Log:
             print(json.dumps({"event": event, "text": text} | facts), file=self._json, flush=True)
 
 
-def _target(values: list[Any], told: str | None, name: str, log: _Log) -> tuple[NDArray[Any], str]:
-    """Return the target as an array, and the task: what was told, or what its values show."""
+def _target(
+    values: list[Any], option: tuple[str, str | None], name: str, log: _Log
+) -> tuple[NDArray[Any], str]:
+    """Return the target as an array, and the task: what an option says, or what its values show."""
+    by, told = option
     if not values:
         raise ValueError(f"--target {name!r} must have a value in at least one row, got none")
     booleans = all(isinstance(value, bool) for value in values)
@@ -195,7 +210,7 @@ def _target(values: list[Any], told: str | None, name: str, log: _Log) -> tuple[
         raise ValueError(f"--target {name!r} must hold numbers, texts or booleans, got {odd!r}")
     task = told or ("regression" if numbers and not (whole and few) else "classification")
     if told is not None:
-        why = "as --task says"
+        why = f"as {by} says"
     elif not numbers:
         why = "because the values are " + ("true and false" if booleans else "texts")
     elif task == "classification":
@@ -205,7 +220,9 @@ def _target(values: list[Any], told: str | None, name: str, log: _Log) -> tuple[
         why = f"because the values are numbers, {many}; --task classification changes it"
     if task == "regression":
         if not numbers and not booleans:
-            raise ValueError(f"--target {name!r} must hold numbers for --task regression, got {values[0]!r}")
+            raise ValueError(
+                f"--target {name!r} must hold numbers for a regression, {why}, got {values[0]!r}"
+            )
         y = np.array(values, np.float64)
         if not np.isfinite(y).all():
             raise ValueError(f"--target {name!r} must hold finite numbers for a regression")
@@ -291,7 +308,7 @@ def _tell_model(model: Any, seconds: float, log: _Log) -> None:
 
 
 def _tell_scores(model: Any, table: Any, y: NDArray[Any], held_out: NDArray[Any], log: _Log) -> None:
-    """Tell the score on rows held out, beside that of the most frequent class or of the mean."""
+    """Tell the score on rows held out, beside that of the most frequent class, of the mean or a quantile."""
     if hasattr(model, "classes_"):
         classes, counts = np.unique(y, return_counts=True)
         P = model.predict_proba(table)
@@ -299,6 +316,11 @@ def _tell_scores(model: Any, table: Any, y: NDArray[Any], held_out: NDArray[Any]
         ours = _classification(P, which)
         theirs = _classification(np.tile(counts / counts.sum(), (len(which), 1)), which)
         what = f"always {classes[counts.argmax()]}"
+    elif model.quantile is not None:
+        constant = float(np.quantile(y, model.quantile))
+        ours = _of_quantile(model.predict(table), held_out, model.quantile)
+        theirs = _of_quantile(np.full(len(held_out), constant), held_out, model.quantile)
+        what = f"always the quantile, {constant:g}"
     else:
         error = model.predict(table) - held_out
         spread = held_out - held_out.mean()
@@ -318,6 +340,13 @@ def _tell_scores(model: Any, table: Any, y: NDArray[Any], held_out: NDArray[Any]
         log.tell(
             "warning", "warning", "the model is not better than the baseline: the columns may tell nothing"
         )
+
+
+def _of_quantile(predicted: NDArray[Any], y: NDArray[Any], quantile: float) -> dict[str, float]:
+    """Return the mean pinball loss, and which part of the targets is below: a quantile of 0.9 says 0.9."""
+    above = y - predicted
+    loss = np.maximum(quantile * above, (quantile - 1) * above)
+    return {"pinball loss": float(loss.mean()), "targets below": float((above <= 0).mean())}
 
 
 def _classification(P: NDArray[Any], which: NDArray[Any]) -> dict[str, float]:
@@ -351,6 +380,13 @@ def _kinds(told: list[str]) -> dict[str, str]:
 
 def _is_gap(value: Any) -> bool:
     return value is None or value != value
+
+
+def _quantile(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 1:
+        raise argparse.ArgumentTypeError(f"must be above 0 and below 1, got {text}")
+    return number
 
 
 def _part(text: str) -> float:

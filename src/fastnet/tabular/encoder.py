@@ -345,6 +345,43 @@ class TableEncoder:
         ]
         return [found for column, found in zip(columns, values, strict=True) if column.name in used]
 
+    @in_default_mode
+    def numeric_rows(self, X: Any) -> NDArray[np.float64]:
+        """Return a table as rows of numbers and codes: what a compiled predictor and exported C code take.
+
+        Parameters
+        ----------
+        X : data frame, sparse matrix or array_like, shape (n, columns)
+            With the columns of `fit`, as for `transform`.
+
+        Returns
+        -------
+        ndarray, shape (n, columns)
+            Of the columns in the order of `used_columns`: numbers, booleans (0 or 1) and times (seconds since
+            1970 in UTC), NaN where one is missing; the codes of categories, -1 where one is missing or no
+            level.
+
+        Raises
+        ------
+        ValueError, RuntimeError
+            As `transform`.
+
+        Examples
+        --------
+        >>> from fastnet.tabular import TableEncoder
+        >>> TableEncoder().fit([["a", 1], ["b", 2], ["c", 1]]).numeric_rows([["b", None], ["?", 7]])
+        array([[ 1., nan],
+               [-1.,  7.]])
+        """
+        found: list[NDArray[Any]] = []
+        for column, values in zip(self.used_columns(), self.used_values(X), strict=True):
+            level = column.encodings[0]
+            if isinstance(values, list) and isinstance(level, CategoryColumn):
+                found.append(level.codes(values))
+            else:  # a column of texts without levels is there only if no column is used
+                found.append(np.full(len(values), -1.0) if isinstance(values, list) else values)
+        return np.column_stack(found).astype(np.float64)
+
     def to_dict(self) -> dict[str, Any]:
         """Return all that was learned as plain values: JSON holds them exactly.
 

@@ -23,13 +23,15 @@ from sklearn.utils.validation import (
 from fastnet import _validate
 from fastnet._core.float_mode import in_default_mode
 from fastnet._docstrings import describe
+from fastnet._examples import FoldRows
 from fastnet.ensemble import Ensemble, Targets
 from fastnet.losses import Quantile
 from fastnet.tabular.encoder import Column, TableEncoder
 from fastnet.tabular.predictor import TablePredictor
+from fastnet.tabular.reading import take_rows
 from fastnet.tabular.recipe import CLASSES, NUMBERS, Recipe, folds
 from fastnet.tabular.tooltips import DescribedEstimator
-from fastnet.tabular.training import FoldRows, Job, Member, train_members
+from fastnet.tabular.training import Job, Member, train_members
 
 __all__ = ["TabularClassifier", "TabularRegressor"]
 
@@ -107,35 +109,34 @@ class _Tabular(DescribedEstimator):
         deadline = np.inf
         if self.time_limit is not None:
             deadline = time.perf_counter() + _validate.rate(self.time_limit, "time_limit")
+        if weights is not None and not weights.all():  # a row of weight 0 is not there
+            there = np.flatnonzero(weights)
+            X, T, weights = take_rows(X, there), T[:, there], weights[there]
+            labels = None if labels is None else labels[there]
         encoder = TableEncoder() if self.encoder is None else self.encoder
         self.encoder_ = TableEncoder(**encoder.get_params()).fit(X)
         table = self.encoder_.read(X)
         n = len(table)
-        fold = np.zeros(n, np.min_scalar_type(-count - 2))  # of each row; −2: of weight 0, so it is not there
-        if weights is not None:
-            fold[weights == 0] = -2
-        counts = fold == 0
-        counted = int(np.count_nonzero(counts))
         seed = int(check_random_state(self.random_state).randint(2**31))
         rows: list[Any]
         held_out: list[Any]
         if validation is not None:
             table_held_out, T_held_out = self.encoder_.read(validation[0]), validation[1]
-            rows = [np.flatnonzero(counts)] * count
+            rows = [np.arange(n)] * count
             held_out = [np.arange(n, n + len(table_held_out))] * count
             table, T = table.followed_by(table_held_out), np.concatenate([T, T_held_out], axis=1)
             if weights is not None:
                 weights = np.concatenate([weights, np.ones(len(table_held_out))])
-        elif counted < _FEWEST:
-            rows, held_out = [np.flatnonzero(counts)] * count, [np.flatnonzero(counts)] * count
+        elif n < _FEWEST:
+            rows = held_out = [np.arange(n)] * count
         else:
-            parts = max(2, min(5 if count == 1 else count, counted // 2))
-            fold[counts] = folds(counted, parts, seed, None if labels is None else labels[counts])
+            parts = max(2, min(5 if count == 1 else count, n // 2))
+            fold = folds(n, parts, seed, labels).astype(np.min_scalar_type(-parts - 1))
             rows = [FoldRows(fold, k % parts, held_out=False) for k in range(count)]
             held_out = [FoldRows(fold, k % parts, held_out=True) for k in range(count)]
         job = Job(
             table=table,
-            T=T.astype(np.float32, copy=False),
+            T=T,
             weights=weights,
             rows=rows,
             held_out=held_out,
@@ -273,7 +274,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
         y : array_like, shape (n,)
             Labels of at least two classes.
         sample_weight : array_like, shape (n,), optional
-            How much each row counts, at least 0.
+            How much each row counts, at least 0. A row of weight 0 is as good as not there.
         eval_set : (X, y), optional
             Rows to validate on: all members are then trained on all rows of X, from other weights.
 
@@ -303,7 +304,10 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
         if len(present) < 2:
             raise ValueError(f"y must hold at least two classes, got {len(present)} class")
         if self.class_weight is not None:
-            by_class = compute_sample_weight(self.class_weight, y)
+            there = (
+                None if weights is None or isinstance(self.class_weight, dict) else np.flatnonzero(weights)
+            )
+            by_class = compute_sample_weight(self.class_weight, y, indices=there)
             weights = by_class if weights is None else weights * by_class
         T = np.zeros((len(classes), len(y)), np.float32)
         T[labels, np.arange(len(y))] = 1
@@ -405,7 +409,7 @@ class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
         X : data frame, sparse matrix or array_like, shape (n, columns)
         y : array_like, shape (n,) or (n, targets)
         sample_weight : array_like, shape (n,), optional
-            How much each row counts, at least 0.
+            How much each row counts, at least 0. A row of weight 0 is as good as not there.
         eval_set : (X, y), optional
             Rows to validate on: all members are then trained on all rows of X, from other weights.
 
@@ -438,8 +442,8 @@ class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
         validation = None
         if eval_set is not None:
             held_out = check_array(eval_set[1], ensure_2d=False, dtype=np.float64, input_name="eval_set")
-            validation = (eval_set[0], ((held_out.reshape(len(held_out), -1) - mean) / scale).T)
-        T = ((y - mean) / scale).T
+            validation = eval_set[0], _standardized(held_out.reshape(len(held_out), -1), mean, scale)
+        T = _standardized(y, mean, scale)
         members = self._fit(X, T, weights, validation, labels=None, recipe=NUMBERS, loss=loss)
         self.ensemble_ = Ensemble(
             [one.network for one in members],
@@ -479,11 +483,18 @@ class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
+        tags.regressor_tags.poor_score = self.quantile is not None  # D² of 0.5 is an R² of about 0.75
         return tags
 
 
 for _estimator in (TabularClassifier, TabularRegressor):
     describe(_estimator, parameters=_PARAMETERS, attributes=_ATTRIBUTES)
+
+
+def _standardized(y: Array, mean: Array, scale: Array) -> Array:
+    """Return the targets of the networks, (targets, n), in float32: nothing larger stays while they learn."""
+    T: Array = ((y - mean) / scale).T.astype(np.float32)
+    return T
 
 
 def _target(estimator: Any, X: Any, y: Any) -> Any:

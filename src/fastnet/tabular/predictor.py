@@ -11,20 +11,25 @@ from fastnet import _validate
 from fastnet._core import engine
 from fastnet._core.float_mode import in_default_mode
 from fastnet.ensemble import Ensemble
-from fastnet.tabular.columns import CategoryColumn
+from fastnet.tabular.columns import CategoryColumn, Encoded, time_parts
+from fastnet.tabular.reading import LARGEST
 from fastnet.tabular.rows import RawRows
 
 __all__ = ["TablePredictor"]
 
 Array = NDArray[Any]
 
+_PARTS = ("value", "month", "weekday", "hour")  # of a time, as `time_parts` gives them; others have the first
+
 
 class TablePredictor:
     """A model for tables as it was when it was compiled: predicts rows of numbers and codes.
 
-    A row holds a number for each of `columns`: the value of a number, and for a category the number of its
-    level, see `codes`. NaN is a gap; a number that names no level is one too. `rows` makes such rows from a
-    table. One call of the core encodes a row and averages the outputs of all networks.
+    A row holds a number for each of `columns`, as the rows of an exported C function do (`fastnet.c_export`):
+    the value of a number; 0 or 1 for a boolean; the seconds since 1970 in UTC for a date or time; for a
+    category the number of its level, see `codes`. NaN is a gap; a number that names no level is one too.
+    `rows` makes such rows from a table. One call of the core encodes a row and averages the outputs of all
+    networks.
 
     Threads may call it at the same time, without a lock. It pickles as plain arrays.
 
@@ -36,10 +41,9 @@ class TablePredictor:
     Attributes
     ----------
     columns : tuple of str
-        What the values of a row are, in order. Columns that the model does not use are left out; a date is
-        four numbers: seconds since 1970 in UTC, month, weekday and hour.
+        What the values of a row are, in order. Columns that the model does not use are left out.
     codes : dict
-        For each column that is a category its levels and their numbers.
+        For each column that is a category or a boolean its levels and their numbers.
     classes : tuple or None
         Of a classifier, the labels in the order of the outputs.
     n_out : int
@@ -67,16 +71,16 @@ class TablePredictor:
         encoder = ensemble.encoder
         if encoder is None:
             raise ValueError("ensemble must have an encoder, got one that takes inputs")
-        found = [encoded for column in encoder.raw_columns() for encoded in column.encodings]
-        self._encoded = [encoded for encoded in found if encoded is not None]
-        if not self._encoded:
+        self._used = encoder.used_columns()
+        if not self._used[0].used:
             raise ValueError("ensemble must have a column that tells something, got none")
-        self.columns: tuple[str, ...] = tuple(column.name for column in encoder.columns_ if column.width)
-        self.codes: dict[str, dict[str, int]] = {
-            name: {level: code for code, level in enumerate(encoded.levels)}
-            for name, encoded in zip(self.columns, self._encoded, strict=True)
-            if isinstance(encoded, CategoryColumn)
-        }
+        self.columns: tuple[str, ...] = tuple(column.name for column in self._used)
+        self.codes: dict[str, dict[str, int]] = {}
+        for column in self._used:
+            encoded = column.encodings[0]
+            if isinstance(encoded, CategoryColumn):
+                levels = ("False", "True") if column.kind == "boolean" else encoded.levels
+                self.codes[column.name] = {level: code for code, level in enumerate(levels)}
         self.classes = ensemble.classes
         self.n_out = ensemble.n_out
         self._encoder = encoder
@@ -86,9 +90,20 @@ class TablePredictor:
 
     def _prepare(self) -> None:
         targets = self._targets
+        sources: list[tuple[Any, ...]] = []
+        self._encoded: list[Encoded] = []
+        for place, column in enumerate(self._used):
+            for part, encoded in zip(_PARTS, column.encodings, strict=False):
+                if encoded is None:
+                    continue
+                self._encoded.append(encoded)
+                sources.append((place, part))
+                if column.kind == "boolean" and isinstance(encoded, CategoryColumn):
+                    sources[-1] = place, *encoded.codes(["False", "True"]).tolist()
         self._core = engine.RawPredictorCore(
             self._predictor.cores(),
             [encoded.encoding(True) for encoded in self._encoded],
+            sources,
             None if targets is None else (targets.mean, targets.scale, targets.low, targets.high),
         )
 
@@ -136,7 +151,18 @@ class TablePredictor:
 
     def _predict_many(self, values: NDArray[np.float64]) -> Array:
         """Return the outputs for rows (n, columns), (n, n_out); a block of them is encoded at a time."""
-        rows = RawRows(list(values.T), self._encoded, len(values)).inputs()
+        parts: list[Array] = []
+        for column, numbers in zip(self._used, values.T, strict=True):
+            first = column.encodings[0]
+            if column.kind == "datetime":
+                made = time_parts(numbers.clip(-LARGEST, LARGEST)).values()
+                parts += [part for part, encoded in zip(made, column.encodings, strict=True) if encoded]
+            elif column.kind == "boolean" and isinstance(first, CategoryColumn):
+                no, yes = first.codes(["False", "True"]).tolist()
+                parts.append(np.where(np.isnan(numbers), numbers, np.where(numbers == 0, no, yes)))
+            else:
+                parts.append(numbers)
+        rows = RawRows(parts, self._encoded, len(values)).inputs()
         dtype = self._core.dtype
         step = max(engine.BLOCK_ROWS, engine.RAW_BLOCK_BYTES // (rows.shape[0] * dtype.itemsize))
         found = [
@@ -166,16 +192,17 @@ class TablePredictor:
         array([[ 1. ,  2.5],
                [-1. ,  nan]])
         """
-        return np.stack([v.astype(np.float64) for v in self._encoder.read(X).values], axis=1)
+        return self._encoder.numeric_rows(X)
 
     def __repr__(self) -> str:
         count = len(self._predictor)
         wide = min(max(map(len, self.columns)), 40)
         networks = f"{count} network{'s' if count > 1 else ''}"
         lines = [f"TablePredictor of {networks} for rows of {len(self.columns)} values"]
+        kinds = {c.name: "seconds since 1970" if c.kind == "datetime" else "number" for c in self._used}
         for name in self.columns:
             levels = self.codes.get(name)
-            shown = "number"
+            shown = kinds[name]
             if levels is not None:
                 few = [f"{code} = {level!r:.30}" for level, code in list(levels.items())[:4]]
                 shown = ", ".join(few) + (f", ... {len(levels)} levels" if len(levels) > 4 else "")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from fastnet._core import engine
 from fastnet._optional import import_optional
 
-__all__ = ["KINDS", "Source", "read_table"]
+__all__ = ["KINDS", "Source", "check_kinds", "read_table", "take_rows"]
 
 KINDS = ("number", "category", "boolean", "datetime")
 LARGEST = 2.0**1020  # what is further from 0, also an infinity, is read as this: differences stay finite
@@ -115,11 +115,34 @@ def read_table(X: Any, name: str = "X") -> tuple[list[Source], list[str] | None]
     """
     if isinstance(X, np.ndarray):
         return _from_array(X, name), None
-    if hasattr(X, "tocsc") and hasattr(X, "toarray"):
+    if _is_sparse(X):
         return _from_sparse(X, name), None
-    if any(hasattr(type(X), name) for name in ("columns", "column_names", "__narwhals_dataframe__")):
+    if _is_frame(X):
         return _from_frame(X, name)
     return _from_array(np.asarray(X, dtype=None if _plain_numbers(X) else object), name), None
+
+
+def take_rows(X: Any, which: NDArray[np.intp], name: str = "X") -> Any:
+    """Return some rows of a table, for `read_table`.
+
+    >>> take_rows([["a", 1], ["b", 2], ["c", 3]], np.array([0, 2]))
+    [['a', 1], ['c', 3]]
+    """
+    if isinstance(X, np.ndarray):
+        return X[which]
+    if _is_sparse(X):
+        return X.tocsr()[which]
+    if _is_frame(X):
+        return _narwhals_frame(X, name)[which.tolist()].to_native()
+    return [X[k] for k in which.tolist()] if isinstance(X, Sequence) else np.asarray(X)[which]
+
+
+def _is_sparse(X: Any) -> bool:
+    return hasattr(X, "tocsc") and hasattr(X, "toarray")
+
+
+def _is_frame(X: Any) -> bool:
+    return any(hasattr(type(X), name) for name in ("columns", "column_names", "__narwhals_dataframe__"))
 
 
 def _plain_numbers(X: Any) -> bool:
@@ -222,16 +245,21 @@ def _object_source(n: int, part: Callable[[int, int], list[Any]], name: str) -> 
     )
 
 
-def _from_frame(X: Any, name: str) -> tuple[list[Source], list[str]]:
+def _narwhals_frame(X: Any, name: str) -> Any:
     nw = import_optional("narwhals", f"{name}, a data frame,", extra="tables")
     try:
-        frame = nw.from_native(X, eager_only=True)
+        return nw.from_native(X, eager_only=True)
     except TypeError:
         raise TypeError(
             f"{name} must be a data frame in memory, an array or a sparse matrix, got {type(X).__name__}"
         ) from None
     except nw.exceptions.DuplicateError as error:
         raise ValueError(f"{name} must have columns of different names: {error}") from None
+
+
+def _from_frame(X: Any, name: str) -> tuple[list[Source], list[str]]:
+    frame = _narwhals_frame(X, name)
+    nw = import_optional("narwhals", f"{name}, a data frame,", extra="tables")
     _check_shape(frame.shape, name)
     names = [str(column) for column in frame.columns]
     if len(set(names)) < len(names):  # 1 and "1"

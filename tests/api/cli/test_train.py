@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import mean_pinball_loss
 
 import fastnet as fn
 from fastnet import cli
@@ -107,6 +108,30 @@ def test_the_task_is_found_from_the_target(
         assert not hasattr(fn.load(output), "classes_")
 
 
+def test_a_quantile_of_the_target(folder: Path, tmp_path: Path, capsys: Capture) -> None:
+    output = tmp_path / "model.safetensors"
+    line = ["--target", "spent", "--log-json", "-", "--quiet", "--held-out", "0.5", "--epochs", "40"]
+    assert train(folder / "data.csv", output, *line, "--quantile", "0.9") == 0
+    events = {event["event"]: event for event in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert "as --quantile says" in events["target"]["text"]
+    model = fn.load(output)
+    assert model.quantile == 0.9
+    table = pd.read_csv(folder / "data.csv")
+    rest = np.setdiff1d(np.arange(120), cli.train._held_out(table["spent"].to_numpy(), 0.5, 0, "regression"))
+    y = table["spent"].to_numpy()
+    constant, others = np.quantile(y[rest], 0.9), np.delete(y, rest)
+    assert events["baseline"]["targets below"] == (others <= constant).mean()
+    assert events["baseline"]["pinball loss"] == pytest.approx(
+        mean_pinball_loss(others, np.full(len(others), constant), alpha=0.9), rel=1e-12
+    )
+    assert 0 < events["score"]["pinball loss"] != events["baseline"]["pinball loss"]
+    assert train(folder / "data.csv", output, *line, "--quantile", "0.9", "--task", "classification") == 1
+    assert "--quantile must be left out for --task classification" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        train(folder / "data.csv", output, *line, "--quantile", "1")
+    assert "must be above 0 and below 1, got 1" in capsys.readouterr().err
+
+
 def test_kinds_gaps_in_the_target_and_a_picture(tmp_path: Path, capsys: Capture) -> None:
     pytest.importorskip("pyarrow")
     pytest.importorskip("matplotlib")
@@ -178,7 +203,7 @@ def test_wrong_input_is_told_in_one_line(folder: Path, tmp_path: Path, capsys: C
         (["--target", "churn", "--drop", "x"], "--drop must be a column of"),
         (["--target", "churn", "--kind", "x=number"], "--kind must be a column of"),
         (["--target", "churn", "--kind", "age=colour"], "--kind must be COLUMN=KIND"),
-        (["--target", "churn", "--task", "regression"], "must hold numbers for --task regression, got"),
+        (["--target", "churn", "--task", "regression"], "numbers for a regression, as --task says, got"),
         (["--target", "since"], "must hold numbers, texts or booleans, got datetime"),
         (["--target", "churn", "--encoding", "klingon"], "--encoding must be the name of an encoding"),
     ):
