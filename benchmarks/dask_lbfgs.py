@@ -20,11 +20,12 @@ import dask.array as da
 import numpy as np
 from distributed import Client, LocalCluster
 
+from benchmarks.lines import Line, line
 from fastnet.dask import MLPClassifier
 from fastnet.dask.gradients import Parts
 from fastnet.sklearn import MLPClassifier as LocalClassifier
 
-__all__ = ["main"]
+__all__ = ["lines", "main", "measure"]
 
 CHUNK = 77_777  # odd on purpose: no part has the rows of one chunk
 FEATURES = 28
@@ -77,20 +78,16 @@ def equal(one: Any, other: Any) -> bool:
     return one.loss_ == other.loss_ and all(np.array_equal(a, b) for a, b in pairs)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Measure and print the results as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--rows", type=int, default=2_000_000)
-    parser.add_argument("--width", type=int, default=64)
-    parser.add_argument("--iterations", type=int, default=10)
-    parser.add_argument("--no-local", action="store_true", help="do not compare with one process")
-    given = parser.parse_args(arguments)
+def measure(
+    rows: int = 2_000_000, width: int = 64, iterations: int = 10, local: bool = True
+) -> dict[str, Any]:
+    """Return seconds of an evaluation on one worker and on two, of a recovery, and whether the bits agree."""
     warnings.filterwarnings("ignore", "lbfgs failed to converge")
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    settings = {"hidden_layer_sizes": (given.width,), "max_iter": given.iterations, "random_state": 0}
-    X, y = data(given.rows)
+    settings = {"hidden_layer_sizes": (width,), "max_iter": iterations, "random_state": 0}
+    X, y = data(rows)
     watch = Watch()
-    found: dict[str, Any] = {"rows": given.rows, "network": f"{FEATURES}-{given.width}-1"}
+    found: dict[str, Any] = {"rows": rows, "network": f"{FEATURES}-{width}-1"}
     options = {"threads_per_worker": 1, "dashboard_address": ":0", "memory_limit": 0}
     fitted: dict[Any, Any] = {}
     for n_workers in (1, 2):
@@ -108,10 +105,40 @@ def main(arguments: list[str] | None = None) -> None:
         "1 and 2": equal(fitted[1], fitted[2]),
         "killed": equal(fitted[1], fitted["killed"]),
     }
-    if not given.no_local:
-        local = LocalClassifier(solver="lbfgs", **settings).fit(*dask.compute(X, y, scheduler="synchronous"))
-        found["same_bits"]["one process"] = equal(fitted[1], local)
-    print(json.dumps(found, indent=1))
+    if local:
+        one = LocalClassifier(solver="lbfgs", **settings).fit(*dask.compute(X, y, scheduler="synchronous"))
+        found["same_bits"]["one process"] = equal(fitted[1], one)
+    return found
+
+
+def lines(found: dict[str, Any]) -> list[Line]:
+    """Return the lines of the scaling page."""
+    one, two = (1e3 * found[f"evaluation_{n}"]["least"] for n in (1, 2))
+    same = all(found["same_bits"].values())
+    bits = "the bits of one process" if same else f"OTHER BITS: {found['same_bits']}"
+    what = f"L-BFGS on Dask, {found['network']}, {found['rows']:,} rows"
+    seconds = found["recovery_seconds"]
+    return [
+        line(
+            "13 dask 1 speed",
+            f"{what}: two workers against one",
+            found["speedup"]["least"],
+            goal=1.75,
+            detail=f"{one:.0f} and {two:.0f} ms an evaluation; {bits}",
+        ),
+        line("13 dask 2 kill", f"{what}: recovery after a kill", seconds, "s", goal=2, at_most=True),
+    ]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure and print the results as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--rows", type=int, default=2_000_000)
+    parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--iterations", type=int, default=10)
+    parser.add_argument("--no-local", action="store_true", help="do not compare with one process")
+    given = parser.parse_args(arguments)
+    print(json.dumps(measure(given.rows, given.width, given.iterations, not given.no_local), indent=1))
 
 
 if __name__ == "__main__":

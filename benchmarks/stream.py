@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.lines import Line, line, table
+
 WIDTH = 28
 LIMIT = 10**9
 MAP_ROWS = 2000  # of the full shuffle under a limit: each comes from the disk by itself
@@ -85,9 +87,9 @@ def side(directory: Path, which: str, cpus: int, memory: str) -> dict[str, Any]:
 
 def peak_memory() -> float:
     """Return the most memory of this process, in MB."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
-            return int(line.split()[1]) / 1000
+    for row in Path("/proc/self/status").read_text().splitlines():
+        if row.startswith("VmHWM"):
+            return int(row.split()[1]) / 1000
     raise OSError("/proc/self/status has no VmHWM")
 
 
@@ -127,7 +129,7 @@ def drop_from_cache(*paths: Path) -> None:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def warm(directory: Path, memory: str, rounds: int) -> list[str]:
+def warm(directory: Path, memory: str, rounds: int) -> list[Line]:
     """Compare memory and stream while the file is in the page cache; return lines of the table."""
     sides = {"memory": ("memory", 1), "one core": ("stream", 1), "ahead": ("stream", 2)}
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in sides}
@@ -138,14 +140,37 @@ def warm(directory: Path, memory: str, rounds: int) -> list[str]:
     peak = max(run["peak"] for name in ("one core", "ahead") for run in found[name])
     for name, seconds in least.items():
         print(f"  {name}: {seconds:.2f} s, at most {max(r['peak'] for r in found[name]):.0f} MB", flush=True)
+    rows = found["memory"][0]["rows"]
+    what = f"{rows:,} × {WIDTH} of float64 on disk, 28-64-1, an epoch of Adam, "
+    times = {name: f"{least['memory']:.2f} and {least[name]:.2f} s" for name in ("one core", "ahead")}
     return [
-        f"| warm, on one core, against rows in memory | {least['memory'] / least['one core']:.2f}× |",
-        f"| warm, with read-ahead, against rows in memory | {least['memory'] / least['ahead']:.2f}× |",
-        f"| peak memory of the process | {peak:.0f} MB |",
+        line(
+            "09 stream 1 one core",
+            what + "warm, against rows in memory, on one core",
+            least["memory"] / least["one core"],
+            goal=0.9,
+            detail=times["one core"],
+        ),
+        line(
+            "09 stream 2 ahead",
+            what + "warm, against rows in memory, with read-ahead",
+            least["memory"] / least["ahead"],
+            goal=1.05,
+            detail=times["ahead"],
+        ),
+        line(
+            "09 stream 3 peak",
+            "the same: peak memory of the process",
+            peak,
+            "MB",
+            goal=120,
+            at_most=True,
+            detail=f"with the rows in memory {max(run['peak'] for run in found['memory']):,.0f} MB",
+        ),
     ]
 
 
-def under_a_limit(directory: Path, memory: str) -> list[str]:
+def under_a_limit(directory: Path, memory: str) -> list[Line]:
     """Compare a stream of the cold file with a full shuffle of its map, in a gigabyte."""
     paths = directory / "X.npy", directory / "T.npy"
     speed = {}
@@ -156,10 +181,11 @@ def under_a_limit(directory: Path, memory: str) -> list[str]:
             speed[which] = run["rows"] / run["seconds"]
             print(f"  {which}: {speed[which]:,.0f} rows/s, at most {run['peak']:.0f} MB", flush=True)
     ratio = speed["stream"] / speed["map, some rows"]
-    return [f"| cold, in 1 GB, against a full shuffle of the map | {ratio:,.0f}× |"]
+    what = "the same, from the disk, with 1 GB of memory, against a full shuffle of the memory map"
+    return [line("10 stream limit", what, ratio, goal=100, detail=f"{speed['stream']:,.0f} rows/s")]
 
 
-def sorted_by_label(directory: Path, rows: int = 1_000_000, passes: int = 5) -> list[str]:
+def sorted_by_label(directory: Path, rows: int = 1_000_000, passes: int = 5) -> list[Line]:
     """Compare held-out losses after some passes: rows sorted by label, shuffled in full and as a stream."""
     import fastnet as fn
 
@@ -177,10 +203,11 @@ def sorted_by_label(directory: Path, rows: int = 1_000_000, passes: int = 5) -> 
             found.append(net.loss(X[held_out].T, T[held_out].T))
         losses[name] = float(np.mean(found))
         print(f"  {name}: loss {losses[name]:.4f}, seeds {min(found):.4f} to {max(found):.4f}", flush=True)
+    what = f"{rows:,} rows sorted by label, {passes} passes: held-out loss less that of a full shuffle"
+    more = {name: losses[name] - losses["full"] for name in ("stream", "small stream")}
     return [
-        f"| sorted by label, {passes} passes of {rows:,} rows: held-out loss against a full shuffle "
-        f"| {losses['stream'] - losses['full']:+.4f} |",
-        f'| the same with memory="8MB" | {losses["small stream"] - losses["full"]:+.4f} |',
+        line("11 stream sorted", what, more["stream"], "", goal=0.002, at_most=True),
+        line("12 stream sorted, small", 'the same with `memory="8MB"`', more["small stream"], ""),
     ]
 
 
@@ -201,7 +228,7 @@ def main() -> None:
         print(json.dumps(side(given.directory, which, cpus, memory)))
         return
     make(given.directory, given.rows)
-    lines = []
+    lines: list[Line] = []
     wanted = given.only.split(",")
     if "warm" in wanted:
         lines += warm(given.directory, given.memory, given.rounds)
@@ -209,7 +236,7 @@ def main() -> None:
         lines += under_a_limit(given.directory, given.memory)
     if "sorted" in wanted:
         lines += sorted_by_label(given.directory)
-    print("\n".join(["| | |", "|---|---|", *lines]))
+    print(table(lines, goals=False))
 
 
 if __name__ == "__main__":
