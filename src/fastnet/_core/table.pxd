@@ -203,9 +203,10 @@ cdef struct kernel_table:
     void (*loss)(int loss, int activation, const double* constants, matrix Z, matrix T, const void* weights,
                  Py_ssize_t rows, Py_ssize_t n, void* scratch, void* costs, matrix dZ) noexcept nogil
     int (*all_finite)(const void* x, Py_ssize_t n) noexcept nogil
-    # Shuffles: draws of random.pxi below the bounds top, top - 1, ..., DRAWN_AHEAD of them at most; and
-    # whether all numbers of an order are from 0 to n - 1
-    void (*draw_below)(uint64_t* state, Py_ssize_t top, int count, uint32_t* drawn) noexcept nogil
+    # Shuffles: draws of random.pxi below the bounds top, top - 1, ..., DRAWN_AHEAD of them at most, whose
+    # places are fetched; and whether all numbers of an order are from 0 to n - 1
+    void (*draw_below)(uint64_t* state, Py_ssize_t top, int count, const uint32_t* places,
+                       uint32_t* drawn) noexcept nogil
     int (*all_below)(const Py_ssize_t* order, Py_ssize_t count, Py_ssize_t n) noexcept nogil
     # run that many fused multiply-adds of registers, return their flops
     double (*fma_flops)(Py_ssize_t iterations) noexcept nogil

@@ -33,10 +33,7 @@ cdef void permute(const kernel_table* table, Py_ssize_t* order, Py_ssize_t n, ui
     i = n - 1
     while i > 0:
         many = min(DRAWN_AHEAD, i)
-        table.draw_below(&state, i + 1, <int>many, drawn)
-        if n > FETCHED_FROM:
-            for k in range(many):
-                fetch(half + drawn[k])
+        table.draw_below(&state, i + 1, <int>many, half if n > FETCHED_FROM else NULL, drawn)
         for k in range(many):
             j = <Py_ssize_t>drawn[k]
             half[i - k], half[j] = half[j], half[i - k]

@@ -1,13 +1,15 @@
 # Orders of examples: the draws of a shuffle, and whether all numbers of an order are columns.
 # Uses: random
 
-cdef void draw_below(uint64_t* state, Py_ssize_t top, int count, uint32_t* drawn) noexcept nogil:
+cdef void draw_below(uint64_t* state, Py_ssize_t top, int count, const uint32_t* places,
+                     uint32_t* drawn) noexcept nogil:
     """`count` <= DRAWN_AHEAD numbers below the bounds top, top - 1, ... to `drawn`; `state` goes on.
 
     By Lemire's multiplication (2019): the upper half of 32 bits times the bound; where the lower half is
     below 2^32 mod bound, the draw is rejected and the next one taken, which is rare. AVX-512 multiplies 64
     bits in vectors: there DRAWN_AHEAD are drawn as if none were rejected, and again one by one if one was.
-    (With AVX2, whose products are put together from halves, that took a third longer than one by one.)
+    (With AVX2, whose products are put together from halves, that took a third longer than one by one.) The
+    drawn ones of `places` are fetched into the cache, unless it is NULL.
     """
     cdef uint64_t m, bound, suspects = 0
     cdef int k
@@ -19,6 +21,9 @@ cdef void draw_below(uint64_t* state, Py_ssize_t top, int count, uint32_t* drawn
             suspects |= (m & <uint64_t>0xFFFFFFFF) - bound     # the sign: the lower half is below the bound
         if <int64_t>suspects >= 0:
             state[0] += <uint64_t>DRAWN_AHEAD*G
+            if places != NULL:
+                for k in range(DRAWN_AHEAD):
+                    v_prefetch(<const real*>(places + drawn[k]))
             return
     for k in range(count):
         bound = <uint64_t>top - <uint64_t>k
@@ -29,6 +34,8 @@ cdef void draw_below(uint64_t* state, Py_ssize_t top, int count, uint32_t* drawn
                 state[0] += G
                 m = (mix(state[0]) >> 32)*bound
         drawn[k] = <uint32_t>(m >> 32)
+        if places != NULL:
+            v_prefetch(<const real*>(places + drawn[k]))
 
 
 cdef int all_below(const Py_ssize_t* order, Py_ssize_t count, Py_ssize_t n) noexcept nogil:
