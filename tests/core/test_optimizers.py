@@ -123,3 +123,20 @@ def test_float64_is_wider_than_what_it_checks(dtype: Any) -> None:
     if np.finfo(np.longdouble).eps == np.finfo(np.float64).eps:
         pytest.skip("no type wider than float64 here: the bounds have room for the oracle's own rounding")
     assert np.finfo(WIDER[dtype.name]).eps < np.finfo(dtype).eps / 1000
+
+
+def test_what_is_kept_is_looked_through_for_infinities(isa: str, dtype: Any, rng: Any) -> None:
+    W, b, X, T, _ = start(rng, (5, 19, 2), dtype, 30)
+    for options in ({}, {"scale_rate": 2.0}):
+        core = engine.TrainerCore(W, b, ["tanh", "sigmoid"], 7, optimizer="adam", **options)
+        core.epoch(X, T, None, 0.01)
+        moments = core.moments()
+        assert core.moments_finite()
+        for array in moments.values():
+            kept = array.flat[-1]
+            array.flat[-1] = np.inf
+            core.load_moments(moments)
+            assert not core.moments_finite()
+            array.flat[-1] = kept
+        core.load_moments(moments)
+        assert core.moments_finite()

@@ -74,6 +74,7 @@ kernels.write = write_arrays
 kernels.steps = get_steps
 kernels.set_steps = set_steps
 kernels.weights_finite = weights_finite
+kernels.moments_finite = moments_finite
 kernels.was_sparse = was_sparse
 kernels.encode_rows = encode_rows
 kernels.predict_size = predict_size

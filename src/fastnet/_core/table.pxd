@@ -144,6 +144,7 @@ cdef struct kernel_table:
     int64_t (*steps)(const void* arena) noexcept nogil
     void (*set_steps)(void* arena, int64_t steps) noexcept nogil
     int (*weights_finite)(const void* arena) noexcept nogil
+    int (*moments_finite)(const void* arena) noexcept nogil
     # whether the last `train` left out the zeros of X: see sparse.pxi
     int (*was_sparse)(const void* arena) noexcept nogil
 

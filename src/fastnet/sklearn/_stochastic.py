@@ -205,6 +205,7 @@ class EpochLoop:
             early_stopping=(est.tol, patience, est.best_loss_, state.epochs_without_improvement),
             keep_best=False,
             bit_generator=bits,
+            moments=False,
         )
         queue.close()
         going_on = True

@@ -147,10 +147,11 @@ class FitLoop:
         """
         return learned_little(self.history.loss[-1], constant) and learned_little(self.cost(data), constant)
 
-    def add_to(self, queue: engine.TrainingQueue) -> None:
+    def add_to(self, queue: engine.TrainingQueue, *, moments: bool = True) -> None:
         """Let a queue of the core train all epochs; until it has, nobody else may use the core.
 
-        For a fit after whose epochs Python has nothing to do: no metrics, schedule or callbacks.
+        For a fit after whose epochs Python has nothing to do: no metrics, schedule or callbacks. The queue
+        tells the `moments` at the end, or leaves them in the core.
         """
         options, settings, state, held_out = self._options, self._settings, self.state, self._held_out
         data = self.data.in_memory
@@ -165,6 +166,7 @@ class FitLoop:
             *(self.core, data, optimizer.learning_rate, seed),  # type: ignore[union-attr]
             *(state.epochs_done, options.epochs, "second" in optimizer.moments, options.max_seconds),
             *(held_out, 1.0 if held_out is None else held_out.total_weight(), stopping),
+            moments=moments,
         )
 
     def take_over(self, result: engine.QueuedResult, stopped: str) -> None:
@@ -229,7 +231,7 @@ class FitLoop:
     def _run_in_core(self) -> str:
         """Train all epochs in the core, which returns now and then for Ctrl-C and the progress bar."""
         queue = engine.TrainingQueue(1, self.data.n)
-        self.add_to(queue)
+        self.add_to(queue, moments=False)
         queue.close()
         bar, interrupted = self._bar, False
         while True:
@@ -284,8 +286,7 @@ class FitLoop:
             planned, batches = None if self._options.one_by_one else end, -(-n // self.batch)
             position = Position(end=planned, batches=batches, memory=state.schedule_memory)
         observed = self._is_observed()
-        # Reading the moments copies them, so it is done after epochs 1, 2, 4, 8 ... and the last.
-        check_at = state.epochs_done + 1 if "second" in settings.optimizer.moments else -1
+        checks_moments = "second" in settings.optimizer.moments
         update_at = math.inf if bar is None else bar.due
         clock, isfinite, deadline = time.perf_counter, math.isfinite, self._deadline
         batches_done = 0
@@ -321,9 +322,8 @@ class FitLoop:
             history.learning_rate.append(last_rate)
             state.epochs_done = epoch + 1
             state.examples_seen += n
-            if epoch + 1 == check_at or (epoch + 1 == end and check_at > 0):
+            if checks_moments:
                 self._check_moments(last_rate)
-                check_at = epoch + 1 + (epoch + 1 - self._first_epoch)
             if observed and (reason := self._after_epoch(loss)):
                 return reason
             if now >= update_at and bar is not None:
@@ -464,6 +464,8 @@ class FitLoop:
 
     def _check_moments(self, learning_rate: float) -> None:
         """DivergenceError if a mean square of gradients has overflowed: its weight is frozen."""
+        if self.core.moments_finite():
+            return
         for name, array in self.core.moments().items():
             if not np.isfinite(array).all():
                 epoch = len(self.history.loss)

@@ -25,11 +25,9 @@ cdef struct queued_fit:
     bitgen_t* bits              # NULL, or what shuffles data.order in place
     int first_epoch, epochs, done
     double max_seconds, began
-    int n_layers, n_moments
+    int n_moments
     bint checks_moments
-    int check_at                # epochs after which the moments are looked at next
-    const layer_arrays* moments[2]
-    int moments_of              # after so many epochs they were read; -1: never
+    const layer_arrays* moments[2]  # where the result has them
     bint stops_early            # see fastnet._plateau for the rule
     double best, tol
     Py_ssize_t waited, patience
@@ -45,25 +43,8 @@ cdef struct queued_fit:
 
 cdef void read_moments(queued_fit* f) noexcept nogil:
     cdef int which
-    if f.moments_of == f.done:
-        return
-    f.moments_of = f.done
     for which in range(f.n_moments):
         f.table.read(f.arena, which + 1, f.moments[which])
-
-
-cdef bint moments_finite(queued_fit* f) noexcept nogil:
-    """Whether all that the optimiser keeps is finite; it is read to where the result has it."""
-    cdef const layer_arrays* one
-    cdef int which, k
-    read_moments(f)
-    for which in range(f.n_moments):
-        for k in range(f.n_layers):
-            one = &f.moments[which][k]
-            if not (f.table.all_finite(one.W.start, one.n_in*one.n_out)
-                    and f.table.all_finite(one.b, one.n_out)):
-                return False
-    return True
 
 
 cdef double held_out_loss(queued_fit* f, thread_team* alone) noexcept nogil:
@@ -99,11 +80,9 @@ cdef void train_epoch(queued_fit* f, Py_ssize_t* order) noexcept nogil:
     if not isfinite(loss) or not f.table.weights_finite(f.arena):
         f.end = END_DIVERGED
         return
-    if f.checks_moments and (f.done == f.check_at or f.done == f.epochs):
-        f.check_at = 2*f.done
-        if not moments_finite(f):
-            f.end = END_MOMENTS
-            return
+    if f.checks_moments and not f.table.moments_finite(f.arena):
+        f.end = END_MOMENTS
+        return
     if f.n_held_out > 0:
         loss = held_out_loss(f, &alone)
         f.held_out_losses[f.done - 1] = loss
@@ -173,7 +152,7 @@ cdef class TrainingQueue:
 
     def add(self, TrainerCore core, data, double learning_rate, seed, int first_epoch, int epochs,
             bint check_moments, max_seconds=None, held_out=None, double held_out_weight=1,
-            tuple early_stopping=None, bint keep_best=True, bit_generator=None):
+            tuple early_stopping=None, bint keep_best=True, bit_generator=None, *, bint moments=True):
         """Add a fit.
 
         Parameters
@@ -196,6 +175,8 @@ cdef class TrainingQueue:
         bit_generator : numpy.random.BitGenerator, optional
             Shuffles the order of `data`, in place, before each epoch, as `shuffle` does; then there is no
             seed. Who calls `work` or `help` holds its lock.
+        moments : bool
+            Read for `finished` what the optimiser keeps; else it stays in the core.
         """
         if len(self.kept) >= self.count:
             raise ValueError(f"a queue must hold at most {self.count} fits")
@@ -234,23 +215,22 @@ cdef class TrainingQueue:
         f.losses = <double*>cnp.PyArray_DATA(numbers)
         f.seconds = f.losses + epochs
         f.held_out_losses = f.seconds + epochs
-        f.n_layers = core.layers.count
-        f.checks_moments, f.check_at, f.moments_of = check_moments, 1, -1
-        f.n_moments = MOMENTS_OF_OPTIMIZER[core.options.optimizer]
-        moments, pointers = [], []
+        f.checks_moments = check_moments
+        f.n_moments = MOMENTS_OF_OPTIMIZER[core.options.optimizer] if moments else 0
+        arrays, pointers = [], []
         for which in range(f.n_moments):
             one, W, b = core.layers.fresh()
             f.moments[which] = (<Layers>one).arrays
             pointers.append(one)
             for both in zip(W, b):
-                moments += both
+                arrays += both
         f.stops_early = early_stopping is not None
         if f.stops_early:
             if keep_best:
                 best_weights, W, b = core.layers.fresh()
                 f.best_weights = best_weights.arrays
             f.tol, f.patience, f.best, f.waited = early_stopping
-        self.kept.append((core, data, held_out, numbers, moments, pointers,
+        self.kept.append((core, data, held_out, numbers, arrays, pointers,
                           (best_weights, W, b) if f.best_weights != NULL else None, bit_generator))
         self.pending += 1
         self.bytes += core.arena.bytes
@@ -377,10 +357,10 @@ cdef class TrainingQueue:
         losses, seconds, held_out_losses : list of float
             One for each epoch, the one that diverged included.
         moments : dict
-            As `TrainerCore.moments`.
+            As `TrainerCore.moments`; nothing if they were not asked for.
         best : (best, waited, best_epoch, W, b) or None
-            With early stopping that keeps them: the lowest loss, epochs waited since, and its epoch and weights; epoch 0 if
-            no loss was below the one to begin with.
+            With early stopping that keeps them: the lowest loss, epochs waited since, and its epoch and
+            weights; epoch 0 if no loss was below the one to begin with.
         """
         cdef int k = self.find_finished()
         if k < 0:

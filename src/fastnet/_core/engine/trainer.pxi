@@ -561,3 +561,7 @@ cdef class TrainerCore:
         """Whether every weight is finite."""
         self.check_weights()
         return bool(self.table.weights_finite(self.arena.m.start))
+
+    def moments_finite(self):
+        """Whether all that the optimiser keeps is finite, without a copy of it."""
+        return bool(self.table.moments_finite(self.arena.m.start))

@@ -572,3 +572,14 @@ cdef int weights_finite(const void* arena) noexcept nogil:
         if not all_finite_array(t.layers[k].b, t.layers[k].n_out):
             return 0
     return 1
+
+
+cdef int moments_finite(const void* arena) noexcept nogil:
+    """Whether all that the optimiser keeps is finite."""
+    cdef const trainer* t = <const trainer*>arena
+    cdef const layer* l = &t.layers[0]
+    cdef int m
+    for m in range(MOMENTS_OF_OPTIMIZER[t.options.optimizer]):     # they lie as the gradient does
+        if not all_finite_array(l.state[m] - (l.dW - t.gradient), t.gradient_size):
+            return 0
+    return all_finite_array(t.scale, 3*round_up(l.n_in, PW)) if t.options.scale_rate > 0 else 1
