@@ -29,6 +29,7 @@ __all__ = [
     "one_hot",
     "prepare_fit_data",
     "sample_weights",
+    "to_double",
     "usable_weights",
 ]
 
@@ -115,7 +116,7 @@ class Examples(NamedTuple):
         yield Piece(X, T, order, weights, n)
 
     def in_double(self) -> Examples:
-        """Return the same in float64, those that count copied if they are not."""
+        """Return the same in float64, those that count copied whole if they are not."""
         if self.X.dtype == np.float64:
             return self
         X, T, weights, _ = self if self.which is None else _columns(self, self.which)
@@ -172,27 +173,47 @@ class FoldRows:
 
 
 class ConvertedExamples:
-    """Examples of another dtype, in a large array or a memory map: converted some batches at a time."""
+    """Examples of another dtype, in a large array or a memory map: converted some batches at a time.
+
+    Parameters
+    ----------
+    data : Examples
+        X in its own dtype, everything else in the one that X is converted to.
+    network_dtype : dtype, optional
+        X is rounded to this one first, as a copy of all of it would be; by default to that of the targets.
+    """
 
     in_memory = None
 
-    def __init__(self, data: Examples) -> None:
+    def __init__(self, data: Examples, network_dtype: np.dtype[Any] | None = None) -> None:
         self.n = data.n
         self._data = data
+        self._network_dtype = data.T.dtype if network_dtype is None else network_dtype
 
-    def _block(self, which: NDArray[np.intp]) -> Array:
-        """Return columns of X in the network's dtype, each of them contiguous."""
-        return converted(self._data.X.T[which], self._data.T.dtype, which).T
+    def _block(self, which: NDArray[np.intp] | slice) -> Array:
+        """Return columns of X in the dtype of the targets; those that are gathered are contiguous each."""
+        X, T = self._data[:2]
+        return converted(X.T[which], self._network_dtype, which).astype(T.dtype, copy=False).T
+
+    def total_weight(self) -> float:
+        """Return the sum of the weights."""
+        return self._data.total_weight()
+
+    def in_double(self) -> ConvertedExamples:
+        """Return the same, to be converted to float64."""
+        X, T, weights, which = self._data
+        weights = None if weights is None else weights.astype(np.float64)
+        return ConvertedExamples(Examples(X, T.astype(np.float64), weights, which), self._network_dtype)
 
     def predicted(self, predict: Callable[[Array], Array]) -> tuple[Array, Array]:
         """Return the targets, and the outputs that go with them."""
-        X, T, _, which = self._data
-        order = np.arange(self.n) if which is None else which
-        A = np.empty((len(T), self.n), T.dtype)
-        rows = block_rows(X)
-        for first in range(0, self.n, rows):
-            A[:, first : first + rows] = predict(self._block(order[first : first + rows]))
-        return take_rows(T.T, which).T, A
+        A = np.empty((len(self._data.T), self.n), self._data.T.dtype)
+        rows = block_rows(self._data.X)
+        done = 0
+        for X, _, _, _, n in self.pieces(rows, 0, None):
+            A[:, done : done + n] = predict(X)
+            done += n
+        return take_rows(self._data.T.T, self._data.which).T, A
 
     def pieces(self, batch: int, epoch: int, seed: int | None) -> Generator[Piece]:
         """Give some batches at a time, converted, in the order of a fit in memory."""
@@ -200,13 +221,12 @@ class ConvertedExamples:
         if seed is not None:
             shuffled = engine.permutation(self.n, seed, epoch)
             order = shuffled if order is None else order[shuffled]
-        elif order is None:
-            order = np.arange(self.n)
         at_once = max(1, block_rows(X) // batch) * batch
         for first in range(0, self.n, at_once):
-            which = order[first : first + at_once]
+            last = min(first + at_once, self.n)
+            which = slice(first, last) if order is None else order[first:last]
             part = None if weights is None else weights[which]
-            yield Piece(self._block(which), T.T[which].T, None, part, len(which))
+            yield Piece(self._block(which), T.T[which].T, None, part, last - first)
 
 
 def block_rows(X: Array) -> int:
@@ -214,13 +234,17 @@ def block_rows(X: Array) -> int:
     return max(1, min(CONVERTED_ROWS, CONVERTED_BYTES // (8 * max(1, len(X)))))
 
 
-def converted(rows: Array, dtype: np.dtype[Any], numbers: NDArray[np.intp]) -> Array:
-    """Return some rows in another dtype; ValueError naming the first that is not finite."""
+def converted(rows: Array, dtype: np.dtype[Any], which: NDArray[np.intp] | slice) -> Array:
+    """Return some rows in another dtype; ValueError naming the first that is not finite.
+
+    which: their numbers, for the message.
+    """
     with np.errstate(over="ignore"), engine.DefaultFloatMode():
         found: Array = rows.astype(dtype)
-    if not engine.all_finite(found):
+    if rows.dtype.kind == "f" and not engine.all_finite(found):
         row, column = map(int, np.argwhere(~np.isfinite(found))[0])
-        raise ValueError(f"X must be finite, got {found[row, column]} at [{column}, {numbers[row]}]")
+        number = which.start + row if isinstance(which, slice) else which[row]
+        raise ValueError(f"X must be finite, got {found[row, column]} at [{column}, {number}]")
     return found
 
 
@@ -239,14 +263,12 @@ def prepare_fit_data(
     seed: int = 0,
     rows: Any = None,
     validation_rows: Any = None,
-    whole: bool = False,
 ) -> tuple[Examples | ConvertedExamples, Examples | None]:
     """Return what a fit trains on and what it holds out, both checked.
 
-    Large examples of another dtype are converted piece by piece, or all at once with `whole`; those that are
-    held out are always converted here.
+    Large examples of another dtype are converted piece by piece; those that are held out are converted here.
     """
-    if whole or not _validate.is_converted_in_pieces(X, dtype):
+    if not _validate.is_converted_in_pieces(X, dtype):
         data = check_examples(X, T, weights, loss, n_in, n_out, dtype)
     else:
         n = _validate.columns(np.broadcast_to(dtype.type(0), X.shape), "X", n_in, dtype).shape[1]  # its shape
@@ -261,6 +283,13 @@ def prepare_fit_data(
         validation_rows=validation_rows,
     )
     return data if _is_taken_as(data.X, dtype) else ConvertedExamples(data), held_out
+
+
+def to_double(data: Examples | ConvertedExamples) -> Examples | ConvertedExamples:
+    """Return examples to train on in float64; large ones are converted block by block, in each pass."""
+    if isinstance(data, Examples) and _validate.is_converted_in_pieces(data.X, np.dtype(np.float64)):
+        data = ConvertedExamples(data)
+    return data.in_double()
 
 
 def _is_taken_as(X: Any, dtype: np.dtype[Any]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from networks import DTYPES, bits, data, network
 
 import fastnet as fn
+from fastnet import _examples, _validate
 from fastnet._core import engine
 
 pytest.importorskip("scipy")
@@ -191,3 +193,60 @@ def test_the_path_of_scikit_learn() -> None:
     for layer, coefs, intercepts in zip(layers, theirs.coefs_, theirs.intercepts_, strict=True):
         assert np.allclose(layer.W, coefs.T, rtol=0, atol=1e-7)
         assert np.allclose(layer.b[:, 0], intercepts, rtol=0, atol=1e-7)
+
+
+PARTS: dict[str, dict[str, Any]] = {
+    "all": {},
+    "weights": {"sample_weight": np.linspace(0.5, 2, 5000), "l2": 0.1},
+    "rows": {"rows": np.arange(4900)[::-1], "sample_weight": np.linspace(0.5, 2, 5000)},
+    "held out": {"validation_fraction": 0.2, "metrics": ["accuracy"], "early_stopping": True},
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("taken", ["int16", "float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_large_examples_are_converted_block_by_block_to_the_same_bits(
+    dtype: str, taken: str, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among them those of a float32 network in its own dtype: L-BFGS works in float64."""
+    rng = np.random.default_rng(3)
+    X = (rng.normal(size=(6, 5000)) * 100).astype(taken)
+    T = (X[:1] + X[1:2] > 30).astype(dtype)
+    how = {"optimizer": fn.LBFGS(max_iter=4)} | PARTS[part]
+    wanted, net = (fn.Network([fn.Layer(6, 4, "tanh"), fn.Layer(4, 1)], dtype=dtype, seed=1) for _ in "12")
+    whole = wanted.fit(X.astype(dtype), T, **how)  # type: ignore[arg-type]
+    monkeypatch.setattr(_validate, "LARGE", 0)
+    monkeypatch.setattr(_examples, "CONVERTED_ROWS", 2500)  # two blocks of the tree and a rest
+    history = net.fit(X, T, **how)  # type: ignore[arg-type]
+    assert bits(net) == bits(wanted)
+    assert (history.loss, history.validation_loss) == (whole.loss, whole.validation_loss)
+    assert history.metrics == whole.metrics
+
+
+@pytest.mark.parametrize(
+    ("dtype", "taken"), [("float32", "int8"), ("float32", "float32"), ("float64", "int8")]
+)
+def test_a_large_array_takes_little_memory(dtype: str, taken: str) -> None:
+    X = np.ones((64, 300_000), taken)  # 77 MB in float32, 154 MB in float64
+    X[0, ::2] = 0
+    T = X[:1].astype(dtype)
+    net = fn.Network([fn.Layer(64, 1)], dtype=dtype)
+    trainer = fn.Trainer(net, optimizer=fn.LBFGS(max_iter=2))
+    tracemalloc.start()
+    trainer.fit(X, T)
+    if taken != dtype:
+        trainer.predict_proba(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 45e6  # the targets in float64 and twice a block of 16 384 examples
+
+
+def test_what_is_not_finite_in_a_large_array_is_found_and_loses_nothing() -> None:
+    X = np.ones((64, 300_000), "float64")
+    X[5, 250_000] = np.inf
+    net = fn.Network([fn.Layer(64, 1)], dtype="float32", seed=0)
+    before = bits(net)
+    with pytest.raises(ValueError, match=r"X must be finite, got inf at \[5, 250000\]"):
+        net.fit(X, X[:1] > 2, optimizer="lbfgs")
+    assert bits(net) == before

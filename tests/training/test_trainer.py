@@ -10,6 +10,8 @@ import pytest
 from networks import DTYPES, bits
 
 import fastnet as fn
+from fastnet import _validate
+from fastnet.streaming import passes
 
 OPTIMIZERS: dict[str, Any] = {
     "sgd": fn.SGD(0.2),
@@ -247,3 +249,26 @@ def test_pickles_hold_nothing_of_the_training() -> None:
 
 
 # ---- states
+
+
+@pytest.mark.parametrize("stopping", [{}, {"early_stopping": True, "validation_fraction": 0.5}])
+def test_predictions_convert_large_examples_block_by_block(
+    stopping: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the weights that training goes on from, also where the network was given the best epoch's."""
+    X, T = data(300, "float32")
+    trainer = fn.Trainer(network("float32"), learning_rate=0.5)
+    trainer.fit(X, T, epochs=30, **stopping)
+    other = np.round(X * 10).astype("int8")
+    wanted = trainer.predict_proba(other.astype("float32"))
+    assert (trainer.network.predict_proba(other) == wanted).all() != bool(stopping)
+    monkeypatch.setattr(_validate, "LARGE", 0)
+    monkeypatch.setattr(passes, "PREDICTED_ROWS", 120)
+    assert np.array_equal(trainer.predict_proba(other), wanted)
+    assert np.array_equal(trainer.predict_proba(fn.stream(other.T)), wanted)
+    with pytest.raises(ValueError, match=r"X must have shape \(5, n\)"):
+        trainer.predict_proba(other[:4])
+    bad = X.astype("float64")
+    bad[2, 130] = np.nan
+    with pytest.raises(ValueError, match=r"X must be finite, got nan at \[2, 130\]"):
+        trainer.predict_proba(bad)

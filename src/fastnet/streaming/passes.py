@@ -301,7 +301,8 @@ def predict_blocks(
         for start in range(0, n, size):
             count = min(size, n - start)
             if read is None:
-                part = _examples.converted(X.T[start : start + count], dtype, np.arange(start, start + count))
+                which = slice(start, start + count)
+                part = _examples.converted(X.T[which], dtype, which)
             else:
                 part = block[:count]
                 read(start, part)

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnet._core import engine
-from fastnet._examples import Examples
+from fastnet._examples import ConvertedExamples, Examples
 from fastnet._optional import import_optional
 from fastnet._validate import Array
 from fastnet.optimizers import LBFGS
+from fastnet.training import subtrees
 
-__all__ = ["minimize"]
+__all__ = ["minimize", "total_loss"]
 
 
 class Flat:
@@ -42,7 +43,7 @@ class Flat:
 
 def minimize(
     core: engine.TrainerCore,
-    data: Examples,
+    data: Examples | ConvertedExamples,
     l2: float,
     settings: LBFGS,
     after_iteration: Callable[[float], str],
@@ -53,8 +54,8 @@ def minimize(
     ----------
     core : engine.TrainerCore
         In float64, its batch all the examples; it has the weights of the last iteration afterwards.
-    data : Examples
-        In float64.
+    data : Examples or ConvertedExamples
+        In float64, or converted to it block by block in each evaluation: the same bits.
     l2 : float
     settings : LBFGS
     after_iteration : callable
@@ -74,7 +75,7 @@ def minimize(
     def cost_and_gradient(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         weights.vector[:] = theta
         core.load_weights(weights.W, weights.b)
-        dW, db, cost = core.gradients(*data)
+        dW, db, cost = _gradients(core, data)
         gradient.fill(dW, db)
         if l2:
             for slope, W in zip(gradient.W, weights.W, strict=True):
@@ -99,6 +100,27 @@ def minimize(
         weights.vector[:] = reached
         core.load_weights(weights.W, weights.b)
     return reason or _words(result, settings)
+
+
+def _gradients(
+    core: engine.TrainerCore, data: Examples | ConvertedExamples
+) -> tuple[list[Array], list[Array], float]:
+    """Return the gradients and the cost, summed over all examples."""
+    if isinstance(data, Examples):
+        return core.gradients(*data)
+    parts: list[subtrees.Subtree] = []
+    done = 0
+    for X, T, _, weights, n in data.pieces(subtrees.BLOCK_ROWS, 0, None):
+        parts = subtrees.merge([*parts, *subtrees.gradients(core, X, T, weights, first_row=done)])
+        done += n
+    return subtrees.combine(parts, data.n, core)
+
+
+def total_loss(core: engine.TrainerCore, data: Examples | ConvertedExamples) -> float:
+    """Return the cost by the weights that the core has, summed over all examples."""
+    if isinstance(data, Examples):
+        return core.loss(*data)
+    return sum(core.loss(X, T, weights) for X, T, _, weights, _ in data.pieces(subtrees.BLOCK_ROWS, 0, None))
 
 
 def _words(result: Any, settings: LBFGS) -> str:

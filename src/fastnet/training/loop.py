@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from fastnet._core import engine
-from fastnet._examples import Examples, TrainingData
+from fastnet._examples import ConvertedExamples, Examples, TrainingData
 from fastnet._validate import Array
 from fastnet.history import DONE, DivergenceError, History
 from fastnet.training.advice import advice, constant_cost, hardly_moved, learned_little
@@ -353,12 +353,12 @@ class FitLoop:
             start = time.perf_counter()
             return reason
 
-        from fastnet.training.lbfgs import minimize
+        from fastnet.training.lbfgs import minimize, total_loss
 
-        data = self.data.in_memory
-        assert data is not None
+        data = self.data
+        assert isinstance(data, (Examples, ConvertedExamples))  # no stream
         reason = minimize(core, data, self._settings.l2, lbfgs, after_iteration)
-        if not (math.isfinite(core.loss(*data)) and core.finite()):
+        if not (math.isfinite(total_loss(core, data)) and core.finite()):
             raise self._divergence("optimizer=LBFGS")
         return reason
 

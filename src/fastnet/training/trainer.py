@@ -259,8 +259,10 @@ class Trainer:
         """Return copies of W and b of each layer as training has them, also while a fit runs."""
         return [(W.copy(), b.copy()) for W, b in zip(*self._current_weights(), strict=True)]
 
-    def predict_proba(self, X: ArrayLike) -> Array:
+    def predict_proba(self, X: ArrayLike | Stream) -> Array:
         """Return the network's output by the weights as training has them now.
+
+        X is read as by `Network.predict_proba`: of another dtype block by block if it is large.
 
         Raises
         ------
@@ -274,11 +276,19 @@ class Trainer:
         >>> trainer.predict_proba([[3.0], [3.0]])
         array([[0.5]])
         """
+        from fastnet.streaming import passes
+
         network = self.network
-        X = _validate.examples(X, network.sizes[0], network.dtype)
         W, b, activations, standardize = network.core_arguments(self._current_weights())
-        network.check_weights(W, b)
-        return engine.forward(W, b, activations, X, standardize=standardize)
+
+        def predict(X: Array) -> Array:
+            network.check_weights(W, b)
+            return engine.forward(W, b, activations, X, standardize=standardize)
+
+        if passes.is_in_pieces(X, network.dtype):  # without a bar: a fit may show one
+            sizes = network.sizes[0], network.sizes[-1]
+            return passes.predict_blocks(predict, X, *sizes, network.dtype, progress=False)
+        return predict(_validate.examples(X, network.sizes[0], network.dtype))
 
     def state_dict(self) -> dict[str, Array]:
         """Return where the training stands as plain arrays: weights, optimiser, generator and position.
@@ -448,12 +458,9 @@ class Trainer:
             X_other, T_other, *rest = how["validation"]
             T_other, _ = class_numbers(T_other, classes or network.classes, *kind)
             how["validation"] = X_other, T_other, *rest
-        lbfgs = settings.lbfgs is not None
-        data, held_out = _examples.prepare_fit_data(
-            X, T, sample_weight, *shape, seed=settings.seed, whole=lbfgs, **how
-        )
-        if lbfgs and data.in_memory is not None:
-            data, held_out = data.in_memory.in_double(), held_out and held_out.in_double()
+        data, held_out = _examples.prepare_fit_data(X, T, sample_weight, *shape, seed=settings.seed, **how)
+        if settings.lbfgs is not None:
+            data, held_out = _examples.to_double(data), held_out and held_out.in_double()
         return data, held_out, classes
 
     def _check_claim(self, claim: Any) -> None:
