@@ -264,8 +264,9 @@ class LBFGS:
     -----
     It works in float64 whatever the network's dtype: the line search compares costs that differ by less than
     float32 can tell, and would give up early. The data of a float32 network are therefore copied once (large
-    ones are converted block by block, in each evaluation), and the weights rounded at the end. SciPy keeps what it has learned of the curvature to itself, so a fit that
-    goes on begins to learn it anew: `state_dict` holds the weights and nothing of the optimiser.
+    ones are converted block by block, in each evaluation), and the weights rounded at the end. SciPy keeps
+    what it has learned of the curvature to itself, so a fit that goes on begins to learn it anew:
+    `state_dict` holds the weights and nothing of the optimiser.
 
     Examples
     --------
