@@ -43,7 +43,6 @@ TEST_WHEELS = [
         "polars",
         "pyarrow",
         "onnx",
-        "onnxruntime",
         "matplotlib",
         "fastapi",
     ),
