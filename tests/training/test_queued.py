@@ -44,6 +44,30 @@ def no_python(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(many, "_Crowd", None)
 
 
+def test_fits_with_one_seed_share_their_shuffles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where rows, epochs, or the room for orders differ; the bits are those of each alone."""
+    queues: list[Any] = []
+
+    class Queue(engine.TrainingQueue):  # type: ignore[misc]
+        def __init__(self, *_: Any) -> None:
+            queues.append(self)
+
+    monkeypatch.setattr(engine, "TrainingQueue", Queue)
+    few, repeated = np.arange(100)[::-1], np.repeat(np.arange(50), 2)
+    rows = [None, None, few, repeated, repeated, None, None]
+    seeds, epochs = [3, 3, 3, 3, 3, 3, 4], [4, 9, 6, 1400, 1400, 5, 3]
+    together, alone = networks(7), networks(7)
+    fn.train_many(together, X, T, rows=rows, seed=seeds, epochs=epochs, batch_size=40, n_threads=1)
+    (queue,) = queues
+    room = (1 << 17) // 100  # for orders of 100 rows, fewer than epochs
+    assert queue.orders_drawn == 9 + 1400 + (1400 - room) + 5 + 3
+    for k, network in enumerate(alone):
+        network.fit(
+            *(X, T, epochs[k]), rows=rows[k], seed=seeds[k], batch_size=40, n_threads=1, progress=False
+        )
+        assert bits(together[k]) == bits(network)
+
+
 @pytest.mark.usefixtures("no_python")
 @pytest.mark.parametrize(
     "options",

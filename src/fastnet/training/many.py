@@ -51,7 +51,7 @@ def train_many(
     Each thread takes the next network with all its epochs. A network has the bits that it would have if it
     were trained alone by `Network.fit`, for any number of threads. Without metrics, schedule, callbacks and
     LBFGS, threads do all epochs of a network in one call of the core: then 256 small networks take a small
-    part of the time of as many fits.
+    part of the time of as many fits. Networks with the same seed and as many rows share their shuffles.
 
     Parameters
     ----------

@@ -11,6 +11,18 @@ QUEUE_ENDS = ("", "done", "diverged", "moments", "validation", "early stopping",
 QueuedResult = tuple            # what `TrainingQueue.finished` returns
 
 
+cdef enum:
+    KEPT_ORDERS = 1 << 17       # numbers of the orders that a thread keeps: 1 MB, to stay in L2
+
+
+cdef struct kept_orders:        # of one thread: those of its last fit, for the next ones with the same seed
+    Py_ssize_t* start           # epoch after epoch, and after `room` numbers one that is not kept
+    Py_ssize_t room, n
+    uint64_t seed
+    int first_epoch, epochs
+    shared_int* drawn
+
+
 cdef struct queued_fit:
     const kernel_table* table
     void* arena
@@ -57,19 +69,38 @@ cdef double held_out_loss(queued_fit* f, thread_team* alone) noexcept nogil:
     return cost*f.rule.cost_scale/f.held_out_weight
 
 
-cdef void train_epoch(queued_fit* f, Py_ssize_t* order) noexcept nogil:
+cdef Py_ssize_t* order_of_epoch(const queued_fit* f, kept_orders* kept) noexcept nogil:
+    """The permutation of a fit's next epoch: drawn, or the one of an earlier fit with the same seed."""
+    cdef Py_ssize_t* order = kept.start + kept.room
+    if kept.n != f.n or kept.seed != f.seed or kept.first_epoch != f.first_epoch:
+        kept.n, kept.seed, kept.first_epoch, kept.epochs = f.n, f.seed, f.first_epoch, 0
+    if f.done < kept.epochs:
+        return kept.start + f.done*f.n
+    if f.done == kept.epochs and f.n <= kept.room - f.done*f.n:
+        order = kept.start + f.done*f.n
+        kept.epochs += 1
+    shared_add(kept.drawn, 1)
+    permute(f.table, order, f.n, f.seed, <uint64_t>(f.first_epoch + f.done))
+    return order
+
+
+cdef void train_epoch(queued_fit* f, kept_orders* kept) noexcept nogil:
     """Train for one more epoch, and say in f.end if it is the last: as fastnet.training.loop does."""
     cdef examples data = f.data
     cdef thread_team alone = new_team(1)
     cdef double before = now(), after, loss
     cdef Py_ssize_t i
+    cdef Py_ssize_t* order
+    cdef Py_ssize_t* rows
     if f.bits != NULL:
         shuffle_by(f.bits, <Py_ssize_t*>data.order, f.n)
     elif f.shuffled:
-        permute(f.table, order, f.n, f.seed, <uint64_t>(f.first_epoch + f.done))
+        order = order_of_epoch(f, kept)
         if data.order != NULL:
+            rows = kept.start + kept.room
             for i in range(f.n):
-                order[i] = data.order[order[i]]
+                rows[i] = data.order[order[i]]
+            order = rows
         data.order = order
     f.table.train(f.arena, &data, f.rule.batch, 0, f.n, &f.rate, 0, &f.report, &alone, 0)
     loss = add_costs(0, &f.report, f.rule, f.n)/f.n
@@ -126,8 +157,9 @@ cdef class TrainingQueue:
     cdef int count, first, mine
     cdef Py_ssize_t examples
     cdef double deadline
-    cdef cnp.ndarray order      # of `help`
-    cdef shared_int next, ready, closed, stopped, at_work, epochs
+    cdef cnp.ndarray room       # of `help`, for its orders
+    cdef kept_orders orders
+    cdef shared_int next, ready, closed, stopped, at_work, epochs, drawn
     cdef readonly Py_ssize_t pending, bytes     # fits that are not forgotten, and how large their arenas are
 
     def __cinit__(self, int count, Py_ssize_t examples, double seconds=INFINITY):
@@ -138,17 +170,31 @@ cdef class TrainingQueue:
         self.count = count
         self.examples = examples
         self.deadline = now() + seconds
-        self.order = np.empty(examples, np.intp)
+        self.room = self.room_for_orders(&self.orders)
         self.first = 0
         self.mine = -1
 
     def __dealloc__(self):
         free(self.fits)
 
+    cdef cnp.ndarray room_for_orders(self, kept_orders* kept):
+        """Memory for the orders of one thread; a single fit has nobody to keep them for."""
+        memset(kept, 0, sizeof(kept_orders))
+        kept.room = KEPT_ORDERS if self.count > 1 else 0
+        cdef cnp.ndarray room = np.empty(kept.room + self.examples, np.intp)
+        kept.start = <Py_ssize_t*>cnp.PyArray_DATA(room)
+        kept.drawn = &self.drawn
+        return room
+
     @property
     def epochs_done(self):
         """Of all fits."""
         return shared_get(&self.epochs)
+
+    @property
+    def orders_drawn(self):
+        """Permutations so far: fewer than epochs where fits of a thread have the same seed and as many rows."""
+        return shared_get(&self.drawn)
 
     def add(self, TrainerCore core, data, double learning_rate, seed, int first_epoch, int epochs,
             bint check_moments, max_seconds=None, held_out=None, double held_out_weight=1,
@@ -264,8 +310,8 @@ cdef class TrainingQueue:
 
     def work(self):
         """Train fits until the queue is closed and none is left: for a thread of its own."""
-        cdef cnp.ndarray order = np.empty(self.examples, np.intp)
-        cdef Py_ssize_t* p = <Py_ssize_t*>cnp.PyArray_DATA(order)
+        cdef kept_orders orders
+        cdef cnp.ndarray room = self.room_for_orders(&orders)
         cdef int k, times = 0
         cdef bint closed
         with nogil:
@@ -274,7 +320,7 @@ cdef class TrainingQueue:
                 closed = shared_get(&self.closed)      # read first: nothing is added after it
                 k = shared_take(&self.next, shared_get(&self.ready))
                 if k >= 0:
-                    self.train(k, p, INFINITY)
+                    self.train(k, &orders, INFINITY)
                     times = 0
                 elif closed:
                     break
@@ -288,17 +334,16 @@ cdef class TrainingQueue:
         It returns as well after so many seconds, and where the others have taken all fits and more may come.
         What it has begun the next call goes on with.
         """
-        cdef Py_ssize_t* p = <Py_ssize_t*>cnp.PyArray_DATA(self.order)
         cdef bint found
         with nogil:
             if self.mine < 0:
                 self.mine = shared_take(&self.next, shared_get(&self.ready))
             found = self.mine >= 0
-            if found and self.train(self.mine, p, seconds):
+            if found and self.train(self.mine, &self.orders, seconds):
                 self.mine = -1
         return found
 
-    cdef bint train(self, int k, Py_ssize_t* order, double seconds) noexcept nogil:
+    cdef bint train(self, int k, kept_orders* orders, double seconds) noexcept nogil:
         """Train fit k until it has ended, or for about so many seconds; return whether it has."""
         cdef queued_fit* f = &self.fits[k]
         cdef double until = now() + seconds, time
@@ -311,7 +356,7 @@ cdef class TrainingQueue:
             if shared_get(&self.stopped):
                 f.end = END_STOPPED if f.done > 0 else END_NOT_BEGUN
                 break
-            train_epoch(f, order)
+            train_epoch(f, orders)
             shared_add(&self.epochs, 1)
             time = now()
             if f.end == GOING_ON and time >= self.deadline:
