@@ -192,12 +192,45 @@ def _xgboost(classes: bool, X: Any, seed: int) -> Any:
     return _Labels(model) if classes else model
 
 
+class _Filled:
+    """Gives an estimator the median in place of a gap in numbers, and a text in place of one in text."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def _filled(self, X: Any) -> Any:
+        X = X.copy()
+        text = _categories(X)
+        for column in X.columns:
+            if column in text:
+                X[column] = X[column].astype(object).where(X[column].notna(), "missing").astype(str)
+            else:
+                X[column] = X[column].astype(float).fillna(self.medians[column])
+        return X
+
+    def fit(self, X: Any, y: Any) -> _Filled:
+        text = _categories(X)
+        self.medians = X.drop(columns=text).median()
+        self.model.fit(self._filled(X), y, cat_col_names=text)
+        return self
+
+    @property
+    def classes_(self) -> Any:
+        return self.model.classes_
+
+    def predict(self, X: Any) -> Any:
+        return self.model.predict(self._filled(X))
+
+    def predict_proba(self, X: Any) -> Any:
+        return self.model.predict_proba(self._filled(X))
+
+
 def _pytabkit(name: str) -> Callable[[bool, Any, int], Any]:
     def made(classes: bool, X: Any, seed: int) -> Any:
         import pytabkit
 
         kind = getattr(pytabkit, f"{name}_{'Classifier' if classes else 'Regressor'}")
-        return kind(random_state=seed, device="cpu", n_threads=1)
+        return _Filled(kind(random_state=seed, device="cpu", n_threads=1))
 
     return made
 
