@@ -260,3 +260,20 @@ def test_the_modes_differ(code: int | str) -> None:
         with engine.DefaultFloatMode():
             assert (numbers / 3).tobytes() == right
         assert (numbers / 3).tobytes() != right
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "methods"),
+    [
+        ("sklearn", "MLPClassifier", ["predict", "predict_proba", "predict_log_proba", "score", "transform"]),
+        ("sklearn", "MLPRegressor", ["predict", "score", "transform"]),
+        ("tabular", "TabularClassifier", ["fit", "predict_log_proba", "score"]),
+        ("tabular", "TabularRegressor", ["fit", "score"]),
+    ],
+)
+def test_no_estimator_inherits_arithmetic_in_the_callers_mode(
+    module: str, name: str, methods: list[str]
+) -> None:
+    """NumPy's log for AVX-512 rounds in a mode of its own, so there its bits do not show the caller's."""
+    estimator = getattr(pytest.importorskip(f"fastnet.{module}"), name)
+    assert [method for method in methods if not hasattr(getattr(estimator, method), "__wrapped__")] == []

@@ -95,7 +95,7 @@ def test_every_command_installs_this_project_or_one_that_is_known() -> None:
     known = {re.split(r"[\[<>=]", text)[0] for text in [*needed, *(x for xs in extras.values() for x in xs)]}
     commands = {name: installed_by(text) for name, text in texts().items() if not name.startswith("tests")}
     requirements = re.findall(r'requirement="([^"]+)"', "".join(texts().values()))
-    assert sum(map(len, commands.values())) > 40
+    assert sum(map(len, commands.values())) > 25  # 30 beside an installed wheel, without the benchmarks
     assert "skl2onnx" in requirements
     commands["import_optional"] = requirements
     wrong = []

@@ -219,6 +219,28 @@ class MLPClassifier(FastnetMLPMixin, ScikitLearnClassifier):  # type: ignore[mis
         return P
 
     @in_default_mode
+    def predict_log_proba(self, X: Any) -> Array:
+        """Return the logarithms of the probabilities of the classes, as scikit-learn takes them.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray, shape (n_samples, n_classes)
+            The logarithm of `predict_proba(X)`.
+
+        Examples
+        --------
+        >>> from fastnet.sklearn import MLPClassifier
+        >>> clf = MLPClassifier((), solver="lbfgs", random_state=0)
+        >>> clf.fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]).predict_log_proba([[1.5]]).round(1)
+        array([[-0.7, -0.7]])
+        """
+        return super().predict_log_proba(X)  # type: ignore[no-any-return]
+
+    @in_default_mode
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy of `predict`: the part of the labels that are right, weighted if so asked for.
 
@@ -386,6 +408,30 @@ class MLPRegressor(FastnetMLPMixin, ScikitLearnRegressor):  # type: ignore[misc]
             return super().predict(X)  # type: ignore[no-any-return]
         A = _predict.outputs(self, X)
         return A.ravel() if A.shape[1] == 1 else A
+
+    @in_default_mode
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return R² of `predict`: 1 is perfect, 0 is as good as the mean of the targets.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+        y : array-like, shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like, shape (n_samples,), optional
+
+        Returns
+        -------
+        float
+
+        Examples
+        --------
+        >>> from fastnet.sklearn import MLPRegressor
+        >>> reg = MLPRegressor(hidden_layer_sizes=(), solver="lbfgs", random_state=0)
+        >>> X, y = [[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]
+        >>> round(reg.fit(X, y).score(X, y), 3)
+        1.0
+        """
+        return float(super().score(X, y, sample_weight))
 
 
 describe(

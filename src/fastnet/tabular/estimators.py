@@ -342,6 +342,18 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
         found: Array = self.classes_[which]
         return found
 
+    @in_default_mode
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the part of the rows whose class `predict` gives, weighted if so asked for.
+
+        Parameters
+        ----------
+        X : data frame, sparse matrix or array_like, shape (n, columns)
+        y : array_like, shape (n,)
+        sample_weight : array_like, shape (n,), optional
+        """
+        return float(super().score(X, y, sample_weight))
+
 
 class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
     """Predict numbers from the rows of a table: numbers, texts, booleans and dates, with gaps, as they come.
@@ -457,6 +469,7 @@ class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
         y = self._outputs(X)
         return y[:, 0] if self.vector_target_ else y
 
+    @in_default_mode
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return R²; of a quantile D² of the pinball loss: 1 is perfect, 0 is as good as a constant.
 
