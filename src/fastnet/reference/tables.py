@@ -36,7 +36,7 @@ def quantile(ordered: Sequence[float], part: float) -> float:
     return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
 
 
-def learn_number(values: Sequence[float], bins: int = 8, distinct_bins: int = 4) -> dict[str, Any] | None:
+def learn_number(values: Sequence[float], bins: int = 8, distinct_bins: int = 16) -> dict[str, Any] | None:
     """Return what `encode_number` needs for a column; None if it tells nothing.
 
     >>> learn_number([1.0, 3.0, 2.0, float("nan")], bins=2, distinct_bins=0)

@@ -116,7 +116,7 @@ class TableEncoder:
         self,
         *,
         bins: int = 8,
-        distinct_bins: int = 4,
+        distinct_bins: int = 16,
         max_levels: int = 256,
         min_count: int = 1,
         kinds: Mapping[Any, str] | None = None,

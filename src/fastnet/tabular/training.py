@@ -138,7 +138,7 @@ class Job:
             sample_weight=self.weights,
             n_threads=self.n_threads,
             progress=self.progress,
-            total_seconds=max(self.deadline - time.perf_counter(), 1e-3) if self.deadline < np.inf else None,
+            total_seconds=max(self.deadline - time.perf_counter(), 1e-9) if self.deadline < np.inf else None,
             seed=[self.seed + k for k in numbers],
             callbacks=[_WithoutAdvice()],
             loss=self.loss,
