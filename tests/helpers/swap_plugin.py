@@ -32,12 +32,21 @@ class CountingTrainer(engine.TrainerCore):
         return super().gradients(*args, **kwargs)
 
 
+class CountingQueue(engine.TrainingQueue):
+    """The core's queue, which counts the fits that it is asked to do whole."""
+
+    def add(self, *args: Any, **kwargs: Any) -> Any:
+        counts["calls of the kernels"] += 1
+        return super().add(*args, **kwargs)
+
+
 def _not_to_be_called(self: Any, *args: Any) -> None:
     raise AssertionError("scikit-learn's own backpropagation was called")
 
 
 def pytest_configure() -> None:
     engine.TrainerCore = CountingTrainer  # type: ignore[misc]
+    engine.TrainingQueue = CountingQueue  # type: ignore[misc]
     BaseMultilayerPerceptron._backprop = _not_to_be_called
     fit = _base.FastnetMLPMixin._fit
 
