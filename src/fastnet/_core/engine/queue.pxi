@@ -193,7 +193,7 @@ cdef class TrainingQueue:
 
     @property
     def orders_drawn(self):
-        """Permutations so far: fewer than epochs where fits of a thread have the same seed and as many rows."""
+        """Permutations so far: fewer than epochs where fits of a thread have one seed and as many rows."""
         return shared_get(&self.drawn)
 
     def add(self, TrainerCore core, data, double learning_rate, seed, int first_epoch, int epochs,
