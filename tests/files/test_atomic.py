@@ -8,12 +8,13 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
 
 import fastnet as fn
+from fastnet import cli
 from fastnet.files import atomic
 
 KILLS = 200
@@ -202,3 +203,26 @@ def test_permissions_and_links_stay(tmp_path: Path) -> None:
     assert link.is_symlink()
     assert value_of(path) == 2.0
     assert stat.S_IMODE(path.stat().st_mode) == 0o604
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path: Path) -> None:
+    def write(stream: BinaryIO) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "model.safetensors"
+    with pytest.raises(OSError, match="No space") as caught:
+        atomic.write_atomically(path, write)
+    assert caught.value.filename == str(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file that opens and cannot be read")
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The address 0 of a process is nothing that can be read, nor has the file an end."""
+    with pytest.raises(OSError, match="'/proc/self/mem'"):
+        fn.load("/proc/self/mem")
+    assert cli.main(["info", "/proc/self/mem"]) == 1
+    assert capsys.readouterr().err.endswith(": /proc/self/mem\n")
+    pytest.importorskip("pyarrow")
+    assert cli.main(["train", "/proc/self/mem", "--target", "y", "-o", str(tmp_path / "m.safetensors")]) == 1
+    assert capsys.readouterr().err.endswith(": /proc/self/mem\n")

@@ -60,7 +60,7 @@ def read(
     if path == "-":
         content = sys.stdin.buffer.read()
     else:
-        with open(path, "rb") as file:
+        with atomic.naming(path), open(path, "rb") as file:
             content = file.read()
     try:
         if content[:2] == b"\x1f\x8b":

@@ -325,7 +325,10 @@ class _Content:
 def _read(path: Source) -> _Content:
     """Read a file of either format, and check everything but the description of the network."""
     where, stream = _opened(path)
-    with open(where, "rb", opener=_open_regular) if stream is None else nullcontext(stream) as stream:
+    with (
+        atomic.naming(where),
+        open(where, "rb", opener=_open_regular) if stream is None else nullcontext(stream) as stream,
+    ):
         start = stream.tell()
         size = stream.seek(0, os.SEEK_END) - start
         stream.seek(start)

@@ -6,11 +6,11 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
-__all__ = ["path_name", "write_all", "write_atomically"]
+__all__ = ["naming", "path_name", "write_all", "write_atomically"]
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
@@ -40,7 +40,7 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], N
     temporary = os.path.join(folder, f".fastnet-{secrets.token_hex(8)}.tmp")
     descriptor = os.open(temporary, _NEW, 0o666)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
+        with naming(str(path)), os.fdopen(descriptor, "wb") as stream:
             write(stream)
             stream.flush()
             if mode is not None and hasattr(os, "fchmod"):
@@ -52,6 +52,17 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], N
             os.unlink(temporary)
         raise
     _flush_folder(folder)
+
+
+@contextmanager
+def naming(path: str) -> Iterator[None]:
+    """Let an OSError that names no file name this one: those of reading, seeking and writing name none."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = path
+        raise
 
 
 def path_name(path: object, expected: str = "a str or path-like") -> str:
