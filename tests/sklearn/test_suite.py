@@ -36,6 +36,7 @@ def test_scikit_learns_own_tests_pass_and_every_fit_runs_on_the_kernels() -> Non
     command += ["--pyargs", "sklearn.neural_network.tests.test_mlp"]
     # BLAS would start threads for tiny products; options of our tests are not for those, which are counted
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTEST_ADDOPTS": ""}
+    environment["LOKY_MAX_CPU_COUNT"] = "1"  # else joblib warns where it cannot count the cores
     run = subprocess.run(
         command,
         cwd=Path(__file__).parents[1] / "helpers",
