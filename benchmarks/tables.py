@@ -102,23 +102,33 @@ class _Labels:
         return self.model.predict_proba(X)
 
 
-class _CatBoost:
-    """CatBoost with the columns of text as its categories."""
+class _Filled:
+    """Gives an estimator a text in place of a gap in text, and the median in place of one in numbers.
 
-    def __init__(self, classes: bool, seed: int) -> None:
-        import catboost
+    categories: how the estimator's `fit` calls the columns of text. numbers: whether it takes no gaps in
+    numbers; they stay otherwise.
+    """
 
-        kind = catboost.CatBoostClassifier if classes else catboost.CatBoostRegressor
-        self.model = kind(random_seed=seed, thread_count=1, verbose=0, allow_writing_files=False)
+    def __init__(self, model: Any, categories: str, *, numbers: bool = False) -> None:
+        self.model = model
+        self.categories = categories
+        self.numbers = numbers
 
     def _filled(self, X: Any) -> Any:
         X = X.copy()
-        for column in _categories(X):
-            X[column] = X[column].astype(object).where(X[column].notna(), "missing").astype(str)
+        text = _categories(X)
+        for column in X.columns:
+            if column in text:
+                X[column] = X[column].astype(object).where(X[column].notna(), "missing").astype(str)
+            elif self.numbers:
+                X[column] = X[column].astype(float).fillna(self.medians[column])
         return X
 
-    def fit(self, X: Any, y: Any) -> _CatBoost:
-        self.model.fit(self._filled(X), y, cat_features=_categories(X))
+    def fit(self, X: Any, y: Any) -> _Filled:
+        text = _categories(X)
+        if self.numbers:
+            self.medians = X.drop(columns=text).median()
+        self.model.fit(self._filled(X), y, **{self.categories: text})
         return self
 
     @property
@@ -192,37 +202,12 @@ def _xgboost(classes: bool, X: Any, seed: int) -> Any:
     return _Labels(model) if classes else model
 
 
-class _Filled:
-    """Gives an estimator the median in place of a gap in numbers, and a text in place of one in text."""
+def _catboost(classes: bool, X: Any, seed: int) -> Any:
+    import catboost
 
-    def __init__(self, model: Any) -> None:
-        self.model = model
-
-    def _filled(self, X: Any) -> Any:
-        X = X.copy()
-        text = _categories(X)
-        for column in X.columns:
-            if column in text:
-                X[column] = X[column].astype(object).where(X[column].notna(), "missing").astype(str)
-            else:
-                X[column] = X[column].astype(float).fillna(self.medians[column])
-        return X
-
-    def fit(self, X: Any, y: Any) -> _Filled:
-        text = _categories(X)
-        self.medians = X.drop(columns=text).median()
-        self.model.fit(self._filled(X), y, cat_col_names=text)
-        return self
-
-    @property
-    def classes_(self) -> Any:
-        return self.model.classes_
-
-    def predict(self, X: Any) -> Any:
-        return self.model.predict(self._filled(X))
-
-    def predict_proba(self, X: Any) -> Any:
-        return self.model.predict_proba(self._filled(X))
+    kind = catboost.CatBoostClassifier if classes else catboost.CatBoostRegressor
+    model = kind(random_seed=seed, thread_count=1, verbose=0, allow_writing_files=False)
+    return _Filled(model, "cat_features")
 
 
 def _pytabkit(name: str) -> Callable[[bool, Any, int], Any]:
@@ -230,7 +215,7 @@ def _pytabkit(name: str) -> Callable[[bool, Any, int], Any]:
         import pytabkit
 
         kind = getattr(pytabkit, f"{name}_{'Classifier' if classes else 'Regressor'}")
-        return _Filled(kind(random_state=seed, device="cpu", n_threads=1))
+        return _Filled(kind(random_state=seed, device="cpu", n_threads=1), "cat_col_names", numbers=True)
 
     return made
 
@@ -242,7 +227,7 @@ METHODS: dict[str, Callable[[bool, Any, int], Any]] = {
     "histgb": _histgb,
     "lightgbm": _lightgbm,
     "xgboost": _xgboost,
-    "catboost": lambda classes, X, seed: _CatBoost(classes, seed),
+    "catboost": _catboost,
     "realmlp-td-s": _pytabkit("RealMLP_TD_S"),
     "realmlp-td": _pytabkit("RealMLP_TD"),
 }
