@@ -122,12 +122,12 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _write_pages(arguments: argparse.Namespace) -> None:
     """Write the results that `published` names into the README and the performance page."""
-    machines = published.load()
     if arguments.write_readme:
-        report.write_between(_ROOT / "README.md", "benchmarks", report.readme(machines))
+        shown = published.load(published.README_MACHINES)
+        report.write_between(_ROOT / "README.md", "benchmarks", report.readme(shown))
     if arguments.write_performance:
         page = _ROOT / "docs" / "performance.md"
-        report.write_between(page, "benchmarks", report.performance_page(machines))
+        report.write_between(page, "benchmarks", report.performance_page(published.load()))
 
 
 def _give(results: dict[str, Any], arguments: argparse.Namespace) -> None:

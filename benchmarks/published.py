@@ -6,19 +6,21 @@ import json
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FILES", "load", "machine_name"]
+__all__ = ["FILES", "README_MACHINES", "load", "machine_name"]
 
 _RESULTS = Path(__file__).parent / "results"
 FILES = (  # the newest complete run on each machine
     _RESULTS / "2026-11-25-zen3.json",
+    _RESULTS / "2026-11-26-zen5.json",
     _RESULTS / "2026-11-24-xeon-6-207.json",
 )
+README_MACHINES = 2  # of them, which the README and the pictures show: one with AVX2, one with AVX-512
 _INSTRUCTIONS = {"v3": "AVX2", "v4": "AVX-512", "neon": "NEON"}
 
 
-def load() -> list[dict[str, Any]]:
-    """Return the results of each machine."""
-    return [json.loads(path.read_text(encoding="utf-8")) for path in FILES]
+def load(machines: int = len(FILES)) -> list[dict[str, Any]]:
+    """Return the results of all machines, or of the first ones."""
+    return [json.loads(path.read_text(encoding="utf-8")) for path in FILES[:machines]]
 
 
 def machine_name(results: dict[str, Any]) -> str:

@@ -231,7 +231,7 @@ def draw_speed(ax: Any, peer: str) -> None:
     """Draw how many times as fast as the peer a training step is, on each machine."""
     colors = (BLUE, ORANGE)
     shown = published()
-    for k, results in enumerate(shown.load()):
+    for k, results in enumerate(shown.load(shown.README_MACHINES)):
         rows = step_ratios(results, peer)
         places = np.arange(len(rows)) + 0.38 * (k - 0.5)
         ax.barh(
@@ -254,7 +254,7 @@ def draw_speed(ax: Any, peer: str) -> None:
 
 
 def speed() -> Figure:
-    """Draw the training steps of two peers beside fastnet's, on both machines."""
+    """Draw the training steps of two peers beside fastnet's, on two machines."""
     fig = Figure(figsize=(8.2, 4.2))
     axes = fig.subplots(1, 2, sharey=True)
     for ax, peer, name in zip(axes, ("scikit-learn", "torch"), ("scikit-learn", "PyTorch"), strict=True):
