@@ -65,9 +65,11 @@ def test_members_are_tasks_where_joblibs_dask_backend_is_active(monkeypatch):
     workers = []
     run_here = training.Job.run_here
 
-    def noted(self, numbers, piecewise):
-        workers.append((distributed.get_worker().address, *numbers))  # an error outside of a task
-        return run_here(self, numbers, piecewise)
+    def noted(self, planned):
+        workers.extend(
+            (distributed.get_worker().address, k) for k, _ in planned
+        )  # an error outside of a task
+        return run_here(self, planned)
 
     monkeypatch.setattr(training.Job, "run_here", noted)
     options = {"processes": False, "n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}

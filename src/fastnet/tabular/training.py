@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnet import isa
+from fastnet import isa, threads
+from fastnet._core import engine
 from fastnet.callbacks import Callback
 from fastnet.history import History
 from fastnet.losses import Quantile
 from fastnet.network import Network
 from fastnet.tabular.recipe import Recipe, input_factor, make_member, with_all_inputs
 from fastnet.tabular.rows import RawRows
-from fastnet.training.many import train_many
+from fastnet.training.many import ManyExamples, train_fits
+from fastnet.training.queued import ManyFit
 
 if TYPE_CHECKING:
     from fastnet.progress import Bar
@@ -92,23 +94,23 @@ class Job:
     deadline: float
     loss: Quantile | None = None  # None: that of the last activation
 
-    def run(self, numbers: list[int], piecewise: bool) -> list[Member]:
-        """Train the members of these numbers, with the bins or without; those that have begun come back.
+    def run(self, planned: list[tuple[int, bool]]) -> list[Member]:
+        """Train members of these numbers, with the bins or without; those that have begun come back in order.
 
         They are threads of this process, or tasks on other machines where joblib's Dask backend is active.
         """
         if _on_dask():
-            return self._run_as_tasks(numbers, piecewise)
-        return self.run_here(numbers, piecewise)
+            return self._run_as_tasks(planned)
+        return self.run_here(planned)
 
-    def _run_as_tasks(self, numbers: list[int], piecewise: bool) -> list[Member]:
+    def _run_as_tasks(self, planned: list[tuple[int, bool]]) -> list[Member]:
         from joblib import Parallel, delayed
 
         end = time.time() + self.deadline - time.perf_counter()  # machines share this clock, not the other
         settings = replace(self, table=_NO_ROWS, T=_NONE, weights=None, n_threads=1, progress=False)
         tasks = (  # of the large arrays as arguments of their own, joblib sends one copy to each machine
             delayed(_train_remotely)(settings, self.table, self.T, self.weights, k, piecewise, end)
-            for k in numbers
+            for k, piecewise in planned
         )
         found = []
         for members, fused in Parallel()(tasks):
@@ -120,35 +122,45 @@ class Job:
             found += members
         return found
 
-    def run_here(self, numbers: list[int], piecewise: bool) -> list[Member]:
-        """Train members in threads of this process."""
-        used = np.flatnonzero(~self.piecewise | piecewise)
-        width, inputs = self.width, len(used)
-        factor = input_factor(inputs, width)
-        sizes = (inputs, *(width,) * self.recipe.layers, len(self.T))
-        networks = [make_member(self.recipe, sizes, self.last, self.seed + k) for k in numbers]
-        rows = [self.rows[k] for k in numbers]
+    def run_here(self, planned: list[tuple[int, bool]]) -> list[Member]:
+        """Train members in threads of this process: each thread takes the next one."""
+        rows = [self.rows[k] for k, _ in planned]
         fewest = min(len(self.table) if which is None else len(which) for which in rows)
-        histories = train_many(
-            networks,
-            self.table.inputs(piecewise, factor),  # type: ignore[arg-type]
-            self.T,
-            rows=rows,
-            validation_rows=[self.held_out[k] for k in numbers],
-            sample_weight=self.weights,
-            n_threads=self.n_threads,
-            progress=self.progress,
-            total_seconds=max(self.deadline - time.perf_counter(), 1e-9) if self.deadline < np.inf else None,
-            seed=[self.seed + k for k in numbers],
-            callbacks=[_WithoutAdvice()],
-            loss=self.loss,
-            **self.recipe.options(width, fewest, self.epochs),
+        options = self.recipe.options(self.width, fewest, self.epochs)
+        options |= {"callbacks": [_WithoutAdvice()], "loss": self.loss}
+        inputs = {way: self._inputs(way) for way in {piecewise for _, piecewise in planned}}
+        fits = []
+        for k, piecewise in planned:
+            X, sizes = inputs[piecewise]
+            network = make_member(self.recipe, sizes, self.last, self.seed + k)
+            fits.append(ManyFit(network, self.rows[k], self.held_out[k], self.seed + k, options, X))
+        histories = train_fits(
+            fits,
+            ManyExamples(fits[0].X, self.T, self.weights),
+            threads.most(self.n_threads),
+            self.progress,
+            max(self.deadline - time.perf_counter(), 1e-9) if self.deadline < np.inf else None,
         )
         return [
-            Member(with_all_inputs(network, factor, used, len(self.piecewise)), history, piecewise)
-            for network, history in zip(networks, histories, strict=True)
+            Member(self._whole(fit.network, piecewise), history, piecewise)
+            for fit, (_, piecewise), history in zip(fits, planned, histories, strict=True)
             if history is not None
         ]
+
+    def _used(self, piecewise: bool) -> NDArray[np.intp]:
+        """Return the numbers of the inputs that a member has."""
+        return np.flatnonzero(~self.piecewise | piecewise)
+
+    def _inputs(self, piecewise: bool) -> tuple[engine.RawTable, tuple[int, ...]]:
+        """Return what members are trained on, and their sizes."""
+        inputs, width = len(self._used(piecewise)), self.width
+        sizes = inputs, *(width,) * self.recipe.layers, len(self.T)
+        return self.table.inputs(piecewise, input_factor(inputs, width)), sizes
+
+    def _whole(self, network: Network, piecewise: bool) -> Network:
+        """Return a trained member as a network of all inputs."""
+        used = self._used(piecewise)
+        return with_all_inputs(network, input_factor(len(used), self.width), used, len(self.piecewise))
 
 
 def _on_dask() -> bool:
@@ -165,7 +177,7 @@ def _train_remotely(
     if k > 0 and left <= 0:
         return [], isa.fused()
     job = replace(settings, table=table, T=T, weights=weights, deadline=time.perf_counter() + left)
-    return job.run_here([k], piecewise), isa.fused()
+    return job.run_here([(k, piecewise)]), isa.fused()
 
 
 def train_members(job: Job, piecewise: bool | str) -> list[Member]:
@@ -179,7 +191,10 @@ def train_members(job: Job, piecewise: bool | str) -> list[Member]:
     bins = bool(job.piecewise.any()) and not job.piecewise.all()
     chooses = bins and piecewise == "auto"
     with _one_bar(job, len(numbers) + chooses) as job:
-        members = _chosen(job, numbers) if chooses else job.run(numbers, not bins or bool(piecewise))
+        if chooses:
+            members = _chosen(job, numbers)
+        else:
+            members = job.run([(k, not bins or bool(piecewise)) for k in numbers])
     whole = [one for one in members if not one.interrupted]
     if not members:
         raise KeyboardInterrupt
@@ -188,7 +203,7 @@ def train_members(job: Job, piecewise: bool | str) -> list[Member]:
 
 @contextmanager
 def _one_bar(job: Job, networks: int) -> Iterator[Job]:
-    """Give a job whose calls of `train_many` share a bar; the same job if it is silent."""
+    """Give a job whose calls of `train_fits` share a bar; the same job if it is silent."""
     from fastnet.progress import new_bar
 
     bar = new_bar(networks * job.epochs, bool(job.progress))
@@ -204,28 +219,35 @@ def _one_bar(job: Job, networks: int) -> Iterator[Job]:
 
 
 def _chosen(job: Job, numbers: list[int]) -> list[Member]:
-    """Return members of which the first tell whether the others get the bins."""
-    first = job.run(numbers[:1], True)
-    if not first or first[0].interrupted or _late(job):
+    """Return members of which the first two tell whether the others get the bins."""
+    first = job.run([(numbers[0], True), (numbers[0], False)])
+    if any(one.interrupted for one in first):
         return first
-    first += job.run(numbers[:1], False)
-    if len(first) < 2 or first[1].interrupted:
-        return first[:1]
-    losses = [max(one.validation_loss, 1e-12) for one in first]
-    ratio = losses[0] / losses[1]
+    if len(first) == 1:  # the other one diverged, or the time was over
+        ways = [first[0].piecewise]
+    else:
+        ways = _better_ways(job, *(max(one.validation_loss, 1e-12) for one in first))
+        first = [one for one in first if one.piecewise in ways]
+    others = [(k, ways[place % len(ways)]) for place, k in enumerate(numbers[1:])]
+    if others and not _late(job):
+        first += job.run(others)
+    return first
+
+
+def _better_ways(job: Job, with_bins: float, without: float) -> list[bool]:
+    """Return whether members are to have bins, by the validation losses of one with them and one without.
+
+    If neither is better than the other, these are both ways, for members in turns: the worse one first, so
+    that the better one has as many members.
+    """
+    ratio = with_bins / without
     if job.last == "identity" and job.loss is None:  # of errors, not of their squares
         ratio **= 0.5
     if ratio < 1 - NEAR:
-        ways, first = {True: numbers[1:]}, first[:1]
-    elif ratio > 1 + NEAR:
-        ways, first = {False: numbers[1:]}, first[1:]
-    else:
-        better = ratio <= 1
-        ways = {better: numbers[2::2], not better: numbers[1::2]}
-    for with_bins, whose in ways.items():
-        if whose and not _late(job) and not any(one.interrupted for one in first):
-            first += job.run(whose, with_bins)
-    return first
+        return [True]
+    if ratio > 1 + NEAR:
+        return [False]
+    return [ratio > 1, ratio <= 1]
 
 
 def _late(job: Job) -> bool:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fastnet.progress import Bar
     from fastnet.training import Trainer
 
-__all__ = ["train_many"]
+__all__ = ["ManyExamples", "train_fits", "train_many"]
 
 # options of a fit that may be a list with one for each network
 SINGLE = ("epochs", "batch_size", "learning_rate", "seed", "optimizer", "l2", "clip_norm", "max_seconds")
@@ -110,17 +110,29 @@ def train_many(
     >>> [len(history.loss) for history in histories]
     [30, 30, 30]
     """
-    data = _Data(X, T, sample_weight)
+    data = ManyExamples(X, T, sample_weight)
     fits = _checked(networks, rows, validation_rows, data.X.shape[1], options)
+    return train_fits(fits, data, threads.most(n_threads), progress, total_seconds)
+
+
+def train_fits(
+    fits: list[ManyFit],
+    data: ManyExamples,
+    n_threads: int,
+    progress: bool | Bar | None,
+    total_seconds: float | None,
+) -> list[History | None]:
+    """Train what `train_many` has checked; the inputs of some fits may be others than those of all."""
     crowd: _Crowd | QueuedFits
-    if isinstance(X, np.memmap) or any(
-        map(needs_python, {id(fit.options): fit.options for fit in fits}.values())
+    if isinstance(data.X, np.memmap) or any(
+        fit.X is not None or needs_python(fit.options)
+        for fit in {id(fit.options): fit for fit in fits}.values()
     ):
         crowd = _Crowd(fits, data, total_seconds)
     else:
         crowd = QueuedFits(fits, data.X, data.T, data.weights, total_seconds)
     with _progress_display(progress, fits) as display:
-        crowd.run(threads.most(n_threads), display)
+        crowd.run(n_threads, display)
     if crowd.diverged and all(history is None for history in crowd.histories):
         raise crowd.diverged[0]
     if crowd.stopped == INTERRUPTED:
@@ -133,7 +145,7 @@ def train_many(
     return crowd.histories
 
 
-class _Data:
+class ManyExamples:
     """The examples of all networks."""
 
     def __init__(self, X: Any, T: Any, sample_weight: Any) -> None:
@@ -151,7 +163,7 @@ class _Data:
 class _Crowd:
     """Fits that Python looks after: threads take one after the other, and all of them look for the end."""
 
-    def __init__(self, fits: list[ManyFit], data: _Data, total_seconds: float | None) -> None:
+    def __init__(self, fits: list[ManyFit], data: ManyExamples, total_seconds: float | None) -> None:
         self.histories: list[History | None] = [None] * len(fits)
         self.diverged: list[DivergenceError] = []
         self.stuck = 0  # networks that have learned little, and what to tell the user of the first
@@ -213,7 +225,7 @@ class _Crowd:
         callbacks = [*options.pop("callbacks", ()), watcher]
         try:
             self.histories[k] = fit.network.fit(
-                *(data.X, data.T),
+                *(data.X if fit.X is None else fit.X, data.T),
                 rows=fit.rows,
                 validation_rows=fit.validation_rows,
                 sample_weight=data.weights,

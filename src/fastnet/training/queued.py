@@ -64,7 +64,8 @@ MOST_BYTES = 1 << 28  # of the arenas of prepared fits, if there are more of the
 class ManyFit(NamedTuple):
     """What one network is to be trained on, and how.
 
-    `options` are those of `Network.fit` without the seed; fits with the same have the same dict.
+    `options` are those of `Network.fit` without the seed; fits with the same have the same dict. `X` is None for
+    the examples that all have in common.
     """
 
     network: Network
@@ -72,6 +73,7 @@ class ManyFit(NamedTuple):
     validation_rows: NDArray[np.intp] | None
     seed: Any
     options: dict[str, Any]
+    X: Any = None
 
 
 def needs_python(options: dict[str, Any]) -> bool:
