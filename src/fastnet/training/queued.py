@@ -64,8 +64,8 @@ MOST_BYTES = 1 << 28  # of the arenas of prepared fits, if there are more of the
 class ManyFit(NamedTuple):
     """What one network is to be trained on, and how.
 
-    `options` are those of `Network.fit` without the seed; fits with the same have the same dict. `X` is None for
-    the examples that all have in common.
+    `options` are those of `Network.fit` without the seed; fits with the same have the same dict. `X` is None
+    for the examples that all have in common.
     """
 
     network: Network
