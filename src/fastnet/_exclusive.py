@@ -46,9 +46,13 @@ class OneAtATime:
     def __init__(self) -> None:
         self._claims: list[Claim] = []
 
-    def enter(self) -> Claim | None:
-        """Return the claim of the function that calls this, to be left again; None if another is running."""
-        claim = Claim(sys._getframe(1))
+    def enter(self, claim: Claim | None = None) -> Claim | None:
+        """Return the claim of the function that calls this, to be left again; None if another is running.
+
+        One function may enter several with one `claim`, which it has made of its frame.
+        """
+        if claim is None:
+            claim = Claim(sys._getframe(1))
         self._claims.append(claim)  # one step of the interpreter: claims have one order, and the first wins
         while (first := self._claims[0]) is not claim:
             if first.is_running():

@@ -17,35 +17,10 @@ from fastnet import _initializers, _validate
 from fastnet._core import engine
 from fastnet._validate import Array
 
-__all__ = ["Layer", "LayerWeights", "Publication"]
+__all__ = ["Layer"]
 
 
-class Publication:
-    """New weights of several layers, which all become valid in the one step that sets `done`."""
-
-    __slots__ = ("done",)
-
-    def __init__(self, *, done: bool = False) -> None:
-        self.done = done
-
-
-class LayerWeights:
-    """W and b of a layer. They count once their publication is done; until then those in `before` count.
-
-    `version` is another object after each assignment to W or b: who keeps it can tell that they are the same.
-    """
-
-    __slots__ = ("W", "b", "before", "publication", "version")
-
-    def __init__(self, W: Array, b: Array, publication: Publication, before: LayerWeights | None) -> None:
-        self.W = W
-        self.b = b
-        self.publication = publication
-        self.before = before
-        self.version = object()
-
-
-_DONE = Publication(done=True)
+_DONE = engine.Publication(done=True)
 
 
 class Layer:
@@ -134,7 +109,7 @@ class Layer:
         wanted = None if dtype is None else _validate.real_dtype(dtype)
         self._keeps_dtype = wanted is not None
         self._forward_pass: tuple[Array, Array] | None = None  # the last input and its Z
-        self.latest: LayerWeights  # read it through `current`: its publication may not be done
+        self.latest: engine.LayerWeights  # read it through `current`: its publication may not be done
         if W is None:
             self._draw(0 if seed is None else _validate.seed(seed), 0, wanted or np.dtype(np.float64))
             self._owned = seed is not None
@@ -157,7 +132,7 @@ class Layer:
         return layer
 
     def _bind(self, W: Array, b: Array) -> None:
-        self.latest = LayerWeights(W, b, _DONE, None)
+        self.latest = engine.LayerWeights(W, b, _DONE)
 
     def _draw(self, seed: int, k: int, dtype: np.dtype[Any]) -> None:
         """Draw the weights as layer k of a network does."""
@@ -167,17 +142,9 @@ class Layer:
         shape = (self.n_in, self.n_out)
         self._bind(*_initializers.draw_weights(self.init, *shape, self.activation, seed, k, dtype))
 
-    def current(self) -> LayerWeights:
+    def current(self) -> engine.LayerWeights:
         """Return the weights that are valid now."""
-        latest = self.latest
-        before = latest.before  # read first: it is given up once the publication is done
-        return latest if latest.publication.done or before is None else before
-
-    def propose(self, W: Array, b: Array, publication: Publication) -> None:
-        """Take arrays that nobody else holds as the layer's weights from a publication on."""
-        current = self.current()
-        current.before = None
-        self.latest = LayerWeights(W, b, publication, current)
+        return engine.valid_weights(self.latest)
 
     def check_dtype(self, k: int, dtype: np.dtype[Any]) -> None:
         """TypeError if the layer has weights, or was asked for a dtype, other than a network works in."""

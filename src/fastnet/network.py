@@ -19,7 +19,7 @@ from fastnet._core import engine
 from fastnet._core.float_mode import in_default_mode
 from fastnet._exclusive import OneAtATime
 from fastnet._validate import Array
-from fastnet.layer import Layer, LayerWeights, Publication
+from fastnet.layer import Layer
 from fastnet.metadata import Class, Standardize
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ class Network:
         """Set what belongs to this object alone, and goes into no copy of it."""
         self.fits = OneAtATime()
         self._trainer: Trainer | None = None
+        self._make_trainer: Callable[[Network], Trainer] | None = None
         self._kept: KeptLayers | None = None
         threads.register_if_loaded()
 
@@ -609,8 +610,9 @@ class Network:
             n_threads=n_threads,
         )
         trainer.keeps_core = False
-        if _validate.flag(warm_start, "warm_start") and self._trainer is not None:
-            trainer.resume_from(self._trainer)
+        last = self._last_trainer()
+        if _validate.flag(warm_start, "warm_start") and last is not None:
+            trainer.resume_from(last)
         history = trainer.fit(
             X,
             T,
@@ -675,11 +677,12 @@ class Network:
         """
         from fastnet.training.trainer import Trainer
 
-        trainer = self._trainer
+        last = self._last_trainer()
+        trainer = last
         if trainer is None or options:
             trainer = Trainer(self, **options)
-            if self._trainer is not None:
-                trainer.resume_from(self._trainer)
+            if last is not None:
+                trainer.resume_from(last)
         self._trainer = trainer
         return trainer.fit_one_epoch(X, T, sample_weight)
 
@@ -689,18 +692,8 @@ class Network:
 
     def weights(self) -> tuple[list[Array], list[Array]]:
         """Return the arrays W and b of all layers themselves, as one finished fit left them."""
-        found = self._current_weights()
-        return [weights.W for weights in found], [weights.b for weights in found]
-
-    def _current_weights(self) -> list[LayerWeights]:
-        found = [layer.latest for layer in self._layers]
-        before = [weights.before for weights in found]
-        if any(before) or found != [layer.latest for layer in self._layers]:
-            while True:  # a fit publishes at this moment: read until nothing has changed between two looks
-                found = [layer.current() for layer in self._layers]
-                if found == [layer.current() for layer in self._layers]:
-                    break
-        return found
+        _, W, b = engine.weights_of(self._layers)
+        return W, b
 
     def _core_layers(self) -> engine.Layers:
         """Return weights, activations and scaling as the core takes them, kept while they stay the same.
@@ -717,25 +710,29 @@ class Network:
             and kept.layers.current
         ):
             return kept.layers
-        found = self._current_weights()
-        versions = [weights.version for weights in found]  # before W and b are read
-        W, b, _, standardize = self.core_arguments(([w.W for w in found], [w.b for w in found]))
+        versions, *weights = engine.weights_of(self._layers)
+        W, b, _, standardize = self.core_arguments((weights[0], weights[1]))
         layers = engine.Layers(W, b, activations, None, standardize)
         self._kept = KeptLayers(versions, activations, layers) if standardize is None else None
         return layers
 
-    def keep_trainer(self, trainer: Trainer) -> None:
-        """Go on from this trainer in the next fit with `warm_start`, and in `fit_one_epoch`."""
-        self._trainer = trainer
+    def keep_trainer(self, make: Callable[[Network], Trainer]) -> None:
+        """Go on from the trainer that this makes in the next fit with `warm_start`, and in `fit_one_epoch`.
+
+        It is made then: many networks are trained, and few go on.
+        """
+        self._make_trainer = make
+
+    def _last_trainer(self) -> Trainer | None:
+        """Return the trainer of the last fit."""
+        make, self._make_trainer = self._make_trainer, None
+        if make is not None:
+            self._trainer = make(self)
+        return self._trainer
 
     def publish(self, W: list[Array], b: list[Array]) -> None:
         """Give all layers new arrays, which nobody else holds, in one step; an error leaves the old ones."""
-        publication = Publication()
-        for layer, new_W, new_b in zip(self._layers, W, b, strict=True):
-            layer.propose(new_W, new_b, publication)
-        publication.done = True  # the one step: before it all layers have their old weights
-        for layer in self._layers:
-            layer.current().before = None  # frees the old ones
+        engine.publish(self._layers, W, b)
         self._kept = None
 
     def check_weights(self, W: list[Array], b: list[Array]) -> None:
@@ -794,6 +791,8 @@ class Network:
         options: dict[str, Any],
         weights: tuple[list[Array], list[Array]],
         dtype: np.dtype[Any],
+        *,
+        prepared: bool = True,
     ) -> engine.TrainerCore:
         """Return a core that trains these weights in batches; its `finite` says whether they can be trained.
 
@@ -801,11 +800,17 @@ class Network:
         ----------
         options : dict
             From `Settings.core_options`.
+        prepared : bool
+            False: it shall only say what networks like this one have in common, and take no memory.
         """
         W, b, activations, standardize = self.core_arguments(weights, dtype)
         dropout = [layer.dropout for layer in self._layers]
         return engine.TrainerCore(
-            *(W, b, activations, batch, n_threads), **options, dropout=dropout, standardize=standardize
+            *(W, b, activations, batch, n_threads),
+            **options,
+            dropout=dropout,
+            standardize=standardize,
+            prepared=prepared,
         )
 
     def structure(self) -> dict[str, Any]:
@@ -836,7 +841,7 @@ class Network:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        own = ("fits", "_trainer", "_kept")  # what only this object goes on with
+        own = ("fits", "_trainer", "_make_trainer", "_kept")  # what only this object goes on with
         return {name: value for name, value in self.__dict__.items() if name not in own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -222,6 +222,23 @@ def test_no_other_fit_of_a_network_may_run() -> None:
 
 
 @pytest.mark.usefixtures("no_python")
+def test_a_thread_trains_networks_of_all_sizes_in_its_memory() -> None:
+    """Nothing of one is left for the next: small after large, and some of more than 4 MB."""
+
+    def made() -> list[fn.Network]:
+        sizes = (3, 900, 5, 3, 900, 40)
+        return [fn.Network([fn.Layer(4, n, "relu"), fn.Layer(n, n), fn.Layer(n, 1)], seed=1) for n in sizes]
+
+    together, alone = made(), made()
+    x, t = X.astype(float), T.astype(float)
+    fn.train_many(together, x, t, epochs=2, n_threads=1)
+    for network, other in zip(alone, together, strict=True):
+        network.fit(x, t, epochs=2, n_threads=1)
+        assert bits(network) == bits(other)
+        assert network.fit_one_epoch(x, t) == other.fit_one_epoch(x, t)
+
+
+@pytest.mark.usefixtures("no_python")
 def test_weights_that_are_not_finite_are_named() -> None:
     nets = networks(2)
     nets[1].layers[0].W[0, 0] = np.nan
@@ -232,13 +249,14 @@ def test_weights_that_are_not_finite_are_named() -> None:
 def test_the_queue_refuses_what_would_go_beyond_its_memory() -> None:
     net = networks(1)[0]
     core = net.trainer_core(16, 1, {"optimizer": "sgd"}, net.weights(), net.dtype)
+    fit = engine.QueuedFit(core, (X, T, None, None), 0.1, 0, 0, 3, False)
     queue = engine.TrainingQueue(1, N - 1)
     with pytest.raises(ValueError, match=f"at most {N - 1} examples, got {N}"):
-        queue.add(core, (X, T, None, None), 0.1, 0, 0, 3, False)
+        queue.add(fit)
     queue = engine.TrainingQueue(1, N)
-    queue.add(core, (X, T, None, None), 0.1, 0, 0, 3, False)
+    queue.add(fit)
     with pytest.raises(ValueError, match="at most 1 fits"):
-        queue.add(core, (X, T, None, None), 0.1, 0, 0, 3, False)
+        queue.add(fit)
     for k in (0, 1, -1):
         with pytest.raises(ValueError, match=f"a fit that has ended, got {k}"):
             queue.forget(k)
@@ -249,4 +267,4 @@ def test_the_queue_refuses_what_would_go_beyond_its_memory() -> None:
     k, end, losses, *_ = queue.finished()
     assert (k, end, len(losses), queue.pending, queue.epochs_done) == (0, "done", 3, 1, 3)
     queue.forget(0)
-    assert (queue.finished(), queue.pending, queue.bytes) == (None, 0, 0)
+    assert (queue.finished(), queue.pending) == (None, 0)

@@ -14,7 +14,8 @@ from fastnet._core import cpu
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.math cimport INFINITY, floor, fmod, isfinite, log, log1p
+from libc.limits cimport INT_MAX
+from libc.math cimport INFINITY, NAN, floor, fmod, isfinite, log, log1p
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
@@ -33,6 +34,9 @@ cdef extern from "numpy/random/bitgen.h" nogil:
 cdef extern from "machine.h" nogil:
     ctypedef struct memory:
         void* start
+        void* block
+        size_t bytes
+        int mapped
     bint memory_take(memory* m, size_t bytes)
     void memory_give_back(memory* m)
     ctypedef struct fp_mode:
@@ -175,6 +179,7 @@ include "engine/random.pxi"
 include "engine/calls.pxi"
 include "engine/sparse.pxi"
 include "engine/raw.pxi"
+include "engine/weights.pxi"
 include "engine/trainer.pxi"
 include "engine/queue.pxi"
 include "engine/predictor.pxi"

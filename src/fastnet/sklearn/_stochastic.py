@@ -200,12 +200,14 @@ class EpochLoop:
         first, patience = est.n_iter_, min(est.n_iter_no_change, sys.maxsize)
         queue = engine.TrainingQueue(1, self.n)
         queue.add(
-            *(self.trainer.core, (self.X, self.T, self.weights, self.order), self._learning_rate(), None),
-            *(0, est.max_iter - first, False),
-            early_stopping=(est.tol, patience, est.best_loss_, state.epochs_without_improvement),
-            keep_best=False,
-            bit_generator=bits,
-            moments=False,
+            engine.QueuedFit(
+                *(self.trainer.core, (self.X, self.T, self.weights, self.order), self._learning_rate(), None),
+                *(0, est.max_iter - first, False),
+                early_stopping=(est.tol, patience, est.best_loss_, state.epochs_without_improvement),
+                keep_best=False,
+                bit_generator=bits,
+                moments=False,
+            )
         )
         queue.close()
         going_on = True

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fastnet.optimizers import LBFGS
     from fastnet.progress import Bar
 
-__all__ = ["FitLoop", "Observer"]
+__all__ = ["FitLoop", "Observer", "TrainedNetwork", "queued_fit"]
 
 MOST_EPOCHS = 100_000  # of a fit in the core, which keeps room for the losses of all of them
 SLICE = 0.05  # seconds of training in the core between two looks at what else there is to do
@@ -39,13 +39,60 @@ class Observer(Protocol):
         """Look at an epoch, and return why it is the last, or ""."""
 
 
+class TrainedNetwork(NamedTuple):
+    """What a queue of the core has left of a training: for `FitLoop.take_over`, in place of a core."""
+
+    W: list[Array]
+    b: list[Array]
+    kept: dict[str, Array]
+    step: int
+
+    def weights(self) -> Weights:
+        """Return W and b."""
+        return self.W, self.b
+
+    def moments(self) -> dict[str, Array]:
+        """Return what the optimiser keeps."""
+        return self.kept
+
+    def moments_finite(self) -> bool:
+        """Return whether all of it is finite."""
+        return all(np.isfinite(array).all() for array in self.kept.values())
+
+
+def queued_fit(
+    core: engine.TrainerCore,
+    settings: Settings,
+    options: FitOptions,
+    state: TrainingState,
+    data: Examples,
+    held_out: Examples | None,
+    **what: Any,
+) -> engine.QueuedFit:
+    """Return a fit as a queue of the core takes it; `what` else it shall tell.
+
+    For a fit after whose epochs Python has nothing to do: no metrics, schedule or callbacks.
+    """
+    optimizer, seed = settings.optimizer, settings.seed if settings.shuffle else None
+    stopping = None
+    if options.early_stopping:
+        plateau = state.early_stopping.plateau
+        stopping = options.tol, options.patience, plateau.best, plateau.waited
+    return engine.QueuedFit(
+        *(core, data, optimizer.learning_rate, seed),  # type: ignore[union-attr]
+        *(state.epochs_done, options.epochs, "second" in optimizer.moments, options.max_seconds),
+        *(held_out, 1.0 if held_out is None else held_out.total_weight(), stopping),
+        **what,
+    )
+
+
 class FitLoop:
     """One fit: it moves a state on, epoch by epoch, and finds the weights that the network is to get.
 
     Parameters
     ----------
-    core : engine.TrainerCore
-        Has the weights to begin with, and what the optimiser keeps.
+    core : engine.TrainerCore or TrainedNetwork
+        Has the weights to begin with, and what the optimiser keeps; or what is left of a training.
     settings : Settings
     state : TrainingState
         Where the training stands; changed as the epochs go by.
@@ -147,28 +194,6 @@ class FitLoop:
         """
         return learned_little(self.history.loss[-1], constant) and learned_little(self.cost(data), constant)
 
-    def add_to(self, queue: engine.TrainingQueue, *, moments: bool = True) -> None:
-        """Let a queue of the core train all epochs; until it has, nobody else may use the core.
-
-        For a fit after whose epochs Python has nothing to do: no metrics, schedule or callbacks. The queue
-        tells the `moments` at the end, or leaves them in the core.
-        """
-        options, settings, state, held_out = self._options, self._settings, self.state, self._held_out
-        data = self.data.in_memory
-        assert data is not None
-        optimizer, seed = settings.optimizer, settings.seed if settings.shuffle else None
-        stopping = None
-        if options.early_stopping:
-            self._watch()
-            plateau = state.early_stopping.plateau
-            stopping = options.tol, options.patience, plateau.best, plateau.waited
-        queue.add(
-            *(self.core, data, optimizer.learning_rate, seed),  # type: ignore[union-attr]
-            *(state.epochs_done, options.epochs, "second" in optimizer.moments, options.max_seconds),
-            *(held_out, 1.0 if held_out is None else held_out.total_weight(), stopping),
-            moments=moments,
-        )
-
     def take_over(self, result: engine.QueuedResult, stopped: str) -> None:
         """Note what a queue says of this fit, as `run` would have; errors are raised.
 
@@ -179,6 +204,7 @@ class FitLoop:
         stopped : str
             What to say of a fit that the queue ended before its time.
         """
+        self._watch()
         self.history.stopped = self._note(result) or stopped
         self._choose_result()
 
@@ -188,7 +214,7 @@ class FitLoop:
         An interrupt may come in between: whoever does it again does no harm.
         """
         history, state, stopping = self.history, self.state, self.state.early_stopping
-        _, end, losses, seconds, held_out_losses, _, best = result
+        _, end, losses, seconds, held_out_losses, _, best, _ = result
         rate = self._settings.optimizer.learning_rate  # type: ignore[union-attr]
         if end == "diverged":
             history.loss = losses[:-1]
@@ -230,8 +256,13 @@ class FitLoop:
 
     def _run_in_core(self) -> str:
         """Train all epochs in the core, which returns now and then for Ctrl-C and the progress bar."""
-        queue = engine.TrainingQueue(1, self.data.n)
-        self.add_to(queue, moments=False)
+        queue, data = engine.TrainingQueue(1, self.data.n), self.data.in_memory
+        assert data is not None
+        queue.add(
+            queued_fit(
+                self.core, self._settings, self._options, self.state, data, self._held_out, moments=False
+            )
+        )
         queue.close()
         bar, interrupted = self._bar, False
         while True:

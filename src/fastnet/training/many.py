@@ -323,13 +323,13 @@ def _checked(
     count = len(networks)
     if not networks:
         raise ValueError("networks must hold at least one Network, got none")
-    seen: set[int] = set()
     for k, network in enumerate(networks):
         if not isinstance(network, Network):
             raise TypeError(f"networks[{k}] must be a Network, got {type(network).__name__}")
-        seen.add(id(network))
-        if len(seen) <= k:
-            raise ValueError(f"networks[{k}] must be another network than those before")
+    numbers = list(map(id, networks))
+    if len(set(numbers)) < count:
+        k = next(k for k in range(count) if numbers[k] in numbers[:k])
+        raise ValueError(f"networks[{k}] must be another network than those before")
     for name in ("validation", "n_threads", "sample_weight", "warm_start"):
         if name in options:
             raise TypeError(f"{name} must not be given to train_many as an option of a fit")
@@ -340,14 +340,18 @@ def _checked(
         if len(values) != count:
             raise ValueError(f"{name} must be one or {count} of them, got {len(values)}")
     common = {name: value for name, value in options.items() if name != "seed"}
-    seeds = single.pop("seed", [options.get("seed", 0)] * count)
+    seeds = single.pop("seed", None)
+    seeds = (
+        [_validate.seed(options.get("seed", 0))] * count
+        if seeds is None
+        else list(map(_validate.seed, seeds))
+    )
     same: dict[tuple[int, ...], dict[str, Any]] = {}  # one dict for fits with the same options
-    found = []
-    for k in range(count):
+    shared = [common] * count
+    for k in range(count if single else 0):
         own = {name: values[k] for name, values in single.items()}
-        shared = same.setdefault(tuple(map(id, own.values())), common | own if own else common)
-        found.append(ManyFit(networks[k], own_rows[k], held_out[k], seeds[k], shared))
-    return found
+        shared[k] = same.setdefault(tuple(map(id, own.values())), common | own)
+    return list(map(ManyFit, networks, own_rows, held_out, seeds, shared))
 
 
 def _rows(given: Any, name: str, count: int, n: int) -> list[NDArray[np.intp] | None]:

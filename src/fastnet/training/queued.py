@@ -7,10 +7,12 @@ fits and takes in what has come out meanwhile, and trains as well when there is 
 from __future__ import annotations
 
 import math
+import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import cached_property, partial
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +20,14 @@ from numpy.typing import NDArray
 from fastnet import _examples, _validate
 from fastnet._core import engine
 from fastnet._examples import Examples
+from fastnet._exclusive import Claim
 from fastnet._validate import Array
-from fastnet.history import DivergenceError, History
+from fastnet.history import DONE, DivergenceError, History
 from fastnet.metadata import class_numbers
 from fastnet.network import Network
 from fastnet.optimizers import LBFGS
-from fastnet.training.advice import advice, constant_cost, hardly_moved
-from fastnet.training.loop import MOST_EPOCHS, SLICE, FitLoop
+from fastnet.training.advice import BETTER, FEWEST_EPOCHS, MOVED, advice, constant_cost
+from fastnet.training.loop import MOST_EPOCHS, SLICE, FitLoop, TrainedNetwork, queued_fit
 from fastnet.training.settings import FitOptions, Settings
 from fastnet.training.state import TrainingState
 from fastnet.training.trainer import Trainer
@@ -58,7 +61,6 @@ OPTIONS = {
 CHOICE = {"class_weight": None, "validation_fraction": 0.0}
 
 FEWEST_AHEAD = 8  # fits that are prepared, if not two for each thread: few, so they stay in cache
-MOST_BYTES = 1 << 28  # of the arenas of prepared fits, if there are more of them than threads
 
 
 class ManyFit(NamedTuple):
@@ -71,7 +73,7 @@ class ManyFit(NamedTuple):
     network: Network
     rows: NDArray[np.intp] | None
     validation_rows: NDArray[np.intp] | None
-    seed: Any
+    seed: int
     options: dict[str, Any]
     X: Any = None
 
@@ -101,7 +103,6 @@ class _Kind:
             n_threads=1,
         )
         self.settings.check_precision(network.dtype)
-        self.core_options = self.settings.core_options()
         self.options = FitOptions.check(
             **{name: given.get(name, default) for name, default in OPTIONS.items()}, progress=False
         )
@@ -115,27 +116,60 @@ class _Kind:
         if self._all.weights is not None and self._choice["class_weight"] is None:
             with np.errstate(over="ignore"):  # once, not for each; usable_weights reports what overflows
                 self._all = self._all._replace(weights=np.ascontiguousarray(self._all.weights, network.dtype))
-        self._same: tuple[Examples, Examples | None] | None = None  # for fits with the same examples
-        self._constant: float | None = None
+        self.rate: float = self.settings.optimizer.learning_rate  # type: ignore[union-attr]
+        self._cores: dict[Any, engine.TrainerCore] = {}
 
-    def examples(self, fit: ManyFit, seed: int) -> tuple[Examples, Examples | None]:
-        """Return what to train on and what is held out."""
-        if self._same is not None and fit.rows is None is fit.validation_rows:
-            return self._same
-        loss, dtype = self.settings.loss.name, fit.network.dtype
+    def plan(self, fit: ManyFit, structure: tuple[Any, ...]) -> _Plan:
+        """Return on what a network is trained, and how."""
+        network, loss = fit.network, self.settings.loss.name
         rows = {"rows": fit.rows, "validation_rows": fit.validation_rows}
-        chosen = _examples.choose_examples(self._all, None, loss, dtype, seed=seed, **rows, **self._choice)
-        if fit.rows is None is fit.validation_rows and not self._choice["fraction"]:
-            self._same = chosen
-        return chosen
+        chosen = _examples.choose_examples(
+            self._all, None, loss, network.dtype, seed=fit.seed, **rows, **self._choice
+        )
+        batch = self.settings.batch(chosen[0].n)
+        if (batch, structure) not in self._cores:
+            options, weights = self.settings.core_options(), network.weights()
+            self._cores[batch, structure] = network.trainer_core(
+                batch, 1, options, weights, network.dtype, prepared=False
+            )
+        return _Plan(self, self._cores[batch, structure], batch, *chosen)
 
-    def constant(self, data: Examples) -> float:
-        """Return the cost of the best constant for examples that a fit was trained on."""
-        if self._same is None or data is not self._same[0]:
-            return constant_cost(self.settings.loss, data)
-        if self._constant is None:
-            self._constant = constant_cost(self.settings.loss, data)
-        return self._constant
+
+class _Plan:
+    """Fits of one kind with the same examples."""
+
+    def __init__(
+        self, kind: _Kind, core: engine.TrainerCore, batch: int, data: Examples, held_out: Examples | None
+    ) -> None:
+        self.kind = kind
+        self.data = data
+        self.n = data.n
+        self._held_out = held_out
+        self._batch = batch
+        self.queued = queued_fit(
+            *(core, kind.settings, kind.options, TrainingState(), data, held_out),
+            weight=data.total_weight(),
+            look=(FEWEST_EPOCHS, MOVED),
+        )
+
+    @cached_property
+    def constant(self) -> float:
+        """The cost of the best constant."""
+        return constant_cost(self.kind.settings.loss, self.data)
+
+    @cached_property
+    def little(self) -> float:
+        """Above this cost a network has learned little."""
+        return BETTER * self.constant
+
+    def loop(self, trained: TrainedNetwork) -> FitLoop:
+        """Return the loop of a fit that is to be taken over."""
+        kind = self.kind
+        return FitLoop(
+            *(cast(Any, trained), kind.settings, TrainingState(), self.data, self._held_out, kind.options),
+            batch=self._batch,
+            dtype=trained.W[0].dtype,
+        )
 
 
 class QueuedFits:
@@ -173,10 +207,11 @@ class QueuedFits:
         most = max(X.shape[1] if fit.rows is None else len(fit.rows) for fit in fits)
         seconds = math.inf if total_seconds is None else _validate.rate(total_seconds, "total_seconds")
         self._queue = engine.TrainingQueue(len(fits), most, seconds)
-        self._begun: list[tuple[_Kind, Settings, FitLoop] | None] = []
+        self._begun: list[_Plan | None] = []
         self._last = History()
         self._spared = 0  # epochs that fits had no use for
         self._kinds: dict[Any, _Kind] = {}
+        self._plans: dict[Any, _Plan] = {}  # of fits with all examples
 
     def run(self, n_threads: int, display: Display | None) -> None:
         """Train all networks; an interrupt comes here, and ends all fits after their epoch."""
@@ -185,19 +220,18 @@ class QueuedFits:
             threading.Thread(target=queue.work, name="fastnet.train_many")
             for _ in range(min(n_threads, len(self._fits)) - 1)
         ]
-        claims = []
+        claim, entered = Claim(sys._getframe()), []  # this frame is there until all fits have ended
         try:
             try:
                 for worker in workers:
                     worker.start()
                 queue.wait_for_threads(len(workers), 0.002)
                 for fit in self._fits:
-                    claim = fit.network.fits.enter()  # of this frame, which is there until the fit has ended
-                    claims.append((fit.network, claim))
-                    if claim is None:
+                    entered.append(fit.network)
+                    if fit.network.fits.enter(claim) is None:
                         raise RuntimeError("another fit of this network is running: one at a time")
                     self._prepare(fit)
-                    while queue.pending >= ahead or (queue.bytes > MOST_BYTES and queue.pending > n_threads):
+                    while queue.pending >= ahead:
                         self._go_on(display)
                 queue.close()
                 while queue.pending:
@@ -213,7 +247,7 @@ class QueuedFits:
             for worker in workers:
                 while worker.is_alive():
                     worker.join(PATIENCE)
-            for network, claim in claims:
+            for network in entered:
                 network.fits.leave(claim)
 
     def _go_on(self, display: Display | None) -> None:
@@ -233,49 +267,69 @@ class QueuedFits:
     def _prepare(self, fit: ManyFit) -> None:
         """Check what a fit is asked for, and hand it to the queue."""
         network = fit.network
-        key = id(fit.options), network.sizes, network.layers[-1].activation, network.dtype, network.classes
-        kind = self._kinds.get(key)
-        if kind is None:
-            kind = self._kinds[key] = _Kind(fit, *self._columns)
-        settings = kind.settings.with_seed(fit.seed)
-        data, held_out = kind.examples(fit, settings.seed)
-        batch, weights = settings.batch(data.n), network.weights()
-        core_options = {**kind.core_options, "seed": settings.seed}
-        core = network.trainer_core(batch, 1, core_options, weights, network.dtype)
-        if not core.finite():
-            network.check_weights(*weights)
-        loop = FitLoop(
-            *(core, settings, TrainingState(), data, held_out, kind.options), batch=batch, dtype=network.dtype
-        )
-        self._begun.append((kind, settings, loop))
-        loop.add_to(self._queue)
+        layers = network.layers
+        shape = id(fit.options), network.sizes, layers[-1].activation, network.dtype, network.classes
+        structure = id(network.preprocessing), *[(layer.activation, layer.dropout) for layer in layers]
+        whole = fit.rows is None is fit.validation_rows and not fit.options.get("validation_fraction")
+        plan = self._plans.get((shape, structure)) if whole else None
+        if plan is None:
+            kind = self._kinds.get(shape)
+            if kind is None:
+                kind = self._kinds[shape] = _Kind(fit, *self._columns)
+            plan = kind.plan(fit, structure)
+            if whole:
+                self._plans[shape, structure] = plan
+        self._begun.append(plan)
+        self._queue.add_network(plan.queued, *network.weights(), fit.seed)
 
     def _take_in(self, result: engine.QueuedResult) -> None:
         """Give a network what it has learned."""
-        k, end, *_, moments, _ = result
-        begun, network = self._begun[k], self._fits[k].network
-        if begun is None or end == "not begun":
+        k, end, losses, seconds, held_out_losses, moments, best, trained = result
+        plan, fit = self._begun[k], self._fits[k]
+        if plan is None or end == "not begun":
             return
-        kind, settings, loop = begun
-        try:
-            loop.take_over(result, LATE if end == "late" else self.stopped)
-        except DivergenceError as error:
-            self.diverged.append(error)
+        network, kind = fit.network, plan.kind
+        if end == "no memory":
+            raise MemoryError(f"cannot allocate what the training of networks[{k}] takes")
+        if end == "weights":
+            network.check_weights(*network.weights())
+        assert trained is not None
+        W, b, step, cost = trained
+        if end == "done" and best is None:  # the usual way, much sooner than by a loop
+            epochs = len(losses)
+            history = History(losses, seconds, held_out_losses, [kind.rate] * epochs, {}, None, DONE)
+            network.publish(W, b)
+            state: Any = epochs, epochs * plan.n, step, moments
         else:
-            if hardly_moved(loop.history):
-                self._advise(kind, loop)
-            network.keep_trainer(Trainer.after_fit(network, settings, loop, moments))
-            if kind.classes is not None:
-                network.classes = kind.classes
-            self.histories[k] = self._last = loop.history
-        self._spared += kind.options.epochs - len(loop.history.loss)
+            loop = plan.loop(TrainedNetwork(W, b, moments, step))
+            history, state = loop.history, loop.state
+            try:
+                loop.take_over(result, LATE if end == "late" else self.stopped)
+            except DivergenceError as error:
+                self.diverged.append(error)
+                self._end(k, history)
+                return
+            network.publish(*loop.result)
+            state.step, state.moments = step, moments
+        network.keep_trainer(partial(_trainer, kind.settings, fit.seed, history, state))
+        if kind.classes is not None:
+            network.classes = kind.classes
+        if not math.isnan(cost) and cost > plan.little < losses[-1]:
+            self.stuck += 1
+            self.advice = self.advice or advice(history, kind.settings, plan.data, plan.constant)
+        self.histories[k] = self._last = history
+        self._end(k, history)
+
+    def _end(self, k: int, history: History) -> None:
+        """Count the epochs that a fit had no use for, and let go of its examples."""
+        plan = self._begun[k]
+        assert plan is not None
+        self._spared += plan.kind.options.epochs - len(history.loss)
         self._begun[k] = None
 
-    def _advise(self, kind: _Kind, loop: FitLoop) -> None:
-        """Count a fit that has learned little; the first such one says what may help."""
-        data = loop.data.in_memory
-        assert data is not None
-        constant = kind.constant(data)
-        if loop.has_learned_little(data, constant):
-            self.stuck += 1
-            self.advice = self.advice or advice(loop.history, kind.settings, data, constant)
+
+def _trainer(settings: Settings, seed: int, history: History, state: Any, network: Network) -> Trainer:
+    """Return what goes on from such a fit; `state` may be what `TrainingState.after` takes."""
+    if isinstance(state, tuple):
+        state = TrainingState.after(*state)
+    return Trainer.after_fit(network, settings.with_seed(seed), history, state)

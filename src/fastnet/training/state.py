@@ -85,6 +85,16 @@ class TrainingState:
         self.early_stopping = EarlyStopping()
         self.last_weights: Weights | None = None
 
+    @classmethod
+    def after(
+        cls, epochs_done: int, examples_seen: int, step: int, moments: dict[str, Array]
+    ) -> TrainingState:
+        """Return where a training stands without schedule and early stopping."""
+        state = cls()
+        state.epochs_done, state.examples_seen, state.step = epochs_done, examples_seen, step
+        state.moments = moments
+        return state
+
     def copy(self) -> TrainingState:
         """Return a copy that later epochs do not change."""
         twin, stopping = TrainingState(), self.early_stopping

@@ -419,17 +419,11 @@ class Trainer:
 
     @classmethod
     def after_fit(
-        cls, network: Network, settings: Settings, loop: FitLoop, moments: dict[str, Array]
+        cls, network: Network, settings: Settings, history: History, state: TrainingState
     ) -> Trainer:
-        """Give a network the weights of a first fit that has ended well, and return what goes on from there.
-
-        For `train_many`, which makes the loop itself.
-        """
-        state = loop.state
-        state.step, state.moments = loop.core.step, moments
-        network.publish(*loop.result)
+        """Return what goes on after a first fit of a network that did without a trainer: `train_many`'s."""
         trainer = cls.__new__(cls)
-        trainer._stand(network, settings, loop.history, state)
+        trainer._stand(network, settings, history, state)
         return trainer
 
     def _config(self) -> dict[str, Any]:

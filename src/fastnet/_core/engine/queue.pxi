@@ -5,9 +5,11 @@ cdef enum:                      # why a fit has ended; QUEUE_ENDS names them in 
     GOING_ON, END_DONE, END_DIVERGED, END_MOMENTS, END_VALIDATION, END_EARLY, END_SECONDS, END_LATE
     END_STOPPED
     END_NOT_BEGUN
+    END_NO_MEMORY
+    END_WEIGHTS                 # they were not finite to begin with
 
 QUEUE_ENDS = ("", "done", "diverged", "moments", "validation", "early stopping", "max_seconds", "late",
-              "stopped", "not begun")
+              "stopped", "not begun", "no memory", "weights")
 QueuedResult = tuple            # what `TrainingQueue.finished` returns
 
 
@@ -20,17 +22,28 @@ cdef struct kept_orders:        # of one thread: those of its last fit, for the 
     Py_ssize_t room, n
     uint64_t seed
     int first_epoch, epochs
-    shared_int* drawn
+    shared_int drawn, trained   # orders and epochs so far, for others to read
 
 
 cdef struct queued_fit:
     const kernel_table* table
-    void* arena
+    void* arena                 # of a core; or of the thread that trains a network, from its first epoch on
+    size_t arena_bytes
+    layer_arrays* layers        # of a network: what it is to begin with; NULL: the arena is a core's
+    layer_arrays* result        # and where it is to be read to at the end
+    void* memory                # of layers, result, losses and seconds
+    int n_layers
+    fit_options options
     examples data, held_out
     cost_report report
+    Py_ssize_t batches, blocks  # that the report has room for
     cost_rule rule
     Py_ssize_t n, n_held_out
-    double held_out_weight      # the sum of the weights of the examples held out
+    double weight, held_out_weight  # the sums of the weights of the examples to train on, and held out
+    int fewest                  # epochs; after so many the cost by the last weights is worked out
+    double moved                # unless the loss has fallen below this part of its first value
+    double cost                 # NAN where it is not worked out
+    int64_t steps
     double rate
     bint shuffled
     uint64_t seed
@@ -53,20 +66,50 @@ cdef struct queued_fit:
     shared_int finished
 
 
-cdef void read_moments(queued_fit* f) noexcept nogil:
+cdef double mean_cost(queued_fit* f, const examples* data, Py_ssize_t n, double weight) noexcept nogil:
+    """The mean cost of examples by the weights of now, as TrainerCore.loss sums it."""
+    cdef Py_ssize_t block = min(f.rule.batch, BLOCK), i
+    cdef thread_team alone = new_team(1)
+    cdef double cost = 0
+    f.table.costs(f.arena, data, n, &f.report, &alone, 0)
+    for i in range((n + block - 1)//block):
+        cost += reported(f.report.block_costs, i, f.rule.itemsize)
+    return cost*f.rule.cost_scale/weight
+
+
+cdef int prepare_in(queued_fit* f, memory* m) noexcept nogil:
+    """Lay a network out in the memory of a thread, which may have been another's: how the fit has ended, if
+    there is no memory or the weights are not finite, else GOING_ON.
+
+    With an arena for each fit the caches would be cold: 8-16-1 took 34 us and takes 28.
+    """
+    cdef size_t bytes = f.arena_bytes + (f.blocks + 2*f.batches)*f.rule.itemsize
+    cdef char* report
+    if m.block == NULL or m.mapped or m.bytes < bytes + 63:  # a large one is only touched where it is used
+        memory_give_back(m)
+        if not memory_take(m, bytes):
+            return END_NO_MEMORY
+    else:
+        memset(m.start, 0, f.arena_bytes)
+    f.arena = m.start
+    report = <char*>f.arena + f.arena_bytes
+    f.report.block_costs = report
+    f.report.batch_weights = report + f.blocks*f.rule.itemsize
+    f.report.batch_squares = report + (f.blocks + f.batches)*f.rule.itemsize
+    f.table.prepare(f.arena, f.layers, f.n_layers, f.rule.batch, 1, &f.options)
+    return GOING_ON if f.table.weights_finite(f.arena) else END_WEIGHTS
+
+
+cdef void read_result(queued_fit* f) noexcept nogil:
+    """What is asked for at the end: what the optimiser keeps, and of a network its weights and its cost."""
     cdef int which
     for which in range(f.n_moments):
         f.table.read(f.arena, which + 1, f.moments[which])
-
-
-cdef double held_out_loss(queued_fit* f, thread_team* alone) noexcept nogil:
-    """The mean cost of the examples held out, as TrainerCore.loss sums it."""
-    cdef Py_ssize_t block = min(f.rule.batch, BLOCK), i
-    cdef double cost = 0
-    f.table.costs(f.arena, &f.held_out, f.n_held_out, &f.report, alone, 0)
-    for i in range((f.n_held_out + block - 1)//block):
-        cost += reported(f.report.block_costs, i, f.rule.itemsize)
-    return cost*f.rule.cost_scale/f.held_out_weight
+    if f.layers != NULL:
+        f.table.read(f.arena, 0, f.result)
+        f.steps = f.table.steps(f.arena)
+        if f.done >= f.fewest and f.losses[f.done - 1] > f.moved*f.losses[0] > 0:
+            f.cost = mean_cost(f, &f.data, f.n, f.weight)
 
 
 cdef Py_ssize_t* order_of_epoch(const queued_fit* f, kept_orders* kept) noexcept nogil:
@@ -79,13 +122,16 @@ cdef Py_ssize_t* order_of_epoch(const queued_fit* f, kept_orders* kept) noexcept
     if f.done == kept.epochs and f.n <= kept.room - f.done*f.n:
         order = kept.start + f.done*f.n
         kept.epochs += 1
-    shared_add(kept.drawn, 1)
+    shared_set(&kept.drawn, shared_get(&kept.drawn) + 1)
     permute(f.table, order, f.n, f.seed, <uint64_t>(f.first_epoch + f.done))
     return order
 
 
-cdef void train_epoch(queued_fit* f, kept_orders* kept) noexcept nogil:
-    """Train for one more epoch, and say in f.end if it is the last: as fastnet.training.loop does."""
+cdef double train_epoch(queued_fit* f, kept_orders* kept) noexcept nogil:
+    """Train for one more epoch, and say in f.end if it is the last: as fastnet.training.loop does.
+
+    Returned is when it was over.
+    """
     cdef examples data = f.data
     cdef thread_team alone = new_team(1)
     cdef double before = now(), after, loss
@@ -110,16 +156,16 @@ cdef void train_epoch(queued_fit* f, kept_orders* kept) noexcept nogil:
     f.done += 1
     if not isfinite(loss) or not f.table.weights_finite(f.arena):
         f.end = END_DIVERGED
-        return
+        return after
     if f.checks_moments and not f.table.moments_finite(f.arena):
         f.end = END_MOMENTS
-        return
+        return after
     if f.n_held_out > 0:
-        loss = held_out_loss(f, &alone)
+        loss = mean_cost(f, &f.held_out, f.n_held_out, f.held_out_weight)
         f.held_out_losses[f.done - 1] = loss
         if not isfinite(loss):
             f.end = END_VALIDATION
-            return
+            return after
     if f.stops_early:
         f.waited = 0 if loss <= f.best - f.tol else f.waited + 1
         if loss < f.best:
@@ -130,11 +176,98 @@ cdef void train_epoch(queued_fit* f, kept_orders* kept) noexcept nogil:
         if f.waited > f.patience:
             f.waited = 0
             f.end = END_EARLY
-            return
+            return after
     if after - f.began >= f.max_seconds:
         f.end = END_SECONDS
     elif f.done == f.epochs:
         f.end = END_DONE
+    return after
+
+
+cdef class QueuedFit:
+    """A fit as a queue takes it: of a core, or of each of many networks like the one that a core was made of.
+
+    Parameters
+    ----------
+    core : TrainerCore
+    data, held_out : (X, T, weights, order)
+        To train on; to validate on, or None. With a seed, each epoch is shuffled by `permutation`.
+    first_epoch : int
+        The number of the first of the epochs: their shuffles depend on it.
+    check_moments : bool
+        See to it that what the optimiser keeps is finite.
+    max_seconds : float, optional
+        End after the epoch in which this time is over.
+    weight, held_out_weight : float
+        The sums of the weights of the examples to train on, and held out.
+    early_stopping : (tol, patience, best, waited), optional
+    keep_best : bool
+        Read the weights of the epoch with the lowest loss, for early stopping.
+    bit_generator : numpy.random.BitGenerator, optional
+        Shuffles the order of `data`, in place, before each epoch, as `shuffle` does; then there is no
+        seed. Who calls `work` or `help` holds its lock.
+    moments : bool
+        Read for `finished` what the optimiser keeps; else it stays in the core.
+    look : (epochs, part), optional
+        For networks: work out the cost by the last weights, if after so many epochs or more the loss is
+        above this part of its first value.
+    """
+    cdef queued_fit fit
+    cdef TrainerCore core
+    cdef tuple kept
+    cdef bint keeps_best
+
+    def __init__(self, TrainerCore core, data, double learning_rate, seed, int first_epoch, int epochs,
+                 bint check_moments, max_seconds=None, held_out=None, double held_out_weight=1,
+                 tuple early_stopping=None, bint keep_best=True, bit_generator=None, *, bint moments=True,
+                 double weight=1, tuple look=None):
+        cdef queued_fit* f = &self.fit
+        cdef Py_ssize_t block = min(core.batch, BLOCK)
+        X, T, weights, order = data
+        self.core, self.kept = core, (data, held_out, bit_generator)
+        f.table, f.arena = core.table, core.arena.m.start
+        f.arena_bytes = (core.arena_bytes + 63)//64*64
+        f.n_layers, f.options = core.layers.count, core.options
+        f.data = core.data(X, T, order, weights)
+        f.n = X.shape[1] if order is None else cnp.PyArray_SIZE(order)
+        f.batches = (f.n + core.batch - 1)//core.batch
+        f.blocks = f.batches*core.blocks_in_batch()
+        f.rule = core.rule_of_costs(weights is not None)
+        f.weight = weight
+        if held_out is not None:
+            X, T, weights, order = held_out
+            f.held_out = core.data(X, T, order, weights)
+            f.n_held_out = X.shape[1] if order is None else cnp.PyArray_SIZE(order)
+            f.held_out_weight = held_out_weight
+            f.blocks = max(f.blocks, (f.n_held_out + block - 1)//block)
+        f.rate = learning_rate
+        f.shuffled = seed is not None
+        f.seed = seed if f.shuffled else 0
+        if bit_generator is not None:
+            order = data[3]
+            if order is None or not cnp.PyArray_ISWRITEABLE(order) or f.shuffled:
+                raise ValueError("bit_generator must come with a writable order and without a seed")
+            f.bits = bits_of(bit_generator)
+        f.first_epoch, f.epochs = first_epoch, epochs
+        f.max_seconds = INFINITY if max_seconds is None else max_seconds
+        f.checks_moments = check_moments
+        f.n_moments = MOMENTS_OF_OPTIMIZER[core.options.optimizer] if moments else 0
+        f.stops_early = early_stopping is not None
+        if f.stops_early:
+            f.tol, f.patience, f.best, f.waited = early_stopping
+        self.keeps_best = f.stops_early and keep_best
+        f.fewest, f.moved = (INT_MAX, 0) if look is None else look
+        f.cost = NAN
+
+
+cdef class ThreadRoom:
+    """What a thread that trains needs for itself: memory for orders, and for the network it is at."""
+    cdef kept_orders orders
+    cdef memory arena
+    cdef object numbers
+
+    def __dealloc__(self):
+        memory_give_back(&self.arena)
 
 
 cdef class TrainingQueue:
@@ -157,130 +290,121 @@ cdef class TrainingQueue:
     cdef int count, first, mine
     cdef Py_ssize_t examples
     cdef double deadline
-    cdef cnp.ndarray room       # of `help`, for its orders
-    cdef kept_orders orders
-    cdef shared_int next, ready, closed, stopped, at_work, epochs, drawn
-    cdef readonly Py_ssize_t pending, bytes     # fits that are not forgotten, and how large their arenas are
+    cdef ThreadRoom room        # of `help`
+    cdef list rooms             # of all threads
+    cdef shared_int next, ready, closed, stopped, at_work
+    cdef readonly Py_ssize_t pending            # fits that are not forgotten
 
     def __cinit__(self, int count, Py_ssize_t examples, double seconds=INFINITY):
         self.fits = <queued_fit*>calloc(max(count, 1), sizeof(queued_fit))
         if self.fits == NULL:
             raise MemoryError
-        self.kept = []
+        self.kept, self.rooms = [], []
         self.count = count
         self.examples = examples
         self.deadline = now() + seconds
-        self.room = self.room_for_orders(&self.orders)
+        self.room = self.room_of_thread()
         self.first = 0
         self.mine = -1
 
     def __dealloc__(self):
+        cdef int k
+        for k in range(self.count if self.fits != NULL else 0):
+            free(self.fits[k].memory)
         free(self.fits)
 
-    cdef cnp.ndarray room_for_orders(self, kept_orders* kept):
-        """Memory for the orders of one thread; a single fit has nobody to keep them for."""
-        memset(kept, 0, sizeof(kept_orders))
-        kept.room = KEPT_ORDERS if self.count > 1 else 0
-        cdef cnp.ndarray room = np.empty(kept.room + self.examples, np.intp)
-        kept.start = <Py_ssize_t*>cnp.PyArray_DATA(room)
-        kept.drawn = &self.drawn
+    cdef ThreadRoom room_of_thread(self):
+        """Memory for one thread; a single fit has nobody to keep its orders for."""
+        cdef ThreadRoom room = ThreadRoom()
+        room.orders.room = KEPT_ORDERS if self.count > 1 else 0
+        room.numbers = np.empty(room.orders.room + self.examples, np.intp)
+        room.orders.start = <Py_ssize_t*>cnp.PyArray_DATA(room.numbers)
+        self.rooms.append(room)
         return room
 
     @property
     def epochs_done(self):
         """Of all fits."""
-        return shared_get(&self.epochs)
+        return sum([shared_get(&(<ThreadRoom>room).orders.trained) for room in self.rooms])
 
     @property
     def orders_drawn(self):
         """Permutations so far: fewer than epochs where fits of a thread have one seed and as many rows."""
-        return shared_get(&self.drawn)
+        return sum([shared_get(&(<ThreadRoom>room).orders.drawn) for room in self.rooms])
 
-    def add(self, TrainerCore core, data, double learning_rate, seed, int first_epoch, int epochs,
-            bint check_moments, max_seconds=None, held_out=None, double held_out_weight=1,
-            tuple early_stopping=None, bint keep_best=True, bit_generator=None, *, bint moments=True):
-        """Add a fit.
+    def add(self, QueuedFit fit):
+        """Add a fit of its core, which nobody else may use until it has ended."""
+        fit.core.check_weights()
+        cdef queued_fit* f = self.begin(fit, 0)
+        f.report = fit.core.report_buffers(f.batches, f.blocks)
+        self.hand_over(fit, f, None)
 
-        Parameters
-        ----------
-        core : TrainerCore
-            Nobody else may use it until the fit has ended.
-        data, held_out : (X, T, weights, order)
-            To train on; to validate on, or None. With a seed, each epoch is shuffled by `permutation`.
-        first_epoch : int
-            The number of the first of the epochs: their shuffles depend on it.
-        check_moments : bool
-            See to it that what the optimiser keeps is finite.
-        max_seconds : float, optional
-            End after the epoch in which this time is over.
-        held_out_weight : float
-            The sum of the weights of the examples held out.
-        early_stopping : (tol, patience, best, waited), optional
-        keep_best : bool
-            Read the weights of the epoch with the lowest loss, for early stopping.
-        bit_generator : numpy.random.BitGenerator, optional
-            Shuffles the order of `data`, in place, before each epoch, as `shuffle` does; then there is no
-            seed. Who calls `work` or `help` holds its lock.
-        moments : bool
-            Read for `finished` what the optimiser keeps; else it stays in the core.
+    def add_network(self, QueuedFit fit, list W, list b, uint64_t seed):
+        """Add a fit of a network with these weights like that of the core, whose memory is not used.
+
+        `seed` is that of shuffle and dropout. The memory that training takes is the thread's.
         """
+        cdef Layers like = fit.core.layers
+        cdef queued_fit* f = self.begin(fit, like.count)
+        cdef list W_out = [], b_out = []
+        cdef int k
+        for k in range(like.count):
+            f.layers[k] = like.arrays[k]
+            W_out.append(self.point_at(like, k, W[k], b[k], &f.layers[k]))
+            b_out.append(empty_like(b[k]))
+            f.result[k].W = as_matrix(W_out[k])
+            f.result[k].b = cnp.PyArray_DATA(b_out[k])
+        f.options.seed = seed
+        if f.shuffled:
+            f.seed = seed
+        self.hand_over(fit, f, (W_out, b_out, W, b))
+
+    cdef cnp.ndarray point_at(self, Layers like, int k, cnp.ndarray W, cnp.ndarray b, layer_arrays* layer):
+        """Let a layer have these weights, and return an array for new ones."""
+        same_kind(W, like.table, "W", k)
+        shape_is(W, layer.n_out, layer.n_in, "W")
+        layer.W = as_matrix(W)
+        layer.b = contiguous(b, like.table, layer.n_out, "b", k)
+        return empty_like(W)
+
+    cdef queued_fit* begin(self, QueuedFit fit, int layers) except NULL:
+        """The place of the next fit, filled in as far as it is known, with memory for what it tells."""
         if len(self.kept) >= self.count:
             raise ValueError(f"a queue must hold at most {self.count} fits")
+        if fit.fit.n > self.examples:
+            raise ValueError(f"a fit must have at most {self.examples} examples, got {fit.fit.n}")
         cdef queued_fit* f = &self.fits[len(self.kept)]
-        cdef Py_ssize_t n, batches, blocks, block = min(core.batch, BLOCK)
-        cdef Layers best_weights = None
-        cdef cnp.npy_intp[1] room = [(2 if held_out is None else 3)*epochs]
-        cdef cnp.ndarray numbers = cnp.PyArray_EMPTY(1, room, cnp.NPY_DOUBLE, 0)
-        X, T, weights, order = data
-        n = X.shape[1] if order is None else cnp.PyArray_SIZE(order)
-        if n > self.examples:
-            raise ValueError(f"a fit must have at most {self.examples} examples, got {n}")
-        batches = (n + core.batch - 1)//core.batch
-        blocks = batches*core.blocks_in_batch()
-        f.table, f.arena = core.table, core.arena.m.start
-        f.data = core.data(X, T, order, weights)
-        f.n = n
-        f.rule = core.rule_of_costs(weights is not None)
-        if held_out is not None:
-            X, T, weights, order = held_out
-            f.held_out = core.data(X, T, order, weights)
-            f.n_held_out = X.shape[1] if order is None else cnp.PyArray_SIZE(order)
-            f.held_out_weight = held_out_weight
-            blocks = max(blocks, (f.n_held_out + block - 1)//block)
-        f.report = core.report_buffers(batches, blocks)
-        f.rate = learning_rate
-        f.shuffled = seed is not None
-        f.seed = seed if f.shuffled else 0
-        if bit_generator is not None:
-            order = data[3]
-            if order is None or not cnp.PyArray_ISWRITEABLE(order) or f.shuffled:
-                raise ValueError("bit_generator must come with a writable order and without a seed")
-            f.bits = bits_of(bit_generator)
-        f.first_epoch, f.epochs = first_epoch, epochs
-        f.max_seconds = INFINITY if max_seconds is None else max_seconds
-        f.losses = <double*>cnp.PyArray_DATA(numbers)
+        cdef Py_ssize_t epochs = fit.fit.epochs
+        free(f.memory)                                 # of one that was not handed over
+        f[0] = fit.fit
+        f.memory = malloc(2*layers*sizeof(layer_arrays) + 3*epochs*sizeof(double))
+        if f.memory == NULL:
+            raise MemoryError
+        f.layers = <layer_arrays*>f.memory if layers > 0 else NULL
+        f.result = f.layers + layers
+        f.losses = <double*>(<layer_arrays*>f.memory + 2*layers)
         f.seconds = f.losses + epochs
         f.held_out_losses = f.seconds + epochs
-        f.checks_moments = check_moments
-        f.n_moments = MOMENTS_OF_OPTIMIZER[core.options.optimizer] if moments else 0
-        arrays, pointers = [], []
+        return f
+
+    cdef int hand_over(self, QueuedFit fit, queued_fit* f, tuple network) except -1:
+        """Make room for what the optimiser keeps and the best weights, and let the threads have a fit."""
+        cdef Layers best_weights = None
+        cdef int which
+        cdef list arrays = [], pointers = []
         for which in range(f.n_moments):
-            one, W, b = core.layers.fresh()
+            one, W, b = fit.core.layers.fresh()
             f.moments[which] = (<Layers>one).arrays
             pointers.append(one)
             for both in zip(W, b):
                 arrays += both
-        f.stops_early = early_stopping is not None
-        if f.stops_early:
-            if keep_best:
-                best_weights, W, b = core.layers.fresh()
-                f.best_weights = best_weights.arrays
-            f.tol, f.patience, f.best, f.waited = early_stopping
-        self.kept.append((core, data, held_out, numbers, arrays, pointers,
-                          (best_weights, W, b) if f.best_weights != NULL else None, bit_generator))
+        if fit.keeps_best:
+            best_weights, W, b = fit.core.layers.fresh()
+            f.best_weights = best_weights.arrays
+        self.kept.append((fit, network, arrays, pointers, (best_weights, W, b) if fit.keeps_best else None))
         self.pending += 1
-        self.bytes += core.arena.bytes
         shared_set(&self.ready, <int>len(self.kept))
+        return 0
 
     def close(self):
         """No more fits will be added: threads in `work` leave when all fits are taken."""
@@ -310,8 +434,7 @@ cdef class TrainingQueue:
 
     def work(self):
         """Train fits until the queue is closed and none is left: for a thread of its own."""
-        cdef kept_orders orders
-        cdef cnp.ndarray room = self.room_for_orders(&orders)
+        cdef ThreadRoom room = self.room_of_thread()
         cdef int k, times = 0
         cdef bint closed
         with nogil:
@@ -320,7 +443,7 @@ cdef class TrainingQueue:
                 closed = shared_get(&self.closed)      # read first: nothing is added after it
                 k = shared_take(&self.next, shared_get(&self.ready))
                 if k >= 0:
-                    self.train(k, &orders, INFINITY)
+                    self.train(k, &room.orders, &room.arena, INFINITY)
                     times = 0
                 elif closed:
                     break
@@ -339,32 +462,37 @@ cdef class TrainingQueue:
             if self.mine < 0:
                 self.mine = shared_take(&self.next, shared_get(&self.ready))
             found = self.mine >= 0
-            if found and self.train(self.mine, &self.orders, seconds):
+            if found and self.train(self.mine, &self.room.orders, &self.room.arena, seconds):
                 self.mine = -1
         return found
 
-    cdef bint train(self, int k, kept_orders* orders, double seconds) noexcept nogil:
-        """Train fit k until it has ended, or for about so many seconds; return whether it has."""
+    cdef bint train(self, int k, kept_orders* orders, memory* arena, double seconds) noexcept nogil:
+        """Train fit k until it has ended, or for about so many seconds; return whether it has.
+
+        `orders` and `arena` are the thread's.
+        """
         cdef queued_fit* f = &self.fits[k]
         cdef double until = now() + seconds, time
         cdef fp_mode mode = fp_enter()
         if f.done == 0:
             f.began = now()
-            if k > 0 and f.began >= self.deadline:
+            if k > 0 and f.began >= self.deadline or shared_get(&self.stopped):
                 f.end = END_NOT_BEGUN
+            elif f.layers != NULL:
+                f.end = prepare_in(f, arena)
         while f.end == GOING_ON:
             if shared_get(&self.stopped):
                 f.end = END_STOPPED if f.done > 0 else END_NOT_BEGUN
                 break
-            train_epoch(f, orders)
-            shared_add(&self.epochs, 1)
-            time = now()
+            time = train_epoch(f, orders)
+            shared_set(&orders.trained, shared_get(&orders.trained) + 1)
             if f.end == GOING_ON and time >= self.deadline:
                 f.end = END_LATE
             elif f.end == GOING_ON and (time >= until or seconds < INFINITY and self.is_drained()):
                 fp_leave(mode)
                 return False
-        read_moments(f)
+        if f.done > 0:
+            read_result(f)
         fp_leave(mode)
         shared_set(&f.finished, 1)
         return True
@@ -406,26 +534,33 @@ cdef class TrainingQueue:
         best : (best, waited, best_epoch, W, b) or None
             With early stopping that keeps them: the lowest loss, epochs waited since, and its epoch and
             weights; epoch 0 if no loss was below the one to begin with.
+        network : (W, b, steps, cost) or None
+            Of one that was added by `add_network`: its weights, how many batches there were, and the cost
+            asked for by `look`, or NaN.
         """
         cdef int k = self.find_finished()
         if k < 0:
             return None
         cdef queued_fit* f = &self.fits[k]
         cdef int i
-        core, _, _, _, moments, _, best, _ = self.kept[k]
+        fit, network, moments, _, best = self.kept[k]
         losses, held_out_losses = self.losses_of(k)
         seconds = [f.seconds[i] for i in range(f.done)]
-        names = (<TrainerCore>core).names_of_moments()
+        names = (<QueuedFit>fit).core.names_of_moments()
         if best is not None:
             best = f.best, f.waited, f.best_epoch, *best[1:]
-        return k, QUEUE_ENDS[f.end], losses, seconds, held_out_losses, dict(zip(names, moments)), best
+        if network is not None:
+            network = network[0], network[1], f.steps, f.cost
+        return (k, QUEUE_ENDS[f.end], losses, seconds, held_out_losses,
+                dict(zip(names, moments)) if moments else {}, best, network)
 
     def forget(self, int k):
         """Drop a fit that has ended: `finished` goes on to the next."""
         if not 0 <= k < len(self.kept) or self.kept[k] is None or not shared_get(&self.fits[k].finished):
             raise ValueError(f"k must be a fit that has ended, got {k}")
-        self.bytes -= (<TrainerCore>self.kept[k][0]).arena.bytes
         self.kept[k] = None
+        free(self.fits[k].memory)
+        self.fits[k].memory = NULL
         self.fits[k].forgotten = True
         self.pending -= 1
         while self.first < self.count and self.fits[self.first].forgotten:

@@ -117,6 +117,8 @@ cdef class TrainerCore:
         [cost_clip, 1 - cost_clip], and the cost of the examples, without l2, is scaled.
     standardize : (mean, scale), optional
         Vectors (n_in): the first layer's input is (x - mean)/scale, worked out as the examples are gathered.
+    prepared : bool
+        False takes no memory to train in: then it is there for a `QueuedFit` of other networks like this one.
     sparse : bool
         X is `SparseRows` in every call, of more than 4 features, and nothing of the size of a dense X is
         made. The bits are those of the dense columns; only the sign of a zero can differ, where a bias is -0
@@ -132,7 +134,8 @@ cdef class TrainerCore:
     cdef double cost_scale
     cdef object standardize
     cdef Arena all_dZT              # of `gradients_at`
-    cdef bint no_weights            # it has left none
+    cdef bint no_weights            # it has left none, or there is no arena
+    cdef size_t arena_bytes
     cdef readonly Py_ssize_t examples_done
 
     def __init__(self, list W, list b, list activations, Py_ssize_t batch_size, int n_threads=1, *,
@@ -141,7 +144,7 @@ cdef class TrainerCore:
                  double l2=0.0, double weight_decay=0.0, double clip_norm=0.0, double scale_rate=0.0,
                  list dropout=None,
                  uint64_t seed=0, double cost_clip=0.0, double cost_scale=1.0, standardize=None,
-                 bint sparse=False):
+                 bint sparse=False, bint prepared=True):
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         if not 1 <= n_threads <= MAX_THREADS:
@@ -184,13 +187,17 @@ cdef class TrainerCore:
         if dropout is not None and dropout[self.layers.count - 1] != 0:
             raise ValueError("dropout must be 0 for the last layer, whose outputs the loss needs, "
                              f"got {dropout[self.layers.count - 1]}")
-        self.arena = Arena(self.table.arena_size(self.layers.arrays, self.layers.count,
-                                                 batch_size, n_threads, &self.options))
+        self.costs = self.batch_weights = self.batch_squares = empty(0, self.table)
+        self.arena_bytes = self.table.arena_size(self.layers.arrays, self.layers.count, batch_size, n_threads,
+                                                 &self.options)
+        self.no_weights = not prepared
+        self.arena = Arena(self.arena_bytes if prepared else 0)
+        if not prepared:
+            return
         mode = fp_enter()
         self.table.prepare(self.arena.m.start, self.layers.arrays, self.layers.count, batch_size, n_threads,
                            &self.options)
         fp_leave(mode)
-        self.costs = self.batch_weights = self.batch_squares = empty(0, self.table)
 
     cdef examples data(self, object X, cnp.ndarray T, cnp.ndarray order, cnp.ndarray weights) except *:
         cdef examples d
@@ -216,7 +223,6 @@ cdef class TrainerCore:
         """X into d.X, or as the rows that are read where they lie."""
         cdef cnp.ndarray columns
         cdef SparseRows rows
-        self.check_weights()
         if isinstance(X, SparseRows) != bool(self.options.sparse):
             raise TypeError(f"X must be {'SparseRows' if self.options.sparse else 'an array'}, "
                             f"got {type(X).__name__}")
@@ -288,6 +294,7 @@ cdef class TrainerCore:
         self.examples_done = 0
         call.table = self.table
         call.arena = self.arena.m.start
+        self.check_weights()
         call.data = self.data(X, T, order, weights)
         call.batch = self.batch
         call.first = 0
@@ -351,6 +358,7 @@ cdef class TrainerCore:
         cdef Py_ssize_t block = min(self.batch, BLOCK), blocks = (n + block - 1)//block
         call.table = self.table
         call.arena = self.arena.m.start
+        self.check_weights()
         call.data = self.data(X, T, order, weights)
         call.n = n
         call.out = out
@@ -489,6 +497,8 @@ cdef class TrainerCore:
 
     def load_weights(self, list W, list b):
         """Go on from other weights; what the optimiser keeps stays."""
+        if self.arena.bytes < self.arena_bytes:
+            raise RuntimeError("a core that is not prepared has no place for weights")
         self.table.write(self.arena.m.start, 0, self.layers.like(W, b).arrays)
         self.no_weights = False
 
