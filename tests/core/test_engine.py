@@ -54,3 +54,18 @@ def test_losses_and_outputs_must_fit(dtype: Any) -> None:
         with pytest.raises(ValueError, match=f"{loss}|{activation}"):
             engine.loss(loss, 1.0, activation, Z, Z)
     assert set(LOSSES) == set(reference.losses.LOSSES)
+
+
+def test_what_is_read_by_inputs_is_the_same_and_transposed_in_memory() -> None:
+    W, b = [np.ones((3, 5)), np.ones((2, 3))], [np.zeros((3, 1)), np.zeros((2, 1))]
+    core = engine.TrainerCore(W, b, ["tanh", "sigmoid"], 4, optimizer="adam")
+    X, T = np.random.default_rng(0).normal(size=(5, 9)), np.zeros((2, 9))
+    core.epoch(X, T, None, 0.1)
+    for plain, other in zip(core.weights()[0], core.weights(by_inputs=True)[0], strict=True):
+        np.testing.assert_array_equal(plain, other)
+        assert plain.flags.c_contiguous
+        assert other.T.flags.c_contiguous
+    plain, other = core.moments(), core.moments(by_inputs=True)
+    for name, array in plain.items():
+        np.testing.assert_array_equal(array, other[name])
+        assert other[name].T.flags.c_contiguous

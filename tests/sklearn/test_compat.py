@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ pytest.importorskip("sklearn")
 
 import sklearn
 import sklearn.neural_network
+import sklearn.utils
 from sklearn_data import small, words
 
 import fastnet.sklearn
@@ -62,3 +64,23 @@ def test_an_unknown_scikit_learn_works_by_itself(solver: str, monkeypatch: pytes
             small(**extra).fit(X, y)
     with pytest.raises(ValueError, match=r"X_val must not be given, .* scikit-learn's own code"):
         small().fit(X, y, X_val=X, y_val=y)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 42, 2**32 - 1])
+def test_a_random_state_of_a_whole_number_is_scikit_learns(seed: int) -> None:
+    """The same draws and the same pickle, with a normal draw waiting or not."""
+    ours, theirs = _compat.check_random_state(seed), sklearn.utils.check_random_state(seed)
+    for _ in range(2):
+        assert pickle.dumps(ours) == pickle.dumps(theirs)
+        assert ours.normal() == theirs.normal()
+        np.testing.assert_array_equal(ours.permutation(700), theirs.permutation(700))
+
+
+def test_other_random_states_are_left_to_scikit_learn() -> None:
+    own = np.random.RandomState(3)
+    assert _compat.check_random_state(own) is own
+    assert _compat.check_random_state(None) is sklearn.utils.check_random_state(None)
+    assert _compat.check_random_state(np.int64(5)).randint(1000) == np.random.RandomState(5).randint(1000)
+    for wrong in (-1, 2**32, "0"):
+        with pytest.raises(ValueError, match=r"Seed must be|cannot be used to seed"):
+            _compat.check_random_state(wrong)

@@ -29,6 +29,7 @@ from fastnet.sklearn import (
     _stochastic,
 )
 from fastnet.sklearn._callbacks import CallbackReporter
+from fastnet.sklearn._compat import PrivateState
 from fastnet.sklearn._fit_arguments import FitArguments
 
 DIFFERENCES = _compat.scikit_learn_differences()  # if there are any, scikit-learn's own code does the work
@@ -74,6 +75,11 @@ class FastnetMLPMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
     _scikit_learn_class: ClassVar[Any]
     _fast_validated: ClassVar[Any]  # X and y of a fit if they are plain arrays, else None
     solver: str
+    hidden_layer_sizes: Any
+    random_state: Any
+    warm_start: bool
+    coefs_: list[Any]
+    intercepts_: list[Any]
     validation_loss_curve_: list[float] | None = None
 
     # Notebooks describe a parameter beside a link only: to scikit-learn's page of the same class
@@ -154,7 +160,10 @@ class FastnetMLPMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
                 _compat.warn_of_overrides(type(self), arguments.left_to_scikit_learn)
             if arguments.solver in OWN_SOLVERS:
                 self.solver = "adam"  # until _fit_stochastic: scikit-learn asks if the solver is stochastic
-            super()._fit(X, y, sample_weight, incremental)
+            if arguments.left_to_scikit_learn:
+                super()._fit(X, y, sample_weight, incremental)
+            else:
+                self._train(X, y, sample_weight, incremental)
         finally:
             self.solver = arguments.solver
             self.__dict__.pop("_fit_arguments", None)
@@ -162,6 +171,39 @@ class FastnetMLPMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         if arguments.callbacks is not None:
             arguments.callbacks.end_fit()
         return self
+
+    def _train(self, X: Any, y: Any, sample_weight: Any, incremental: bool) -> None:
+        """Do what scikit-learn's `_fit` does, without the arrays that its backpropagation needs."""
+        state = PrivateState(self)
+        sizes = self.hidden_layer_sizes
+        sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+        if any(size <= 0 for size in sizes):
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        first = "coefs_" not in self.__dict__ or not (self.warm_start or incremental)
+        X, y = self._validate_input(X, y, incremental, reset=first)
+        if sample_weight is not None:
+            sample_weight = _compat.check_sample_weight(sample_weight, X)
+        if y.ndim == 1:
+            y = y.reshape(-1, 1)
+        self.n_outputs_ = y.shape[1]
+        layer_units = [X.shape[1], *sizes, self.n_outputs_]
+        state.random_state = _compat.check_random_state(self.random_state)
+        if first:
+            self._initialize(y, layer_units, X.dtype)
+        if self.solver == "lbfgs":
+            self._fit_lbfgs(X, y, sample_weight, *[None] * 4, layer_units)
+        else:
+            self._fit_stochastic(X, y, sample_weight, *[None] * 4, layer_units, incremental)
+        if not all(np.isfinite(array).all() for array in (*self.coefs_, *self.intercepts_)):
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large values and "
+                "need to be preprocessed."
+            )
+
+    def _goes_on(self) -> bool:
+        """Return whether `partial_fit` has nothing to do but to call `_fit`: it was called before."""
+        own = self.__dict__
+        return not DIFFERENCES and "coefs_" in own and "classes_" in own and not own.get("_skl_callbacks")
 
     def _overrides_in_training(self, incremental: bool) -> tuple[str, ...]:
         """Return the overridden methods because of which scikit-learn's own code has to train."""

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import sklearn
+from numpy.random.bit_generator import ISeedSequence
 from sklearn.neural_network import (
     MLPClassifier,
     MLPRegressor,
@@ -26,7 +27,9 @@ from sklearn.neural_network import (
     _multilayer_perceptron,
     _stochastic_optimizers,
 )
+from sklearn.utils import check_random_state as _check_random_state
 from sklearn.utils.extmath import _approximate_mode
+from sklearn.utils.validation import _check_sample_weight
 
 from fastnet import _validate
 from fastnet._core import engine
@@ -42,6 +45,8 @@ __all__ = [
     "as_scikit_learn",
     "callback_context",
     "callback_support",
+    "check_random_state",
+    "check_sample_weight",
     "draw_class_counts",
     "draw_permutation",
     "loss_is_a_mean",
@@ -212,6 +217,27 @@ def parameter_names(cls: Any) -> list[str]:
     """Return the names of the constructor's parameters."""
     names: list[str] = cls._get_param_names()
     return names
+
+
+def check_sample_weight(sample_weight: Any, X: Any) -> Any:
+    """Return the weights of the rows of X as scikit-learn's fits take them."""
+    return _check_sample_weight(sample_weight, X)
+
+
+class _NoSeed(ISeedSequence):
+    """Stands for a seed that is drawn from the system: it takes NumPy 60 µs to draw one, and to spread it."""
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> Any:
+        return [0] * n_words
+
+
+def check_random_state(random_state: Any) -> Any:
+    """Return what scikit-learn's `check_random_state` returns; of a whole number much sooner."""
+    if type(random_state) is not int or not 0 <= random_state < 2**32:
+        return _check_random_state(random_state)
+    found = np.random.RandomState(np.random.MT19937(_NoSeed()))  # type: ignore[arg-type]
+    found.seed(random_state)
+    return found
 
 
 def draw_class_counts(counts: Array, n: int, random_state: Any) -> Array:

@@ -162,6 +162,8 @@ class MLPClassifier(FastnetMLPMixin, ScikitLearnClassifier):  # type: ignore[mis
         known = self.__dict__.get("classes_")
         if type(classes) is np.ndarray and type(known) is np.ndarray and np.array_equal(classes, known):
             classes = None  # scikit-learn would sort them and compare
+        if classes is None and self._goes_on():
+            return self._fit(X, y, sample_weight, incremental=True)
         return super().partial_fit(X, y, sample_weight, classes)
 
     @in_default_mode

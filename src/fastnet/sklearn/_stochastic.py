@@ -216,8 +216,7 @@ class EpochLoop:
                 with contextlib.nullcontext() if bits is None else bits.lock:
                     going_on = queue.help(SLICE)
         finally:  # also after an interrupt
-            for loss in queue.losses_of(0)[0][est.n_iter_ - first :]:
-                self._note(loss)
+            self._note_all(queue.losses_of(0)[0][est.n_iter_ - first :])
         result = queue.finished()
         return result is None or result[1] != "diverged"
 
@@ -242,6 +241,24 @@ class EpochLoop:
             print(f"Iteration {est.n_iter_}, loss = {est.loss_:.8f}")
         self._update_best()
         self.state.optimizer.iteration_ends(est.t_)
+
+    def _note_all(self, losses: list[float]) -> None:
+        """Do what `_note` does after each of several epochs of a fit that `_can_run_in_core`."""
+        est, state = self.est, self.state
+        if not losses:
+            return
+        best, waited = est.best_loss_, state.epochs_without_improvement
+        for loss in losses:
+            waited = waited + 1 if loss > best - est.tol else 0
+            best = min(best, loss)
+        noted = list(np.array(losses))
+        est.loss_ = noted[-1]
+        est.loss_curve_ += noted
+        if best < est.best_loss_:
+            est.best_loss_ = np.float64(best)
+        state.epochs_without_improvement = waited
+        est.t_ += self.n * len(noted)
+        est.n_iter_ += len(noted)
 
     def _learning_rate(self) -> float:
         """Return the learning rate of the optimiser as it stands."""

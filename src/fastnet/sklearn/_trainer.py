@@ -60,8 +60,8 @@ class EstimatorTrainer:
         for which, name in self._moment_names():
             for k, value in enumerate(getattr(state, name)):
                 layer, part = (k, "W") if k < count else (k - count, "b")
-                moment = np.asarray(value).T if part == "W" else np.reshape(value, (-1, 1))
-                moments[f"{which}.{layer}.{part}"] = np.ascontiguousarray(moment, self.dtype)
+                moment = np.asarray(value, self.dtype, order="C")
+                moments[f"{which}.{layer}.{part}"] = moment.T if part == "W" else moment.reshape(-1, 1)
         if moments:
             self.core.load_moments(moments)
 
@@ -73,8 +73,8 @@ class EstimatorTrainer:
 
     def weights(self) -> tuple[list[Array], list[Array]]:
         """Return the present weights in scikit-learn's shapes, (n_in, n_out) and (n_out,), in C order."""
-        W, b = self.core.weights()
-        return [np.ascontiguousarray(w.T) for w in W], [c.ravel() for c in b]
+        W, b = self.core.weights(by_inputs=True)
+        return [w.T for w in W], [c.ravel() for c in b]
 
     def store_in_estimator(self) -> None:
         """Put the present weights and the optimiser's state into the estimator."""
@@ -82,9 +82,9 @@ class EstimatorTrainer:
         _layout.assign(self.est.coefs_, coefs)
         _layout.assign(self.est.intercepts_, intercepts)
         state = PrivateState(self.est).optimizer
-        moments = self.core.moments()
+        moments = self.core.moments(by_inputs=True)
         for which, name in self._moment_names():
-            W = [np.ascontiguousarray(moments[f"{which}.{k}.W"].T) for k in range(len(coefs))]
+            W = [moments[f"{which}.{k}.W"].T for k in range(len(coefs))]
             setattr(state, name, W + [moments[f"{which}.{k}.b"].ravel() for k in range(len(coefs))])
         state.t = self.core.step
         if isinstance(state, AdamOptimizer) and state.t:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.model_selection import train_test_split
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import validate_data
 
-from fastnet.sklearn import _layout
+from fastnet.sklearn import _compat, _layout
 from fastnet.sklearn._compat import PrivateState, draw_class_counts, draw_permutation
 from fastnet.sklearn._fit_arguments import FitArguments
 from fastnet.sklearn._layout import Array
@@ -78,7 +78,7 @@ def from_arguments(
     )
     weights = arguments.sample_weight_val
     if weights is not None:
-        weights = _check_sample_weight(weights, X)
+        weights = _compat.check_sample_weight(weights, X)
     binarizer = PrivateState(est).label_binarizer if is_classifier else None
     if binarizer is not None:
         unseen = np.setdiff1d(y, est.classes_)

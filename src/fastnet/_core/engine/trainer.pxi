@@ -480,20 +480,25 @@ cdef class TrainerCore:
             return forward_raw(W, b, names, X, self.threads, out)
         return forward(W, b, names, X, self.threads, out, self.standardize)
 
-    cdef tuple read(self, int which, bint by_features=False):
-        """Fresh arrays; `by_features`: the weights of a feature of the first layer lie side by side."""
+    cdef tuple read(self, int which, Py_ssize_t by_inputs=0):
+        """Fresh arrays; in so many of the first layers the weights of an input lie side by side."""
         cdef Layers out
+        cdef Py_ssize_t k
         out, W, b = self.layers.fresh()
-        if by_features:
-            W[0] = np.empty_like(W[0].T, order="C", subok=False).T
+        if by_inputs > 0:
+            for k in range(min(by_inputs, self.layers.count)):
+                W[k] = np.empty_like(W[k].T, order="C", subok=False).T
             out = self.layers.like(W, b)
         self.table.read(self.arena.m.start, which, out.arrays)
         return W, b
 
-    def weights(self):
-        """Fresh arrays with the weights as they are now: lists of W and b."""
+    def weights(self, *, bint by_inputs=False):
+        """Fresh arrays with the weights as they are now: lists of W and b.
+
+        by_inputs: W.T is in C order, not W.
+        """
         self.check_weights()
-        return self.read(0)
+        return self.read(0, self.layers.count if by_inputs else 0)
 
     def load_weights(self, list W, list b):
         """Go on from other weights; what the optimiser keeps stays."""
@@ -513,14 +518,16 @@ cdef class TrainerCore:
                                   for k in range(self.layers.count) for letter in "Wb"]
         return moment_keys[shape]
 
-    def moments(self):
+    def moments(self, *, bint by_inputs=False):
         """What the optimiser keeps for each weight, fresh arrays by name: "first.0.W", "first.0.b", ...
+
+        by_inputs: as in `weights`.
 
         first: the velocity, or m; second: v (see optimizers.pxi). Nothing with plain gradient descent.
         """
         arrays = []
         for which in range(MOMENTS_OF_OPTIMIZER[self.options.optimizer]):
-            for both in zip(*self.read(which + 1)):
+            for both in zip(*self.read(which + 1, self.layers.count if by_inputs else 0)):
                 arrays += both
         found = dict(zip(self.names_of_moments(), arrays))
         if self.options.scale_rate > 0:
