@@ -37,7 +37,10 @@ cdef extern from "machine.h" nogil:
         void* block
         size_t bytes
         int mapped
-    bint memory_take(memory* m, size_t bytes)
+    bint memory_take(memory* m, size_t bytes, bint zeroed)
+    bint memory_new(memory* m, size_t bytes, bint zeroed)
+    void memory_free(memory* m)
+    size_t memory_room(const memory* m)
     void memory_give_back(memory* m)
     ctypedef struct fp_mode:
         pass

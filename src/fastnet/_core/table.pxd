@@ -114,8 +114,8 @@ cdef struct kernel_table:
 
     # Every thread of a team makes the same call, each with its own number.
 
-    # Training. The arena is zeroed memory of arena_size bytes, aligned to 64, and holds everything a fit
-    # needs for teams of up to `threads`.
+    # Training. The arena is memory of arena_size bytes, aligned to 64, which may hold anything, and is for
+    # everything a fit needs for teams of up to `threads`.
     size_t (*arena_size)(const layer_arrays* layers, int n_layers, Py_ssize_t batch, int threads,
                          const fit_options* options) noexcept nogil
     void (*prepare)(void* arena, const layer_arrays* layers, int n_layers, Py_ssize_t batch, int threads,

@@ -101,13 +101,13 @@ def all_finite(cnp.ndarray x):
 
 
 cdef class Arena:
-    """Zeroed memory that lives as long as this object."""
+    """Memory that lives as long as this object: zeroed, unless who uses it clears what must be 0."""
     cdef memory m
     cdef size_t bytes
 
-    def __cinit__(self, size_t bytes):
+    def __cinit__(self, size_t bytes, bint zeroed=True):
         self.bytes = bytes
-        if not memory_take(&self.m, bytes):
+        if not memory_take(&self.m, bytes, zeroed):
             raise MemoryError(f"cannot allocate {bytes:,} bytes")
 
     def __dealloc__(self):

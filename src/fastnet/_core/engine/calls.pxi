@@ -67,7 +67,7 @@ cdef KeptArena arena_for(Layers layers, Py_ssize_t n, int threads):
     kept = KeptArena()
     kept.shape = shape
     kept.bytes = table.predict_size(layers.arrays, layers.count, n, threads, NULL)
-    kept.arena = Arena(kept.bytes)
+    kept.arena = Arena(kept.bytes, False)
     with nogil:
         table.predict_prepare(kept.arena.m.start, layers.arrays, layers.count, n, threads, NULL)
     return kept
@@ -178,7 +178,7 @@ def dense_backward(cnp.ndarray W, cnp.ndarray A, cnp.ndarray dZ):
     cdef cnp.ndarray dA = np.empty((n_in, n), W.dtype), dW = np.zeros((n_out, n_in), W.dtype)
     if n == 0:
         return dA, dW, db
-    cdef Arena arena = Arena(table.dense_backward_size(n_in, n_out, n))
+    cdef Arena arena = Arena(table.dense_backward_size(n_in, n_out, n), False)
     cdef matrix a = as_matrix(A), dz = as_matrix(dZ), da = as_matrix(dA), dw = as_matrix(dW)
     cdef fp_mode mode
     with nogil:

@@ -44,7 +44,7 @@ cdef class PredictorCore:
     cdef Arena block_scratch(self, int threads, const void* shared):
         cdef const layer_arrays* layers = self.layers.arrays
         cdef int count = self.layers.count
-        cdef Arena arena = Arena(self.table.predict_size(layers, count, BLOCK, threads, shared))
+        cdef Arena arena = Arena(self.table.predict_size(layers, count, BLOCK, threads, shared), False)
         self.table.predict_prepare(arena.m.start, layers, count, BLOCK, threads, shared)
         return arena
 

@@ -85,12 +85,10 @@ cdef int prepare_in(queued_fit* f, memory* m) noexcept nogil:
     """
     cdef size_t bytes = f.arena_bytes + (f.blocks + 2*f.batches)*f.rule.itemsize
     cdef char* report
-    if m.block == NULL or m.mapped or m.bytes < bytes + 63:  # a large one is only touched where it is used
-        memory_give_back(m)
-        if not memory_take(m, bytes):
+    if m.block == NULL or memory_room(m) < bytes:
+        memory_free(m)                             # not the kept one: it is for those who hold Python's lock
+        if not memory_new(m, bytes, False):
             return END_NO_MEMORY
-    else:
-        memset(m.start, 0, f.arena_bytes)
     f.arena = m.start
     report = <char*>f.arena + f.arena_bytes
     f.report.block_costs = report

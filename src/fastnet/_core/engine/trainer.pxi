@@ -191,7 +191,7 @@ cdef class TrainerCore:
         self.arena_bytes = self.table.arena_size(self.layers.arrays, self.layers.count, batch_size, n_threads,
                                                  &self.options)
         self.no_weights = not prepared
-        self.arena = Arena(self.arena_bytes if prepared else 0)
+        self.arena = Arena(self.arena_bytes if prepared else 0, False)
         if not prepared:
             return
         mode = fp_enter()

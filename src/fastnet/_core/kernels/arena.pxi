@@ -115,11 +115,32 @@ cdef struct trainer:
     Py_ssize_t runs             # of blocks, at most, whose sums t.gradient has room for; see epoch.pxi
 
 
-cdef inline real* arena_take(char* base, size_t* used, Py_ssize_t numbers) noexcept nogil:
-    """The next `numbers` of the arena, on a cache line; with base NULL only counted."""
+cdef inline real* arena_take_scratch(char* base, size_t* used, Py_ssize_t numbers) noexcept nogil:
+    """The next `numbers` of the arena, on a cache line; with base NULL only counted.
+
+    They may be anything, and are written before they are read.
+    """
     cdef size_t at = used[0]
     used[0] = (at + numbers*sizeof(real) + 63)//64*64
     return <real*>(base + at) if base != NULL else NULL
+
+
+cdef inline real* arena_take(char* base, size_t* used, Py_ssize_t numbers) noexcept nogil:
+    """The same, all 0."""
+    cdef real* start = arena_take_scratch(base, used, numbers)
+    if base != NULL:
+        memset(start, 0, numbers*sizeof(real))
+    return start
+
+
+cdef inline real* arena_take_weights(char* base, size_t* used, Py_ssize_t n_out,
+                                     Py_ssize_t n_in) noexcept nogil:
+    """The same for (n_out, n_in) in panels: what pads the last one is 0, and the rest may be anything."""
+    cdef Py_ssize_t whole = n_out*(n_in//PW*PW), numbers = n_out*round_up(n_in, PW)
+    cdef real* start = arena_take_scratch(base, used, numbers)
+    if base != NULL:
+        memset(start + whole, 0, (numbers - whole)*sizeof(real))
+    return start
 
 
 cdef inline Py_ssize_t tree_levels(Py_ssize_t blocks) noexcept nogil:
@@ -153,11 +174,11 @@ cdef void lay_out_lists(trainer* t, char* base, size_t* used, Py_ssize_t n_in, P
     s.pieces = ceil_div(n_in, PIECE)
     s.U = round_up(n_out, VW)
     s.examples = t.AT_panel_rows + 16  # 4096 bytes apart they would share a set of L1
-    s.feature = <int*>arena_take(base, used, ceil_div(t.AT_panel_rows*s.capacity, ints))
-    s.at = <Py_ssize_t*>arena_take(base, used, t.AT_panel_rows*<Py_ssize_t>sizeof(Py_ssize_t)
-                                   //<Py_ssize_t>sizeof(real))
-    s.start = <int*>arena_take(base, used, ceil_div(s.examples*(s.pieces + 1), ints))
-    s.dZT = arena_take(base, used, t.AT_panel_rows*s.U)
+    s.feature = <int*>arena_take_scratch(base, used, ceil_div(t.AT_panel_rows*s.capacity, ints))
+    s.at = <Py_ssize_t*>arena_take_scratch(base, used, t.AT_panel_rows*<Py_ssize_t>sizeof(Py_ssize_t)
+                                           //<Py_ssize_t>sizeof(real))
+    s.start = <int*>arena_take_scratch(base, used, ceil_div(s.examples*(s.pieces + 1), ints))
+    s.dZT = arena_take_scratch(base, used, t.AT_panel_rows*s.U)
     s.value = value
     s.weights, s.row, s.whole = s.WT, s.U, s.U
 
@@ -177,10 +198,10 @@ cdef void lay_out_block(trainer* t, char* base, size_t* used, const layer_arrays
     cdef Py_ssize_t examples = t.AT_panel_rows if training else threads*round_up(t.strip, PW)
     t.X = NULL
     if training and t.X_height <= NARROW:
-        t.X = arena_take(base, used, t.X_height*examples)
+        t.X = arena_take_scratch(base, used, t.X_height*examples)
     for k in range(t.n_layers):
         l = &t.layers[k] if base != NULL else &counted_layer
-        l.A = arena_take(base, used, arrays[k].n_out*examples)
+        l.A = arena_take_scratch(base, used, arrays[k].n_out*examples)
         if not training:
             continue
         l.dropout = <unsigned int>(65536*arrays[k].dropout + 0.5)
@@ -190,13 +211,13 @@ cdef void lay_out_block(trainer* t, char* base, size_t* used, const layer_arrays
                         or arrays[k].activation == ACTIVATION_identity)
             l.end = END_STORE if t.logits else END_KEPT
         if l.end == END_KEPT:
-            l.S = arena_take(base, used, arrays[k].n_out*examples)
+            l.S = arena_take_scratch(base, used, arrays[k].n_out*examples)
         l.dZ = l.A
         if k + 1 < t.n_layers and arrays[k + 1].n_out > block_k:
-            l.dZ = arena_take(base, used, arrays[k].n_out*examples)
+            l.dZ = arena_take_scratch(base, used, arrays[k].n_out*examples)
         l.AT = NULL
         if (k + 1 < t.n_layers or not t.one_unit) and (k > 0 or t.X == NULL and not rows):
-            l.AT = arena_take(base, used, examples*round_up(arrays[k].n_in, VW))
+            l.AT = arena_take_scratch(base, used, examples*round_up(arrays[k].n_in, VW))
         if k == 0:
             AT = l.AT
     if not training:
@@ -204,24 +225,25 @@ cdef void lay_out_block(trainer* t, char* base, size_t* used, const layer_arrays
     if lists:
         lay_out_lists(t, base, used, arrays[0].n_in, arrays[0].n_out, AT, rows)
     t.chunk_costs = <chunk_cost*>arena_take(base, used, ceil_div(t.block, CHUNK)*32)
-    t.output_sums = arena_take(base, used,
-                               2*t.sums_size*(ceil_div(t.block, CHUNK) if threads > 1 else 1))
+    t.output_sums = arena_take_scratch(base, used,
+                                       2*t.sums_size*(ceil_div(t.block, CHUNK) if threads > 1 else 1))
 
 
 cdef void lay_out_gradient(trainer* t, char* base, size_t* used, const layer_arrays* arrays,
-                           Py_ssize_t copies) noexcept nogil:
-    """dW and db of all layers, so many times."""
+                           Py_ssize_t levels, Py_ssize_t copies) noexcept nogil:
+    """dW and db of all layers, so many times; those after the first `levels` are copied to as a whole."""
     cdef layer counted_layer
     cdef layer* l
     cdef size_t start = used[0]
     cdef int k
     for k in range(t.n_layers):
         l = &t.layers[k] if base != NULL else &counted_layer
-        l.dW = arena_take(base, used, arrays[k].n_out*round_up(arrays[k].n_in, PW))
+        l.dW = arena_take_weights(base, used, arrays[k].n_out, arrays[k].n_in)
         l.db = arena_take(base, used, round_up(arrays[k].n_out, VW))
     t.gradient = <real*>(base + start) if base != NULL else NULL
     t.gradient_size = <Py_ssize_t>(used[0] - start)//<Py_ssize_t>sizeof(real)
-    arena_take(base, used, (copies - 1)*t.gradient_size)
+    arena_take(base, used, (levels - 1)*t.gradient_size)
+    arena_take_scratch(base, used, (copies - levels)*t.gradient_size)
 
 
 cdef void lay_out_small_steps(trainer* t, char* base, size_t* used, const layer_arrays* arrays,
@@ -247,7 +269,7 @@ cdef void lay_out_small_steps(trainer* t, char* base, size_t* used, const layer_
 
 cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssize_t batch, int threads,
                     const fit_options* options, const trainer* shared) noexcept nogil:
-    """Bytes of the arena, and with base, the arena: a trainer, its layers, its buffers.
+    """Bytes of the arena, and with base, the arena: a trainer, its layers, its buffers; it may hold anything.
 
     About, in numbers, with n_k units in layer k, B = min(batch, 1024) and S = B, or 64 (few weights):
     sum n_k n_k-1 (1 + levels + states) for weights, gradients and what the optimiser keeps, 2 B sum n_k for
@@ -269,17 +291,19 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
     cdef layer* l
     cdef worker* w
     cdef size_t used = round_up(sizeof(trainer), 64)
-    cdef Py_ssize_t weights = 0, widest = 0, units = 0, vectors = 0, copies, g
+    cdef Py_ssize_t weights = 0, widest = 0, units = 0, vectors = 0, levels, copies, g
     cdef Py_ssize_t outputs = arrays[n_layers - 1].n_out
     cdef int k, i
     cdef bint wide = False, dropout = False
     cdef bint rows = training and options.sparse
     cdef bint lists = rows or (training and arrays[0].n_in >= SPARSE_INPUTS
                                and arrays[0].n_out >= SPARSE_UNITS and arrays[0].mean == NULL)
+    g = used + round_up(n_layers*sizeof(layer), 64) + round_up(threads*sizeof(worker), 64)
     if base != NULL:
+        memset(base, 0, g)
         t.layers = <layer*>(base + used)
         t.workers = <worker*>(base + used + round_up(n_layers*sizeof(layer), 64))
-    used += round_up(n_layers*sizeof(layer), 64) + round_up(threads*sizeof(worker), 64)
+    used = g
     for k in range(n_layers):
         weights += arrays[k].n_in*arrays[k].n_out
         widest = larger(widest, larger(arrays[k].n_in, arrays[k].n_out))
@@ -314,21 +338,22 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
         w = &t.workers[i] if base != NULL else &counted_worker
         w.X = NULL
         if not training or t.X_height > NARROW and not rows:
-            w.X = arena_take(base, &used, t.X_height*round_up(t.strip, PW))
+            w.X = arena_take_scratch(base, &used, t.X_height*round_up(t.strip, PW))
         w.packed = w.partial = NULL
         if wide and training and t.block > block_k and block_rows_most*round_up(widest, PW) < weights:
-            w.partial = arena_take(base, &used, block_rows_most*round_up(widest, PW))
+            w.partial = arena_take_scratch(base, &used, block_rows_most*round_up(widest, PW))
         if wide:
-            w.packed = arena_take(base, &used, block_bytes//<Py_ssize_t>sizeof(real) + block_rows_most*PW)
+            w.packed = arena_take_scratch(base, &used,
+                                          block_bytes//<Py_ssize_t>sizeof(real) + block_rows_most*PW)
         if training:
             w.T = arena_take(base, &used, t.T_height*round_up(t.strip, PW))
             w.weights = arena_take(base, &used, round_up(t.strip, PW))
-            w.sums = arena_take(base, &used, larger(t.sums_size, 16*NARROW*VW))
-            w.chunk_dW = arena_take(base, &used, t.sums_size)
-            w.chunk_db = arena_take(base, &used, t.sums_size)
-            w.folded = arena_take(base, &used, round_up(widest, VW))
+            w.sums = arena_take_scratch(base, &used, larger(t.sums_size, 16*NARROW*VW))
+            w.chunk_dW = arena_take_scratch(base, &used, t.sums_size)
+            w.chunk_db = arena_take_scratch(base, &used, t.sums_size)
+            w.folded = arena_take_scratch(base, &used, round_up(widest, VW))
             if lists:
-                w.transposed = arena_take(base, &used, PIECE*8*VW)
+                w.transposed = arena_take_scratch(base, &used, PIECE*8*VW)
     for k in range(n_layers):
         l = &t.layers[k] if base != NULL else &counted_layer
         l.n_in = arrays[k].n_in
@@ -336,22 +361,22 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
         l.activation = arrays[k].activation
         l.wide = l.n_in*l.n_out > packed_from
         if shared == NULL:
-            l.W = arena_take(base, &used, l.n_out*round_up(l.n_in, PW))
+            l.W = arena_take_weights(base, &used, l.n_out, l.n_in)
             l.b = arena_take(base, &used, round_up(l.n_out, VW))
-            l.b_lanes = arena_take(base, &used, l.n_out*VW)
+            l.b_lanes = arena_take_scratch(base, &used, l.n_out*VW)
         else:
             l.W, l.b, l.b_lanes = shared.layers[k].W, shared.layers[k].b, shared.layers[k].b_lanes
     t.sparse.feature = NULL
     if lists:
-        t.sparse.WT = arena_take(base, &used,
-                                 round_up(arrays[0].n_in, PW)*round_up(arrays[0].n_out, VW))
+        t.sparse.WT = arena_take_scratch(base, &used,
+                                         round_up(arrays[0].n_in, PW)*round_up(arrays[0].n_out, VW))
     lay_out_block(t, base, &used, arrays, threads, options, lists, rows)
     if training:
         t.squares = arena_take(base, &used, 3*units)
         t.scale = NULL
         if options.scale_rate > 0:
             t.scale = arena_take(base, &used, 3*round_up(arrays[0].n_in, PW))
-        copies = tree_levels(ceil_div(batch, BLOCK))
+        copies = levels = tree_levels(ceil_div(batch, BLOCK))
         t.own_blocks = NULL
         t.runs = 0
         if threads > 1 and batch > BLOCK and weights <= packed_from:
@@ -359,7 +384,7 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
             t.runs = larger(smaller(t.runs, RUNS_BYTES//<Py_ssize_t>sizeof(real)//weights), threads)
             t.runs = smaller(t.runs, ceil_div(batch, BLOCK))
             copies = larger(copies, t.runs)
-        lay_out_gradient(t, base, &used, arrays, copies)
+        lay_out_gradient(t, base, &used, arrays, levels, copies)
         for i in range(MOMENTS_OF_OPTIMIZER[options.optimizer]):
             g = used
             arena_take(base, &used, t.gradient_size)
@@ -378,7 +403,7 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
             used += threads*(round_up(sizeof(trainer), 64) + round_up(n_layers*sizeof(layer), 64))
             if base != NULL:
                 t.own_blocks = <trainer*>(base + g)
-            copies = tree_levels(blocks_in_run(ceil_div(batch, BLOCK), t.runs))
+            levels = tree_levels(blocks_in_run(ceil_div(batch, BLOCK), t.runs))
             own = &counted_own
             for i in range(threads):
                 if base != NULL:
@@ -391,7 +416,7 @@ cdef size_t lay_out(char* base, const layer_arrays* arrays, int n_layers, Py_ssi
                     memcpy(own.layers, t.layers, n_layers*sizeof(layer))
                 if i > 0:                          # the first one uses the buffers that all share else
                     lay_out_block(own, base, &used, arrays, 1, options, lists, rows)
-                lay_out_gradient(own, base, &used, arrays, copies)
+                lay_out_gradient(own, base, &used, arrays, levels, levels)
     return used
 
 
