@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -83,15 +84,18 @@ def constant_cost(loss: Loss, data: Examples) -> float:
     >>> constant_cost(Loss("squared_error", 1.0), Examples(T, T, None))
     0.125
     """
-    T = take_rows(data.T.T, data.which).T.astype(np.float64)
+    T = take_rows(data.T.T, data.which).T
     weights = None if data.weights is None else take_rows(data.weights, data.which).astype(np.float64)
-    mean = np.average(T, axis=1, weights=weights)[:, None]
+    if weights is None:
+        mean = T.sum(axis=1, dtype=np.float64, keepdims=True) / T.shape[1]
+    else:
+        mean = np.average(T.astype(np.float64), axis=1, weights=weights)[:, None]
+    if loss.name in ("bce", "cross_entropy"):  # one by one: NumPy takes longer than a fit of a tiny network
+        shares = mean[:, 0].tolist()
+        return -sum(_entropy_term(p) + (_entropy_term(1 - p) if loss.name == "bce" else 0.0) for p in shares)
+    T = T.astype(np.float64)
     with np.errstate(all="ignore"):
-        if loss.name == "bce":
-            cost = -_xlogy(mean, mean) - _xlogy(1 - mean, 1 - mean)
-        elif loss.name == "cross_entropy":
-            cost = -_xlogy(mean, mean)
-        elif loss.name == "poisson":
+        if loss.name == "poisson":
             cost = _xlogy(T, T) - _xlogy(mean, mean)  # Σ (a − t) is 0 where a is the mean
         elif loss.name == "squared_error":
             cost = 0.5 * (T - mean) ** 2
@@ -107,6 +111,11 @@ def constant_cost(loss: Loss, data: Examples) -> float:
                 cost = abs(r)
         total = np.broadcast_to(cost, T.shape).sum(axis=0)
         return float(np.average(total, weights=weights))
+
+
+def _entropy_term(p: float) -> float:
+    """Return p log p, which is 0 where p is."""
+    return p * math.log(p) if p > 0 else 0.0
 
 
 def _xlogy(x: Array, y: Array) -> Array:

@@ -50,6 +50,7 @@ cdef struct queued_fit:
     bitgen_t* bits              # NULL, or what shuffles data.order in place
     int first_epoch, epochs, done
     double max_seconds, began
+    double looked               # when the clock was last read: the next epoch begins then
     int n_moments
     bint checks_moments
     const layer_arrays* moments[2]  # where the result has them
@@ -125,14 +126,11 @@ cdef Py_ssize_t* order_of_epoch(const queued_fit* f, kept_orders* kept) noexcept
     return order
 
 
-cdef double train_epoch(queued_fit* f, kept_orders* kept) noexcept nogil:
-    """Train for one more epoch, and say in f.end if it is the last: as fastnet.training.loop does.
-
-    Returned is when it was over.
-    """
+cdef void train_epoch(queued_fit* f, kept_orders* kept) noexcept nogil:
+    """Train for one more epoch, and say in f.end if it is the last: as fastnet.training.loop does."""
     cdef examples data = f.data
     cdef thread_team alone = new_team(1)
-    cdef double before = now(), after, loss
+    cdef double loss
     cdef Py_ssize_t i
     cdef Py_ssize_t* order
     cdef Py_ssize_t* rows
@@ -147,23 +145,25 @@ cdef double train_epoch(queued_fit* f, kept_orders* kept) noexcept nogil:
             order = rows
         data.order = order
     f.table.train(f.arena, &data, f.rule.batch, 0, f.n, &f.rate, 0, &f.report, &alone, 0)
-    loss = add_costs(0, &f.report, f.rule, f.n)/f.n
-    after = now()
+    loss = sum_of_costs(0, &f.report, f.rule, f.n)/f.n
     f.losses[f.done] = loss
-    f.seconds[f.done] = after - before
+    f.seconds[f.done] = -f.looked
+    f.looked = now()                               # one look an epoch: a step of a tiny network takes less
+    f.seconds[f.done] += f.looked
     f.done += 1
     if not isfinite(loss) or not f.table.weights_finite(f.arena):
         f.end = END_DIVERGED
-        return after
+        return
     if f.checks_moments and not f.table.moments_finite(f.arena):
         f.end = END_MOMENTS
-        return after
+        return
     if f.n_held_out > 0:
         loss = mean_cost(f, &f.held_out, f.n_held_out, f.held_out_weight)
+        f.looked = now()
         f.held_out_losses[f.done - 1] = loss
         if not isfinite(loss):
             f.end = END_VALIDATION
-            return after
+            return
     if f.stops_early:
         f.waited = 0 if loss <= f.best - f.tol else f.waited + 1
         if loss < f.best:
@@ -174,12 +174,11 @@ cdef double train_epoch(queued_fit* f, kept_orders* kept) noexcept nogil:
         if f.waited > f.patience:
             f.waited = 0
             f.end = END_EARLY
-            return after
-    if after - f.began >= f.max_seconds:
+            return
+    if f.looked - f.began >= f.max_seconds:
         f.end = END_SECONDS
     elif f.done == f.epochs:
         f.end = END_DONE
-    return after
 
 
 cdef class QueuedFit:
@@ -470,10 +469,12 @@ cdef class TrainingQueue:
         `orders` and `arena` are the thread's.
         """
         cdef queued_fit* f = &self.fits[k]
-        cdef double until = now() + seconds, time
+        cdef double until
         cdef fp_mode mode = fp_enter()
+        f.looked = now()
+        until = f.looked + seconds
         if f.done == 0:
-            f.began = now()
+            f.began = f.looked
             if k > 0 and f.began >= self.deadline or shared_get(&self.stopped):
                 f.end = END_NOT_BEGUN
             elif f.layers != NULL:
@@ -482,11 +483,11 @@ cdef class TrainingQueue:
             if shared_get(&self.stopped):
                 f.end = END_STOPPED if f.done > 0 else END_NOT_BEGUN
                 break
-            time = train_epoch(f, orders)
+            train_epoch(f, orders)
             shared_set(&orders.trained, shared_get(&orders.trained) + 1)
-            if f.end == GOING_ON and time >= self.deadline:
+            if f.end == GOING_ON and f.looked >= self.deadline:
                 f.end = END_LATE
-            elif f.end == GOING_ON and (time >= until or seconds < INFINITY and self.is_drained()):
+            elif f.end == GOING_ON and (f.looked >= until or seconds < INFINITY and self.is_drained()):
                 fp_leave(mode)
                 return False
         if f.done > 0:

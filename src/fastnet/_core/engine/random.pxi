@@ -20,35 +20,34 @@ cdef void permute(const kernel_table* table, Py_ssize_t* order, Py_ssize_t n, ui
                   uint64_t epoch) noexcept nogil:
     """An order of 0..n-1 by Fisher and Yates, from the top.
 
-    The numbers are swapped as 32 bits each, in the second half of the array, which takes half the cache, and
-    then spread over it. Places are fetched DRAWN_AHEAD draws before they are needed.
+    The numbers that are still to be drawn lie as 32 bits each in the first half of the array, which takes
+    half the cache; what is drawn goes to its place, which is above them. Places are fetched DRAWN_AHEAD draws
+    before they are needed.
     """
-    cdef uint32_t* half = <uint32_t*>order + n*(<Py_ssize_t>sizeof(Py_ssize_t)//4 - 1)
+    cdef uint32_t* left = <uint32_t*>order
     cdef uint64_t state = key_of(seed, epoch)
-    cdef uint32_t[16] words
     cdef uint32_t[DRAWN_AHEAD] drawn
+    cdef uint32_t last
+    cdef Py_ssize_t chosen                         # copied to its place: memory of another type until then
     cdef Py_ssize_t i, j, k, m, many
     for m in range(n//16):                         # of 16 known beforehand the compiler makes vectors
         for j in range(16):
-            half[16*m + j] = <uint32_t>(16*m + j)
+            left[16*m + j] = <uint32_t>(16*m + j)
     for i in range(n//16*16, n):
-        half[i] = <uint32_t>i
+        left[i] = <uint32_t>i
     i = n - 1
     while i > 0:
         many = min(DRAWN_AHEAD, i)
-        table.draw_below(&state, i + 1, <int>many, half if n > FETCHED_FROM else NULL, drawn)
+        table.draw_below(&state, i + 1, <int>many, left if n > FETCHED_FROM else NULL, drawn)
         for k in range(many):
             j = <Py_ssize_t>drawn[k]
-            half[i - k], half[j] = half[j], half[i - k]
+            last, chosen = left[i - k], <Py_ssize_t>left[j]
+            left[j] = last
+            memcpy(order + i - k, &chosen, sizeof(Py_ssize_t))
         i -= many
-    for m in range(n//16):                         # what is written lies before what is still to be read
-        memcpy(words, half + 16*m, 16*sizeof(uint32_t))
-        for j in range(16):
-            order[16*m + j] = <Py_ssize_t>words[j]
-    i, m = n//16*16, n % 16
-    memcpy(words, half + i, m*sizeof(uint32_t))
-    for j in range(m):
-        order[i + j] = <Py_ssize_t>words[j]
+    if n > 0:
+        chosen = <Py_ssize_t>left[0]
+        memcpy(order, &chosen, sizeof(Py_ssize_t))
 
 
 def permutation(Py_ssize_t n, uint64_t seed, uint64_t epoch):

@@ -53,13 +53,13 @@ cdef struct cost_rule:              # how the loss of an epoch comes from what t
     bint weighted
 
 
-cdef double add_costs(double total, const cost_report* report, cost_rule rule,
-                      Py_ssize_t examples) noexcept nogil:
+cdef double sum_of_costs(double total, const cost_report* report, cost_rule rule,
+                         Py_ssize_t examples) noexcept nogil:
     """Add to `total`, batch after batch, the cost that the kernels reported times the batch's examples.
 
-    In this order and no other: how many batches a call takes depends on the clock, the sum must not.
+    In this order and no other: how many batches a call takes depends on the clock, the sum must not. In the
+    floating-point mode of the kernels.
     """
-    cdef fp_mode mode = fp_enter()
     cdef double cost, weight
     cdef Py_ssize_t batch = 0, block = 0, n, blocks
     while examples > 0:
@@ -77,6 +77,14 @@ cdef double add_costs(double total, const cost_report* report, cost_rule rule,
         total += cost
         batch += 1
         examples -= n
+    return total
+
+
+cdef double add_costs(double total, const cost_report* report, cost_rule rule,
+                      Py_ssize_t examples) noexcept nogil:
+    """The same for callers in any mode."""
+    cdef fp_mode mode = fp_enter()
+    total = sum_of_costs(total, report, rule, examples)
     fp_leave(mode)
     return total
 
