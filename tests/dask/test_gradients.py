@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from fastnet import isa
 from fastnet.dask import MLPRegressor, gradients
 from fastnet.dask.gradients import LostDataError, Parts, rows_of_a_part, shares
 
-ROWS = 1500
+ROWS = 1501
 SETTINGS: dict[str, Any] = {"hidden_layer_sizes": (6,), "max_iter": 12, "random_state": 0}
 
 
@@ -59,8 +59,12 @@ def assert_same_bits(est: Any, X: np.ndarray) -> None:
 
 
 def test_workers_killed_between_and_within_evaluations_change_no_bit(
-    cluster_of: Callable[..., Any], worker_process: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    cluster_of: Callable[..., Any],
+    worker_process: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
+    """Of three workers on odd chunks; the second dies with a part of its sums done, whatever the clock."""
     client = cluster_of(1, protocol="tcp://")
     here = set(client.nthreads())
     worker_process(client)
@@ -69,22 +73,27 @@ def test_workers_killed_between_and_within_evaluations_change_no_bit(
     pids = {address: pid for address, pid in client.run(os.getpid).items() if address not in here}
     monkeypatch.setattr(gradients, "PATIENCE", 30.0)
     X = drawn_rows(8)
+    this_process, dead, evaluate = os.getpid(), tmp_path / "dead", gradients.evaluate
 
-    def kill() -> None:
-        present = [address for address in client.nthreads() if address in pids]
-        os.kill(pids.pop(present[0]), signal.SIGKILL)
-
-    def before(evaluation: int) -> None:
-        if evaluation == 3:
-            kill()
-        if evaluation == 7:
-            timer = threading.Timer(0.005, kill)
-            timer.start()
+    def dying(evaluation: Any, parts: list[Any]) -> Any:
+        if os.getpid() != this_process:
+            evaluate(evaluation, parts[:1])
+            dead.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return evaluate(evaluation, parts)
 
     with monkeypatch.context() as patch:
+
+        def before(evaluation: int) -> None:
+            if evaluation == 3:
+                os.kill(pids.popitem()[1], signal.SIGKILL)
+            assert dead.exists() == (evaluation > 7)
+            patch.setattr(gradients, "evaluate", dying if evaluation == 7 else evaluate)
+
         watch(patch, before)
         est = MLPRegressor(**SETTINGS).fit(X, X[:, 0] * X[:, 1])
-    assert pids == {}
+    assert dead.exists()
+    assert len(client.nthreads()) == 1
     assert_same_bits(est, in_memory(8))
 
 
