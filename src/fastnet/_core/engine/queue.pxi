@@ -25,57 +25,64 @@ cdef struct kept_orders:        # of one thread: those of its last fit, for the 
     shared_int drawn, trained   # orders and epochs so far, for others to read
 
 
-cdef struct queued_fit:
+cdef struct fit_plan:           # what many fits have in common; threads that only read it share it
     const kernel_table* table
-    void* arena                 # of a core; or of the thread that trains a network, from its first epoch on
     size_t arena_bytes
-    layer_arrays* layers        # of a network: what it is to begin with; NULL: the arena is a core's
-    layer_arrays* result        # and where it is to be read to at the end
-    void* memory                # of layers, result, losses and seconds
     int n_layers
     fit_options options
     examples data, held_out
-    cost_report report
-    Py_ssize_t batches, blocks  # that the report has room for
+    Py_ssize_t batches, blocks  # that a report has room for
     cost_rule rule
     Py_ssize_t n, n_held_out
     double weight, held_out_weight  # the sums of the weights of the examples to train on, and held out
-    int fewest                  # epochs; after so many the cost by the last weights is worked out
-    double moved                # unless the loss has fallen below this part of its first value
-    double cost                 # NAN where it is not worked out
-    int64_t steps
     double rate
     bint shuffled
-    uint64_t seed
     bitgen_t* bits              # NULL, or what shuffles data.order in place
-    int first_epoch, epochs, done
-    double max_seconds, began
-    double looked               # when the clock was last read: the next epoch begins then
+    int first_epoch, epochs
+    double max_seconds
     int n_moments
     bint checks_moments
-    const layer_arrays* moments[2]  # where the result has them
     bint stops_early            # see fastnet._plateau for the rule
-    double best, tol
-    Py_ssize_t waited, patience
-    int best_epoch              # 0: no loss yet was below `best`
-    const layer_arrays* best_weights  # NULL: nobody wants them
+    double tol
+    Py_ssize_t patience
+    int fewest                  # epochs; after so many the cost by the last weights is worked out
+    double moved                # unless the loss has fallen below this part of its first value
+
+
+cdef struct queued_fit:         # small: it goes to the thread that trains, and back
+    const fit_plan* plan
+    void* arena                 # of a core; or of the thread that trains a network, from its first epoch on
+    layer_arrays* layers        # of a network: what it is to begin with; NULL: the arena is a core's
+    layer_arrays* result        # and where it is to be read to at the end
+    void* memory                # of layers, result, losses and seconds
+    cost_report report
+    uint64_t seed
+    int done, end
+    double began
+    double looked               # when the clock was last read: the next epoch begins then
     double* losses              # of each epoch, and so on
     double* seconds
     double* held_out_losses
-    int end
-    bint forgotten
+    int64_t steps
+    double cost                 # by the last weights, or NAN
     shared_int finished
+    bint forgotten
+    const layer_arrays* moments[2]  # where the result has them
+    double best
+    Py_ssize_t waited
+    int best_epoch              # 0: no loss yet was below `best`
+    const layer_arrays* best_weights  # NULL: nobody wants them
 
 
 cdef double mean_cost(queued_fit* f, const examples* data, Py_ssize_t n, double weight) noexcept nogil:
     """The mean cost of examples by the weights of now, as TrainerCore.loss sums it."""
-    cdef Py_ssize_t block = min(f.rule.batch, BLOCK), i
+    cdef Py_ssize_t block = min(f.plan.rule.batch, BLOCK), i
     cdef thread_team alone = new_team(1)
     cdef double cost = 0
-    f.table.costs(f.arena, data, n, &f.report, &alone, 0)
+    f.plan.table.costs(f.arena, data, n, &f.report, &alone, 0)
     for i in range((n + block - 1)//block):
-        cost += reported(f.report.block_costs, i, f.rule.itemsize)
-    return cost*f.rule.cost_scale/weight
+        cost += reported(f.report.block_costs, i, f.plan.rule.itemsize)
+    return cost*f.plan.rule.cost_scale/weight
 
 
 cdef int prepare_in(queued_fit* f, memory* m) noexcept nogil:
@@ -84,100 +91,102 @@ cdef int prepare_in(queued_fit* f, memory* m) noexcept nogil:
 
     With an arena for each fit the caches would be cold: 8-16-1 took 34 us and takes 28.
     """
-    cdef size_t bytes = f.arena_bytes + (f.blocks + 2*f.batches)*f.rule.itemsize
+    cdef size_t bytes = f.plan.arena_bytes + (f.plan.blocks + 2*f.plan.batches)*f.plan.rule.itemsize
     cdef char* report
+    cdef fit_options options = f.plan.options
     if m.block == NULL or memory_room(m) < bytes:
         memory_free(m)                             # not the kept one: it is for those who hold Python's lock
         if not memory_new(m, bytes, False):
             return END_NO_MEMORY
     f.arena = m.start
-    report = <char*>f.arena + f.arena_bytes
+    report = <char*>f.arena + f.plan.arena_bytes
     f.report.block_costs = report
-    f.report.batch_weights = report + f.blocks*f.rule.itemsize
-    f.report.batch_squares = report + (f.blocks + f.batches)*f.rule.itemsize
-    f.table.prepare(f.arena, f.layers, f.n_layers, f.rule.batch, 1, &f.options)
-    return GOING_ON if f.table.weights_finite(f.arena) else END_WEIGHTS
+    f.report.batch_weights = report + f.plan.blocks*f.plan.rule.itemsize
+    f.report.batch_squares = report + (f.plan.blocks + f.plan.batches)*f.plan.rule.itemsize
+    options.seed = f.seed
+    f.plan.table.prepare(f.arena, f.layers, f.plan.n_layers, f.plan.rule.batch, 1, &options)
+    return GOING_ON if f.plan.table.weights_finite(f.arena) else END_WEIGHTS
 
 
 cdef void read_result(queued_fit* f) noexcept nogil:
     """What is asked for at the end: what the optimiser keeps, and of a network its weights and its cost."""
     cdef int which
-    for which in range(f.n_moments):
-        f.table.read(f.arena, which + 1, f.moments[which])
+    for which in range(f.plan.n_moments):
+        f.plan.table.read(f.arena, which + 1, f.moments[which])
     if f.layers != NULL:
-        f.table.read(f.arena, 0, f.result)
-        f.steps = f.table.steps(f.arena)
-        if f.done >= f.fewest and f.losses[f.done - 1] > f.moved*f.losses[0] > 0:
-            f.cost = mean_cost(f, &f.data, f.n, f.weight)
+        f.plan.table.read(f.arena, 0, f.result)
+        f.steps = f.plan.table.steps(f.arena)
+        if f.done >= f.plan.fewest and f.losses[f.done - 1] > f.plan.moved*f.losses[0] > 0:
+            f.cost = mean_cost(f, &f.plan.data, f.plan.n, f.plan.weight)
 
 
 cdef Py_ssize_t* order_of_epoch(const queued_fit* f, kept_orders* kept) noexcept nogil:
     """The permutation of a fit's next epoch: drawn, or the one of an earlier fit with the same seed."""
     cdef Py_ssize_t* order = kept.start + kept.room
-    if kept.n != f.n or kept.seed != f.seed or kept.first_epoch != f.first_epoch:
-        kept.n, kept.seed, kept.first_epoch, kept.epochs = f.n, f.seed, f.first_epoch, 0
+    if kept.n != f.plan.n or kept.seed != f.seed or kept.first_epoch != f.plan.first_epoch:
+        kept.n, kept.seed, kept.first_epoch, kept.epochs = f.plan.n, f.seed, f.plan.first_epoch, 0
     if f.done < kept.epochs:
-        return kept.start + f.done*f.n
-    if f.done == kept.epochs and f.n <= kept.room - f.done*f.n:
-        order = kept.start + f.done*f.n
+        return kept.start + f.done*f.plan.n
+    if f.done == kept.epochs and f.plan.n <= kept.room - f.done*f.plan.n:
+        order = kept.start + f.done*f.plan.n
         kept.epochs += 1
     shared_set(&kept.drawn, shared_get(&kept.drawn) + 1)
-    permute(f.table, order, f.n, f.seed, <uint64_t>(f.first_epoch + f.done))
+    permute(f.plan.table, order, f.plan.n, f.seed, <uint64_t>(f.plan.first_epoch + f.done))
     return order
 
 
 cdef void train_epoch(queued_fit* f, kept_orders* kept) noexcept nogil:
     """Train for one more epoch, and say in f.end if it is the last: as fastnet.training.loop does."""
-    cdef examples data = f.data
+    cdef examples data = f.plan.data
     cdef thread_team alone = new_team(1)
     cdef double loss
     cdef Py_ssize_t i
     cdef Py_ssize_t* order
     cdef Py_ssize_t* rows
-    if f.bits != NULL:
-        shuffle_by(f.bits, <Py_ssize_t*>data.order, f.n)
-    elif f.shuffled:
+    if f.plan.bits != NULL:
+        shuffle_by(f.plan.bits, <Py_ssize_t*>data.order, f.plan.n)
+    elif f.plan.shuffled:
         order = order_of_epoch(f, kept)
         if data.order != NULL:
             rows = kept.start + kept.room
-            for i in range(f.n):
+            for i in range(f.plan.n):
                 rows[i] = data.order[order[i]]
             order = rows
         data.order = order
-    f.table.train(f.arena, &data, f.rule.batch, 0, f.n, &f.rate, 0, &f.report, &alone, 0)
-    loss = sum_of_costs(0, &f.report, f.rule, f.n)/f.n
+    f.plan.table.train(f.arena, &data, f.plan.rule.batch, 0, f.plan.n, &f.plan.rate, 0, &f.report, &alone, 0)
+    loss = sum_of_costs(0, &f.report, f.plan.rule, f.plan.n)/f.plan.n
     f.losses[f.done] = loss
     f.seconds[f.done] = -f.looked
     f.looked = now()                               # one look an epoch: a step of a tiny network takes less
     f.seconds[f.done] += f.looked
     f.done += 1
-    if not isfinite(loss) or not f.table.weights_finite(f.arena):
+    if not isfinite(loss) or not f.plan.table.weights_finite(f.arena):
         f.end = END_DIVERGED
         return
-    if f.checks_moments and not f.table.moments_finite(f.arena):
+    if f.plan.checks_moments and not f.plan.table.moments_finite(f.arena):
         f.end = END_MOMENTS
         return
-    if f.n_held_out > 0:
-        loss = mean_cost(f, &f.held_out, f.n_held_out, f.held_out_weight)
+    if f.plan.n_held_out > 0:
+        loss = mean_cost(f, &f.plan.held_out, f.plan.n_held_out, f.plan.held_out_weight)
         f.looked = now()
         f.held_out_losses[f.done - 1] = loss
         if not isfinite(loss):
             f.end = END_VALIDATION
             return
-    if f.stops_early:
-        f.waited = 0 if loss <= f.best - f.tol else f.waited + 1
+    if f.plan.stops_early:
+        f.waited = 0 if loss <= f.best - f.plan.tol else f.waited + 1
         if loss < f.best:
             f.best = loss
-            f.best_epoch = f.first_epoch + f.done
+            f.best_epoch = f.plan.first_epoch + f.done
             if f.best_weights != NULL:
-                f.table.read(f.arena, 0, f.best_weights)
-        if f.waited > f.patience:
+                f.plan.table.read(f.arena, 0, f.best_weights)
+        if f.waited > f.plan.patience:
             f.waited = 0
             f.end = END_EARLY
             return
-    if f.looked - f.began >= f.max_seconds:
+    if f.looked - f.began >= f.plan.max_seconds:
         f.end = END_SECONDS
-    elif f.done == f.epochs:
+    elif f.done == f.plan.epochs:
         f.end = END_DONE
 
 
@@ -209,52 +218,54 @@ cdef class QueuedFit:
         For networks: work out the cost by the last weights, if after so many epochs or more the loss is
         above this part of its first value.
     """
-    cdef queued_fit fit
+    cdef fit_plan plan
     cdef TrainerCore core
     cdef tuple kept
+    cdef uint64_t seed
     cdef bint keeps_best
+    cdef double best
+    cdef Py_ssize_t waited
 
     def __init__(self, TrainerCore core, data, double learning_rate, seed, int first_epoch, int epochs,
                  bint check_moments, max_seconds=None, held_out=None, double held_out_weight=1,
                  tuple early_stopping=None, bint keep_best=True, bit_generator=None, *, bint moments=True,
                  double weight=1, tuple look=None):
-        cdef queued_fit* f = &self.fit
+        cdef fit_plan* plan = &self.plan
         cdef Py_ssize_t block = min(core.batch, BLOCK)
         X, T, weights, order = data
         self.core, self.kept = core, (data, held_out, bit_generator)
-        f.table, f.arena = core.table, core.arena.m.start
-        f.arena_bytes = (core.arena_bytes + 63)//64*64
-        f.n_layers, f.options = core.layers.count, core.options
-        f.data = core.data(X, T, order, weights)
-        f.n = X.shape[1] if order is None else cnp.PyArray_SIZE(order)
-        f.batches = (f.n + core.batch - 1)//core.batch
-        f.blocks = f.batches*core.blocks_in_batch()
-        f.rule = core.rule_of_costs(weights is not None)
-        f.weight = weight
+        plan.table = core.table
+        plan.arena_bytes = (core.arena_bytes + 63)//64*64
+        plan.n_layers, plan.options = core.layers.count, core.options
+        plan.data = core.data(X, T, order, weights)
+        plan.n = X.shape[1] if order is None else cnp.PyArray_SIZE(order)
+        plan.batches = (plan.n + core.batch - 1)//core.batch
+        plan.blocks = plan.batches*core.blocks_in_batch()
+        plan.rule = core.rule_of_costs(weights is not None)
+        plan.weight = weight
         if held_out is not None:
             X, T, weights, order = held_out
-            f.held_out = core.data(X, T, order, weights)
-            f.n_held_out = X.shape[1] if order is None else cnp.PyArray_SIZE(order)
-            f.held_out_weight = held_out_weight
-            f.blocks = max(f.blocks, (f.n_held_out + block - 1)//block)
-        f.rate = learning_rate
-        f.shuffled = seed is not None
-        f.seed = seed if f.shuffled else 0
+            plan.held_out = core.data(X, T, order, weights)
+            plan.n_held_out = X.shape[1] if order is None else cnp.PyArray_SIZE(order)
+            plan.held_out_weight = held_out_weight
+            plan.blocks = max(plan.blocks, (plan.n_held_out + block - 1)//block)
+        plan.rate = learning_rate
+        plan.shuffled = seed is not None
+        self.seed = seed if plan.shuffled else 0
         if bit_generator is not None:
             order = data[3]
-            if order is None or not cnp.PyArray_ISWRITEABLE(order) or f.shuffled:
+            if order is None or not cnp.PyArray_ISWRITEABLE(order) or plan.shuffled:
                 raise ValueError("bit_generator must come with a writable order and without a seed")
-            f.bits = bits_of(bit_generator)
-        f.first_epoch, f.epochs = first_epoch, epochs
-        f.max_seconds = INFINITY if max_seconds is None else max_seconds
-        f.checks_moments = check_moments
-        f.n_moments = MOMENTS_OF_OPTIMIZER[core.options.optimizer] if moments else 0
-        f.stops_early = early_stopping is not None
-        if f.stops_early:
-            f.tol, f.patience, f.best, f.waited = early_stopping
-        self.keeps_best = f.stops_early and keep_best
-        f.fewest, f.moved = (INT_MAX, 0) if look is None else look
-        f.cost = NAN
+            plan.bits = bits_of(bit_generator)
+        plan.first_epoch, plan.epochs = first_epoch, epochs
+        plan.max_seconds = INFINITY if max_seconds is None else max_seconds
+        plan.checks_moments = check_moments
+        plan.n_moments = MOMENTS_OF_OPTIMIZER[core.options.optimizer] if moments else 0
+        plan.stops_early = early_stopping is not None
+        if plan.stops_early:
+            plan.tol, plan.patience, self.best, self.waited = early_stopping
+        self.keeps_best = plan.stops_early and keep_best
+        plan.fewest, plan.moved = (INT_MAX, 0) if look is None else look
 
 
 cdef class ThreadRoom:
@@ -333,7 +344,8 @@ cdef class TrainingQueue:
         """Add a fit of its core, which nobody else may use until it has ended."""
         fit.core.check_weights()
         cdef queued_fit* f = self.begin(fit, 0)
-        f.report = fit.core.report_buffers(f.batches, f.blocks)
+        f.arena = fit.core.arena.m.start
+        f.report = fit.core.report_buffers(f.plan.batches, f.plan.blocks)
         self.hand_over(fit, f, None)
 
     def add_network(self, QueuedFit fit, list W, list b, uint64_t seed):
@@ -351,9 +363,7 @@ cdef class TrainingQueue:
             b_out.append(empty_like(b[k]))
             f.result[k].W = as_matrix(W_out[k])
             f.result[k].b = cnp.PyArray_DATA(b_out[k])
-        f.options.seed = seed
-        if f.shuffled:
-            f.seed = seed
+        f.seed = seed
         self.hand_over(fit, f, (W_out, b_out, W, b))
 
     cdef cnp.ndarray point_at(self, Layers like, int k, cnp.ndarray W, cnp.ndarray b, layer_arrays* layer):
@@ -368,12 +378,14 @@ cdef class TrainingQueue:
         """The place of the next fit, filled in as far as it is known, with memory for what it tells."""
         if len(self.kept) >= self.count:
             raise ValueError(f"a queue must hold at most {self.count} fits")
-        if fit.fit.n > self.examples:
-            raise ValueError(f"a fit must have at most {self.examples} examples, got {fit.fit.n}")
+        if fit.plan.n > self.examples:
+            raise ValueError(f"a fit must have at most {self.examples} examples, got {fit.plan.n}")
         cdef queued_fit* f = &self.fits[len(self.kept)]
-        cdef Py_ssize_t epochs = fit.fit.epochs
+        cdef Py_ssize_t epochs = fit.plan.epochs
         free(f.memory)                                 # of one that was not handed over
-        f[0] = fit.fit
+        memset(f, 0, sizeof(queued_fit))
+        f.plan, f.seed = &fit.plan, fit.seed
+        f.best, f.waited, f.cost = fit.best, fit.waited, NAN
         f.memory = malloc(2*layers*sizeof(layer_arrays) + 3*epochs*sizeof(double))
         if f.memory == NULL:
             raise MemoryError
@@ -389,7 +401,7 @@ cdef class TrainingQueue:
         cdef Layers best_weights = None
         cdef int which
         cdef list arrays = [], pointers = []
-        for which in range(f.n_moments):
+        for which in range(f.plan.n_moments):
             one, W, b = fit.core.layers.fresh()
             f.moments[which] = (<Layers>one).arrays
             pointers.append(one)
@@ -515,7 +527,7 @@ cdef class TrainingQueue:
         cdef queued_fit* f = &self.fits[k]
         cdef int i
         return ([f.losses[i] for i in range(f.done)],
-                [f.held_out_losses[i] for i in range(f.done if f.n_held_out > 0 else 0)])
+                [f.held_out_losses[i] for i in range(f.done if f.plan.n_held_out > 0 else 0)])
 
     def finished(self):
         """Return what has become of the first fit that has ended and is not forgotten; None if there is none.
