@@ -313,6 +313,12 @@ def choose_examples(
 
     X of another dtype than the network's stays so, but for what is held out.
     """
+    given = (
+        held_out is not None or class_weight is not None or rows is not None or validation_rows is not None
+    )
+    plain = data.weights is None and data.which is None and type(fraction) is float and fraction == 0
+    if plain and not given:
+        return data, None  # the usual case, at once
     fraction = _validate.number(fraction, "validation_fraction", at_least=0, below=1)
     if fraction and held_out is not None:
         raise ValueError("validation and validation_fraction were both given: give one of them")

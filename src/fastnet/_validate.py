@@ -30,6 +30,7 @@ NETWORK = "the network"  # whose examples are converted
 OUTPUT_ONLY = engine.OUTPUT_ONLY  # activations that only the last layer may have
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 LARGE = 1 << 26  # bytes after a conversion from which on it is made block by block
+_FEW = 1 << 11  # numbers that the engine looks at sooner than NumPy is called
 _BLOCK = 1 << 16  # elements looked at together while the first bad value is searched
 
 
@@ -214,6 +215,8 @@ def _first_not_finite(array: Array) -> tuple[int, int, float]:
 
 def in_unit_interval(array: Array, name: str, what: str) -> Array:
     """Return a 2-D array; ValueError if it holds NaN, infinities or anything outside [0, 1]."""
+    if array.size <= _FEW and engine.all_in_unit_interval(array):
+        return array
     finite(array, name)
     if array.size:
         low, high = float(array.min()), float(array.max())

@@ -193,6 +193,8 @@ def class_numbers(T: Any, classes: tuple[Class, ...] | None, kind: str, n_out: i
     (array([0, 1, 0]), ('no', 'yes'))
     """
     labels = T if isinstance(T, np.ndarray) else _validate.to_array(T, "T")
+    if classes is None and labels.dtype.kind in "biuf":
+        return T, None
     if labels.ndim == 2 and len(labels) == 1:
         row = labels[0]
     elif labels.ndim == 1:

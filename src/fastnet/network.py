@@ -8,6 +8,7 @@ step at its end: whoever predicts meanwhile, from any thread, uses the weights o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -450,8 +451,7 @@ class Network:
             np.divide(gradient, count, out=gradient)
         return list(zip(dW, db, strict=True))
 
-    @in_default_mode
-    def fit(
+    def fit(  # the trainer sees to the floating-point mode
         self,
         X: ArrayLike | Stream,
         T: ArrayLike | None = None,
@@ -594,9 +594,7 @@ class Network:
         >>> len(history.loss), history.loss[-1] < history.loss[0]
         (50, True)
         """
-        from fastnet.training.trainer import Trainer
-
-        trainer = Trainer(
+        trainer = _trainer_class()(
             self,
             optimizer=optimizer,
             loss=loss,
@@ -914,3 +912,11 @@ def _checked_layers(layers: Any) -> tuple[Layer, ...]:
             f"layers[{len(checked) - 1}].dropout must be 0 in the last layer, got {layer.dropout:g}"
         )
     return checked
+
+
+@cache
+def _trainer_class() -> type[Trainer]:
+    """Return `Trainer`: to import it anew in every fit takes longer than two steps of a tiny network."""
+    from fastnet.training.trainer import Trainer
+
+    return Trainer

@@ -8,6 +8,7 @@ other by themselves.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, TypeAlias
 
 from fastnet import _validate
@@ -307,10 +308,16 @@ BY_NAME: dict[str, type[Optimizer]] = {
 }
 
 
+@cache
+def _default(name: str) -> Optimizer:
+    """Return the optimiser of that name, one for all: it cannot be changed."""
+    return BY_NAME[_validate.choice(name, "optimizer", BY_NAME)]()
+
+
 def resolve(optimizer: Any, learning_rate: Any = None) -> Optimizer:
     """Return the optimiser that a name or an object means, with another learning rate if one is given."""
     if isinstance(optimizer, str):
-        optimizer = BY_NAME[_validate.choice(optimizer, "optimizer", BY_NAME)]()
+        optimizer = _default(optimizer)
     elif not isinstance(optimizer, tuple(BY_NAME.values())):
         names = ", ".join(map(repr, BY_NAME))
         raise TypeError(

@@ -69,3 +69,19 @@ def test_what_is_read_by_inputs_is_the_same_and_transposed_in_memory() -> None:
     for name, array in plain.items():
         np.testing.assert_array_equal(array, other[name])
         assert other[name].T.flags.c_contiguous
+
+
+def test_numbers_from_0_to_1_are_told_from_others(dtype: Any) -> None:
+    """Each number of a matrix is looked at, whatever its strides; NaN is outside."""
+    inside = np.linspace(0, 1, 24).astype(dtype).reshape(4, 6)
+    unaligned = np.frombuffer(b"." + inside.tobytes(), dtype, offset=1).reshape(4, 6)
+    for view in (inside, inside.T, inside[::-1, ::2], inside[:, :0], np.asfortranarray(inside), unaligned):
+        assert engine.all_in_unit_interval(view)
+    for wrong in (-1e-30, np.nextafter(dtype.type(1), dtype.type(2)), np.nan, np.inf, -np.inf):
+        for place in np.ndindex(4, 6):
+            outside = inside.copy()
+            outside[place] = wrong
+            assert not engine.all_in_unit_interval(outside)
+            assert not engine.all_in_unit_interval(outside.T)
+    with pytest.raises(ValueError, match="x must be a matrix"):
+        engine.all_in_unit_interval(inside[0])

@@ -14,13 +14,13 @@ from fastnet._core import engine
 from fastnet._examples import ConvertedExamples, Examples, TrainingData
 from fastnet._validate import Array
 from fastnet.history import DONE, DivergenceError, History
+from fastnet.progress import Bar, curves, new_bar
 from fastnet.training.advice import advice, constant_cost, hardly_moved, learned_little
 from fastnet.training.settings import FitOptions, Settings
 from fastnet.training.state import TrainingState, Weights
 
 if TYPE_CHECKING:
     from fastnet.optimizers import LBFGS
-    from fastnet.progress import Bar
 
 __all__ = ["FitLoop", "Observer", "TrainedNetwork", "queued_fit"]
 
@@ -150,8 +150,6 @@ class FitLoop:
         self._deadline = math.inf
         self._bar: Bar | None = None
         if options.progress is not False:
-            from fastnet.progress import new_bar
-
             self._bar = new_bar(options.epochs, options.progress)
 
     def run(self) -> None:
@@ -290,8 +288,6 @@ class FitLoop:
 
     def _show(self, bar_method: Callable[..., Any], part: float, *now: float) -> Any:
         """Tell the bar how many epochs are done, with the part of the one that is not, and the losses."""
-        from fastnet.progress import curves
-
         return bar_method(len(self.history.loss) + part, curves(self.history), *now)
 
     def weights(self) -> Weights:

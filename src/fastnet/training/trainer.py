@@ -535,20 +535,22 @@ class Trainer:
         """Return the core with the weights to go on from and what the optimiser keeps."""
         network, settings, session = self.network, self.settings, self._session
         weights = network.weights()
-        network.check_weights(*weights)
         if session.state.last_weights is not None:
             weights = self._current_weights()
         made_for = session.batch, session.preprocessing, session.isa
         needed = batch, network.preprocessing, engine.active()
         if session.core is not None and made_for == needed and settings.lbfgs is None:
-            session.core.load_weights(*weights)
-            return session.core
-        dtype = np.dtype(np.float64) if settings.lbfgs is not None else network.dtype
-        n_threads = threads.threads_for(network.flops(batch), settings.n_threads)
-        core = network.trainer_core(batch, n_threads, settings.core_options(), weights, dtype)
-        if state.step > 0:
-            core.load_moments(state.moments)
-            core.step = state.step
+            core = session.core
+            core.load_weights(*weights)
+        else:
+            dtype = np.dtype(np.float64) if settings.lbfgs is not None else network.dtype
+            n_threads = threads.threads_for(network.flops(batch), settings.n_threads)
+            core = network.trainer_core(batch, n_threads, settings.core_options(), weights, dtype)
+            if state.step > 0:
+                core.load_moments(state.moments)
+                core.step = state.step
+        if not core.finite():
+            network.check_weights(*weights)  # says which
         return core
 
     def _current_state(self) -> TrainingState:

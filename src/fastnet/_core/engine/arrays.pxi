@@ -100,6 +100,31 @@ def all_finite(cnp.ndarray x):
     return bool(finite)
 
 
+def all_in_unit_interval(cnp.ndarray x):
+    """Whether all numbers of a matrix of any strides are from 0 to 1: for few, one by one."""
+    table_for(x)                                   # float32 or float64
+    if cnp.PyArray_NDIM(x) != 2:
+        raise ValueError(f"x must be a matrix, got shape {np.shape(x)}")
+    cdef bint single = cnp.PyArray_ITEMSIZE(x) == sizeof(float), inside = True
+    cdef const char* row = cnp.PyArray_BYTES(x)
+    cdef const char* p
+    cdef Py_ssize_t i, j
+    cdef float narrow
+    cdef double wide
+    for i in range(cnp.PyArray_DIM(x, 0)):
+        p = row
+        for j in range(cnp.PyArray_DIM(x, 1)):     # memcpy: they may be unaligned
+            if single:
+                memcpy(&narrow, p, sizeof(float))
+                wide = narrow
+            else:
+                memcpy(&wide, p, sizeof(double))
+            inside &= wide >= 0 and wide <= 1
+            p += cnp.PyArray_STRIDE(x, 1)
+        row += cnp.PyArray_STRIDE(x, 0)
+    return inside
+
+
 cdef class Arena:
     """Memory that lives as long as this object: zeroed, unless who uses it clears what must be 0."""
     cdef memory m
