@@ -341,11 +341,10 @@ def _checked(
             raise ValueError(f"{name} must be one or {count} of them, got {len(values)}")
     common = {name: value for name, value in options.items() if name != "seed"}
     seeds = single.pop("seed", None)
-    seeds = (
-        [_validate.seed(options.get("seed", 0))] * count
-        if seeds is None
-        else list(map(_validate.seed, seeds))
-    )
+    if seeds is None:
+        seeds = [_validate.seed(options.get("seed", 0))] * count
+    elif not all(type(seed) is int and 0 <= seed < 2**64 for seed in seeds):  # at once, as of many
+        seeds = list(map(_validate.seed, seeds))
     same: dict[tuple[int, ...], dict[str, Any]] = {}  # one dict for fits with the same options
     shared = [common] * count
     for k in range(count if single else 0):

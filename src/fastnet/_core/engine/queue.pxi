@@ -432,6 +432,16 @@ cdef class TrainingQueue:
                 wait_a_little(times)
                 times += 1
 
+    def wait_until_left(self, double seconds):
+        """Wait until no thread is in `work`, but no longer than so many seconds; return whether none is."""
+        cdef double until = now() + seconds
+        cdef int times = 0
+        with nogil:
+            while shared_get(&self.at_work) > 0 and now() < until:
+                wait_a_little(times)
+                times += 1
+        return shared_get(&self.at_work) == 0
+
     def wait_for_finished(self, double seconds):
         """Wait until a fit has `finished`, but no longer than so many seconds."""
         cdef double until = now() + seconds
@@ -459,6 +469,7 @@ cdef class TrainingQueue:
                 else:
                     wait_a_little(times)
                     times += 1
+            shared_add(&self.at_work, -1)
 
     def help(self, double seconds):
         """Train the next fit, and return after its end; False if none is left to take.
