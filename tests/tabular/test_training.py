@@ -31,12 +31,12 @@ def test_an_interrupt_keeps_the_members_that_are_done(monkeypatch):
     seen = []
     after = many._Crowd.after_epoch
 
-    def counted(self, trainer):
+    def counted(self, k, trainer):
         seen.append(trainer)
         if len(seen) == 14:  # the second member of 10 epochs
             _thread.interrupt_main()
             threading.Event().wait(0.6)
-        after(self, trainer)
+        after(self, k, trainer)
 
     monkeypatch.setattr(many._Crowd, "after_epoch", counted)
     model = TabularClassifier(3, epochs=10, random_state=0, n_threads=1, piecewise=True)

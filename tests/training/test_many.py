@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import fastnet as fn
+from fastnet.training import many
+from fastnet.training.queued import ManyFit
 
 N = 120
 X = np.random.default_rng(0).normal(size=(4, N)).astype(np.float32)
@@ -152,3 +154,35 @@ def test_what_it_refuses(arguments: dict[str, Any], error: type[Exception], mess
     given = {"networks": networks(2), "X": X, "T": T, "epochs": 1, **arguments}
     with pytest.raises(error, match=message):
         fn.train_many(given.pop("networks"), given.pop("X"), given.pop("T"), **given)
+
+
+class Following:
+    """Adds a third fit once the first is done, which also tells that the second is not needed."""
+
+    count = 3
+
+    def __init__(self, added: ManyFit) -> None:
+        self.dropped: set[int] = set()
+        self._added: ManyFit | None = added
+
+    def next(self, histories: list[fn.History], done: list[bool]) -> ManyFit | None:
+        if not done[0]:
+            return None
+        self.dropped = {1}
+        added, self._added = self._added, None
+        return added
+
+
+def test_fits_may_follow_from_those_that_are_done_and_others_be_dropped() -> None:
+    nets = networks(3)
+    # the second one ends only because it is dropped; all are large enough for threads
+    epochs = (700, 100_000, 9)
+    options = {"batch_size": 16, "callbacks": []}
+    fits = [ManyFit(nets[k], None, None, k, options | {"epochs": epochs[k]}, X) for k in range(3)]
+    data = many.ManyExamples(X, T, None)
+    first, second, third = many.train_fits(fits[:2], data, 2, False, None, Following(fits[2]))
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    assert (len(first.loss), len(third.loss)) == (700, 9)
+    assert second.stopped == "it is not needed"

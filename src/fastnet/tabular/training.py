@@ -7,17 +7,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastnet import isa, threads
-from fastnet._core import engine
 from fastnet.callbacks import Callback
 from fastnet.history import History
 from fastnet.losses import Quantile
 from fastnet.network import Network
+from fastnet.tabular.bins import BinsChoice
 from fastnet.tabular.recipe import Recipe, input_factor, make_member, with_all_inputs
 from fastnet.tabular.rows import RawRows
 from fastnet.training.many import ManyExamples, train_fits
@@ -31,8 +32,6 @@ __all__ = ["Job", "Member", "train_members"]
 
 Array = NDArray[Any]
 
-# validation losses nearer to each other than this do not tell whether bins help: members then take turns
-NEAR = 0.03
 _NO_ROWS, _NONE = RawRows([], [], 0), np.empty((0, 0), np.float32)
 
 
@@ -47,6 +46,7 @@ class _WithoutAdvice(Callback):
 class Member:
     """A trained network, and how its training went."""
 
+    number: int
     network: Network
     history: History
     piecewise: bool
@@ -99,9 +99,27 @@ class Job:
 
         They are threads of this process, or tasks on other machines where joblib's Dask backend is active.
         """
-        if _on_dask():
+        if on_dask():
             return self._run_as_tasks(planned)
         return self.run_here(planned)
+
+    def run_and_choose(self) -> list[Member]:
+        """Train all members; the first one, trained with the bins and without, tells whether they help."""
+        squared = self.last == "identity" and self.loss is None
+        choice = BinsChoice(len(self.rows), self._fit, squared=squared)
+        if not on_dask():
+            members = self.run_here(choice.planned, choice)
+            if any(one.interrupted for one in members):
+                return members
+        else:
+            members = self._run_as_tasks(choice.planned)
+        found = {(one.number, one.piecewise): one for one in members}
+        pair = [found.get((0, way)) for way in (True, False)]
+        choice.choose([None if one is None else one.history for one in pair])
+        if on_dask() and not self.is_late():
+            found |= {(one.number, one.piecewise): one for one in self._run_as_tasks(choice.others)}
+        kept = {(0, True), (0, False), *choice.others} - {choice.planned[place] for place in choice.dropped}
+        return [found[member] for member in sorted(kept, key=_place) if member in found]
 
     def _run_as_tasks(self, planned: list[tuple[int, bool]]) -> list[Member]:
         from joblib import Parallel, delayed
@@ -122,40 +140,45 @@ class Job:
             found += members
         return found
 
-    def run_here(self, planned: list[tuple[int, bool]]) -> list[Member]:
-        """Train members in threads of this process: each thread takes the next one."""
-        rows = [self.rows[k] for k, _ in planned]
-        fewest = min(len(self.table) if which is None else len(which) for which in rows)
-        options = self.recipe.options(self.width, fewest, self.epochs)
-        options |= {"callbacks": [_WithoutAdvice()], "loss": self.loss}
-        inputs = {way: self._inputs(way) for way in {piecewise for _, piecewise in planned}}
-        fits = []
-        for k, piecewise in planned:
-            X, sizes = inputs[piecewise]
-            network = make_member(self.recipe, sizes, self.last, self.seed + k)
-            fits.append(ManyFit(network, self.rows[k], self.held_out[k], self.seed + k, options, X))
+    def run_here(self, planned: list[tuple[int, bool]], choice: BinsChoice | None = None) -> list[Member]:
+        """Train members in threads of this process; a choice adds further ones to those that are planned."""
+        fits = [self._fit(k, piecewise) for k, piecewise in planned]
         histories = train_fits(
             fits,
             ManyExamples(fits[0].X, self.T, self.weights),
             threads.most(self.n_threads),
             self.progress,
             max(self.deadline - time.perf_counter(), 1e-9) if self.deadline < np.inf else None,
+            choice,
         )
         return [
-            Member(self._whole(fit.network, piecewise), history, piecewise)
-            for fit, (_, piecewise), history in zip(fits, planned, histories, strict=True)
+            Member(k, self._whole(fit.network, piecewise), history, piecewise)
+            for fit, (k, piecewise), history in zip(fits, planned, histories, strict=True)
             if history is not None
         ]
+
+    def is_late(self) -> bool:
+        """Return whether the time limit is over."""
+        return time.perf_counter() >= self.deadline
+
+    def _fit(self, k: int, piecewise: bool) -> ManyFit:
+        """Return what is to be done for a member."""
+        used = self._used(piecewise)
+        sizes = len(used), *(self.width,) * self.recipe.layers, len(self.T)
+        network = make_member(self.recipe, sizes, self.last, self.seed + k)
+        X = self.table.inputs(piecewise, input_factor(len(used), self.width))
+        return ManyFit(network, self.rows[k], self.held_out[k], self.seed + k, self._options, X)
+
+    @cached_property
+    def _options(self) -> dict[str, Any]:
+        """The options of all fits."""
+        fewest = min(len(self.table) if which is None else len(which) for which in self.rows)
+        options = self.recipe.options(self.width, fewest, self.epochs)
+        return options | {"callbacks": [_WithoutAdvice()], "loss": self.loss}
 
     def _used(self, piecewise: bool) -> NDArray[np.intp]:
         """Return the numbers of the inputs that a member has."""
         return np.flatnonzero(~self.piecewise | piecewise)
-
-    def _inputs(self, piecewise: bool) -> tuple[engine.RawTable, tuple[int, ...]]:
-        """Return what members are trained on, and their sizes."""
-        inputs, width = len(self._used(piecewise)), self.width
-        sizes = inputs, *(width,) * self.recipe.layers, len(self.T)
-        return self.table.inputs(piecewise, input_factor(inputs, width)), sizes
 
     def _whole(self, network: Network, piecewise: bool) -> Network:
         """Return a trained member as a network of all inputs."""
@@ -163,7 +186,7 @@ class Job:
         return with_all_inputs(network, input_factor(len(used), self.width), used, len(self.piecewise))
 
 
-def _on_dask() -> bool:
+def on_dask() -> bool:
     """Return whether joblib's Dask backend is active: `joblib.parallel_config("dask")`."""
     parallel = sys.modules.get("joblib.parallel")
     return parallel is not None and type(parallel.get_active_backend()[0]).__module__ == "joblib._dask"
@@ -183,18 +206,15 @@ def _train_remotely(
 def train_members(job: Job, piecewise: bool | str) -> list[Member]:
     """Train all members and return them; fewer if the time is over or Ctrl-C came.
 
-    With `piecewise` "auto" the first fold is trained with the bins and without. If one of the two is better
-    by more than `NEAR`, the others go that way, and only the better one stays; else they take turns, and both
-    stay.
+    With `piecewise` "auto" the first fold is trained with the bins and without, see `BinsChoice`.
     """
-    numbers = list(range(len(job.rows)))
     bins = bool(job.piecewise.any()) and not job.piecewise.all()
     chooses = bins and piecewise == "auto"
-    with _one_bar(job, len(numbers) + chooses) as job:
+    with _one_bar(job, len(job.rows) + chooses) as job:
         if chooses:
-            members = _chosen(job, numbers)
+            members = job.run_and_choose()
         else:
-            members = job.run([(k, not bins or bool(piecewise)) for k in numbers])
+            members = job.run([(k, not bins or bool(piecewise)) for k in range(len(job.rows))])
     whole = [one for one in members if not one.interrupted]
     if not members:
         raise KeyboardInterrupt
@@ -218,37 +238,7 @@ def _one_bar(job: Job, networks: int) -> Iterator[Job]:
         bar.close(0, "done")
 
 
-def _chosen(job: Job, numbers: list[int]) -> list[Member]:
-    """Return members of which the first two tell whether the others get the bins."""
-    first = job.run([(numbers[0], True), (numbers[0], False)])
-    if any(one.interrupted for one in first):
-        return first
-    if len(first) == 1:  # the other one diverged, or the time was over
-        ways = [first[0].piecewise]
-    else:
-        ways = _better_ways(job, *(max(one.validation_loss, 1e-12) for one in first))
-        first = [one for one in first if one.piecewise in ways]
-    others = [(k, ways[place % len(ways)]) for place, k in enumerate(numbers[1:])]
-    if others and not _late(job):
-        first += job.run(others)
-    return first
-
-
-def _better_ways(job: Job, with_bins: float, without: float) -> list[bool]:
-    """Return whether members are to have bins, by the validation losses of one with them and one without.
-
-    If neither is better than the other, these are both ways, for members in turns: the worse one first, so
-    that the better one has as many members.
-    """
-    ratio = with_bins / without
-    if job.last == "identity" and job.loss is None:  # of errors, not of their squares
-        ratio **= 0.5
-    if ratio < 1 - NEAR:
-        return [True]
-    if ratio > 1 + NEAR:
-        return [False]
-    return [ratio > 1, ratio <= 1]
-
-
-def _late(job: Job) -> bool:
-    return time.perf_counter() >= job.deadline
+def _place(member: tuple[int, bool]) -> tuple[int, bool]:
+    """Return the order of members: by number, the first one with bins before the one without."""
+    k, piecewise = member
+    return k, not piecewise

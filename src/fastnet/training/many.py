@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fastnet.progress import Bar
     from fastnet.training import Trainer
 
-__all__ = ["ManyExamples", "train_fits", "train_many"]
+__all__ = ["FurtherFits", "ManyExamples", "train_fits", "train_many"]
 
 # options of a fit that may be a list with one for each network
 SINGLE = ("epochs", "batch_size", "learning_rate", "seed", "optimizer", "l2", "clip_norm", "max_seconds")
@@ -121,14 +121,18 @@ def train_fits(
     n_threads: int,
     progress: bool | Bar | None,
     total_seconds: float | None,
+    further: FurtherFits | None = None,
 ) -> list[History | None]:
-    """Train what `train_many` has checked; the inputs of some fits may be others than those of all."""
+    """Train what `train_many` has checked; the inputs of some fits may be others than those of all.
+
+    `further` may add fits to the list meanwhile.
+    """
     crowd: _Crowd | QueuedFits
     if isinstance(data.X, np.memmap) or any(
         fit.X is not None or needs_python(fit.options)
         for fit in {id(fit.options): fit for fit in fits}.values()
     ):
-        crowd = _Crowd(fits, data, total_seconds)
+        crowd = _Crowd(fits, data, total_seconds, further)
     else:
         crowd = QueuedFits(fits, data.X, data.T, data.weights, total_seconds)
     with _progress_display(progress, fits) as display:
@@ -160,10 +164,37 @@ class ManyExamples:
             raise ValueError(f"sample_weight must have shape {self.X.shape[1:]}, got {self.weights.shape}")
 
 
+class FurtherFits(Protocol):
+    """Tells which fits are to follow those that have begun, by what came out of them.
+
+    Attributes
+    ----------
+    count : int
+        How many fits there are at most, if none is dropped.
+    dropped : set of int
+        The numbers of fits that are not needed after all: they end after their epoch.
+    """
+
+    count: int
+    dropped: set[int]
+
+    def next(self, histories: list[History], done: list[bool]) -> ManyFit | None:
+        """Return another fit, or None if there is none as long as no other fit is done.
+
+        The histories are those of all fits that have begun, as far as they are.
+        """
+
+
 class _Crowd:
     """Fits that Python looks after: threads take one after the other, and all of them look for the end."""
 
-    def __init__(self, fits: list[ManyFit], data: ManyExamples, total_seconds: float | None) -> None:
+    def __init__(
+        self,
+        fits: list[ManyFit],
+        data: ManyExamples,
+        total_seconds: float | None,
+        further: FurtherFits | None = None,
+    ) -> None:
         self.histories: list[History | None] = [None] * len(fits)
         self.diverged: list[DivergenceError] = []
         self.stuck = 0  # networks that have learned little, and what to tell the user of the first
@@ -171,10 +202,12 @@ class _Crowd:
         self.stopped = ""
         self._fits = fits
         self._data = data
-        self._lock = threading.Lock()
+        self._further = further
+        self._changed = threading.Condition()  # of all below, and told when a fit is done
         self._epochs = 0  # done, or no longer needed
         self._latest = History()
-        self._next = iter(range(len(fits)))
+        self._so_far: list[History] = []  # of the fits that have begun
+        self._done: list[bool] = []
         self._begin = threading.Event()
         self._deadline = math.inf
         if total_seconds is not None:
@@ -185,12 +218,12 @@ class _Crowd:
         # see _load_before_fork
         from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
+        count = min(n_threads, len(self._fits) if self._further is None else self._further.count)
         if max(map(self._flops, self._fits)) < SMALL_FLOPS:
-            n_threads = 1
-        with ThreadPoolExecutor(min(n_threads, len(self._fits))) as pool:
+            count = 1
+        with ThreadPoolExecutor(count) as pool:
             try:
                 # a future for each thread, not for each network: waking this one takes longer than a tiny fit
-                count = min(n_threads, len(self._fits))
                 waiting = {pool.submit(self._train_next) for _ in range(count)}
             except BaseException:
                 self.stopped = INTERRUPTED
@@ -213,15 +246,37 @@ class _Crowd:
     def _train_next(self) -> None:
         """Train the next network, and so on until there is none."""
         self._begin.wait()
-        for k in self._next:  # a step of it is one for the interpreter: no two threads get the same
-            if self.stopped or (k > 0 and self._late()):
-                return
-            self._train(k)
+        while (k := self._take()) is not None:
+            try:
+                self._train(k)
+            finally:
+                with self._changed:
+                    self._done[k] = True
+                    self._changed.notify_all()
+
+    def _take(self) -> int | None:
+        """Return the number of the next network, None if there is none; wait if that is not known yet."""
+        with self._changed:
+            while not (self.stopped or (self._done and self._late())):
+                k = len(self._done)
+                if k == len(self._fits) and self._further is not None:
+                    fit = self._further.next(self._so_far, self._done)
+                    if fit is not None:
+                        self._fits.append(fit)
+                        self.histories.append(None)
+                if k < len(self._fits):
+                    self._so_far.append(History())
+                    self._done.append(False)
+                    return k
+                if self._further is None or all(self._done):
+                    return None
+                self._changed.wait(PATIENCE)
+        return None
 
     def _train(self, k: int) -> None:
         fit, data, options = self._fits[k], self._data, dict(self._fits[k].options)
         options["seed"] = fit.seed
-        watcher = _Watcher(self)
+        watcher = _Watcher(self, k)
         callbacks = [*options.pop("callbacks", ()), watcher]
         try:
             self.histories[k] = fit.network.fit(
@@ -235,12 +290,16 @@ class _Crowd:
                 **options,
             )
         except DivergenceError as error:
-            with self._lock:
+            with self._changed:
                 self.diverged.append(error)
-        with self._lock:
-            self._epochs += max(
-                0, fit.options.get("epochs", 100) - watcher.epochs
-            )  # it has no use for the rest
+        with self._changed:
+            if self._is_dropped(k):
+                self._epochs -= watcher.epochs
+            else:  # it has no use for the rest
+                self._epochs += max(0, fit.options.get("epochs", 100) - watcher.epochs)
+
+    def _is_dropped(self, k: int) -> bool:
+        return self._further is not None and k in self._further.dropped
 
     def _flops(self, fit: ManyFit) -> float:
         """Return the flops of all epochs of a fit; infinity if that is not known."""
@@ -253,31 +312,32 @@ class _Crowd:
 
     def note_advice(self, advice: str) -> None:
         """Count a network that has learned little."""
-        with self._lock:
+        with self._changed:
             self.stuck += 1
             self.advice = self.advice or advice
 
-    def after_epoch(self, trainer: Trainer) -> None:
-        """Count an epoch of one network, and end its fit where all are to end."""
+    def after_epoch(self, k: int, trainer: Trainer) -> None:
+        """Count an epoch of one network, and end its fit where all are to end, or where nobody needs it."""
         if self._late():
             trainer.stop(LATE)
-        if self.stopped:
-            trainer.stop(self.stopped)
-        with self._lock:
+        if self.stopped or self._is_dropped(k):
+            trainer.stop(self.stopped or "it is not needed")
+        with self._changed:
             self._epochs += 1
-            self._latest = trainer.history
+            self._latest = self._so_far[k] = trainer.history
 
 
 class _Watcher(Callback):
     """Tells the others how far one network is; its advice is told once for all networks."""
 
-    def __init__(self, crowd: _Crowd) -> None:
+    def __init__(self, crowd: _Crowd, k: int) -> None:
         self._crowd = crowd
+        self._k = k
         self.epochs = 0
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         self.epochs += 1
-        self._crowd.after_epoch(trainer)
+        self._crowd.after_epoch(self._k, trainer)
 
     def on_train_end(self, trainer: Trainer) -> None:
         if trainer.advice:

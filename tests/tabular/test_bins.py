@@ -1,0 +1,93 @@
+"""Which members get the bins of numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tables import mixed
+
+from fastnet.history import History
+from fastnet.tabular import TabularClassifier, TabularRegressor
+from fastnet.tabular.bins import BinsChoice
+
+
+def history(*losses):
+    found = History()
+    found.validation_loss = list(losses)
+    return found
+
+
+def choice(members=5, squared=False):
+    return BinsChoice(members, lambda k, piecewise: (k, piecewise), squared=squared)
+
+
+def drain(found, histories, done=(True, True)):
+    """Return all fits that follow."""
+    fits = []
+    while (fit := found.next(histories, list(done))) is not None:
+        fits.append(fit)
+    return fits
+
+
+@pytest.mark.parametrize(
+    ("with_bins", "without", "ways", "dropped"),
+    [
+        (0.5, 0.6, [True] * 4, {1}),
+        (0.6, 0.5, [False] * 4, {0}),
+        (0.5, 0.51, [False, True, False, True], set()),
+        (0.51, 0.5, [True, False, True, False], set()),
+    ],
+)
+def test_others_go_the_better_way_or_take_turns(with_bins, without, ways, dropped):
+    found = choice()
+    assert drain(found, [history(0.9, with_bins), history(without, 0.9)]) == list(enumerate(ways, start=1))
+    assert found.dropped == dropped
+    assert found.planned == [(0, True), (0, False), *enumerate(ways, start=1)]
+
+
+def test_squared_errors_are_compared_by_their_roots():
+    pair = [history(1.0), history(1.05)]  # roots: 2.4 % apart
+    assert drain(choice(3), pair) == [(1, True), (2, True)]
+    assert drain(choice(3, squared=True), pair) == [(1, False), (2, True)]
+
+
+def test_nothing_is_guessed_before_a_thread_would_wait():
+    found = choice()
+    assert found.next([history(0.5), history(0.6)], [False, False]) is None
+    assert found.next([history(), history(0.6)], [False, True]) is None  # nothing to compare with yet
+
+
+def test_a_member_that_was_guessed_right_is_kept():
+    found = choice(3)
+    pair = [history(0.5), history(0.6, 0.4)]  # of as many epochs: bins are better
+    assert found.next(pair, [False, True]) == (1, True)
+    pair = [history(0.5, 0.3), history(0.6, 0.4)]
+    assert drain(found, pair) == [(2, True)]
+    assert found.dropped == {1}
+
+
+def test_a_member_that_was_guessed_wrong_is_dropped_and_trained_the_other_way():
+    found = choice(3)
+    assert found.next([history(0.9), history(0.6, 0.5)], [False, True]) == (1, False)
+    assert drain(found, [history(0.9, 0.3), history(0.6, 0.5)]) == [(1, True), (2, True)]
+    assert found.dropped == {1, 2}
+
+
+@pytest.mark.parametrize("way", [True, False])
+def test_others_go_on_where_one_of_the_two_diverged(way):
+    found = choice(3)
+    pair = [history(0.5), history()] if way else [history(), history(0.5)]
+    assert drain(found, pair) == [(1, way), (2, way)]
+
+
+@pytest.mark.parametrize("estimator", [TabularClassifier, TabularRegressor])
+def test_any_number_of_threads_gives_the_same_members(estimator):
+    table, y, _ = mixed()
+    y = y if estimator is TabularClassifier else np.arange(len(y)) % 7.0
+    fits = [estimator(4, epochs=6, random_state=0, n_threads=n).fit(table, y) for n in (1, 2, 5)]
+    for fit in fits[1:]:
+        assert fit.piecewise_ == fits[0].piecewise_
+        outputs = fit.ensemble_.predict_proba(fit.encoder_.read(table).inputs())
+        np.testing.assert_array_equal(
+            outputs, fits[0].ensemble_.predict_proba(fits[0].encoder_.read(table).inputs())
+        )
