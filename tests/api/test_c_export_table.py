@@ -74,7 +74,7 @@ def behind(encoder, dtype="float32"):
 def test_rows_of_a_table_give_our_bits(flags, tmp_path):
     """Also where the compiler may make one operation of a product and a sum."""
     table, value = every_kind()
-    how = {"members": 3, "epochs": 2, "random_state": 0, "piecewise": True, "width": 24}
+    how = {"members": 3, "epochs": 2, "random_state": 0, "piecewise": "values", "width": 24}
     models = {
         "texts": TabularClassifier(**how).fit(table, np.where(value > 0.5, "high", "low")),
         "three": TabularClassifier(**how).fit(table, np.digitize(value, [0, 1.5])),
@@ -147,7 +147,7 @@ def test_what_the_file_says():
     table, value = every_kind()
     model = TabularClassifier(2, epochs=1, random_state=0).fit(table, np.where(value > 0.5, "high", "low"))
     text = c_export.source(model)
-    assert "void predict(const double *x, float *y): x holds 11 numbers, y gets 2." in text
+    assert "void predict(const double *x, float *y): x holds 12 numbers, y gets 2." in text
     assert 'classes: ["high", "low"]' in text
     assert 'x[0]: "size", number, NAN where it is missing\n' in text
     assert 'x[8]: "time", seconds since 1970 in UTC, NAN where it is missing\n' in text

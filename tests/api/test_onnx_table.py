@@ -54,7 +54,7 @@ def estimators():
     """Return estimators for each kind of target."""
     table, value = every_kind()
     three = np.digitize(value, [0, 1.5])
-    how = {"members": 2, "epochs": 3, "random_state": 0, "piecewise": True}
+    how = {"members": 2, "epochs": 3, "random_state": 0, "piecewise": "values"}
     return {
         "texts": TabularClassifier(**how).fit(table, np.where(value > 0.5, "high", "low")),
         "numbers": TabularClassifier(**how).fit(table, three - 1),
@@ -154,7 +154,7 @@ def test_what_the_graph_says():
     graph = exporter.model(model)
     about = {each.name: each.doc_string for each in graph.graph.input}
     assert list(about) == [
-        *("size", "colour", "whole", "wide", "flag", "sometimes", "only", "label_", "time", "day", "code")
+        *("size", "colour", "whole", "wide", "flag", "sometimes", "only", "label_", "time", "day", "amount", "code")
     ]
     assert about["time"] == "seconds since 1970 in UTC, NaN where it is missing"
     assert about["colour"] == "category, '  ' where it is missing"  # "" and " " are levels

@@ -17,10 +17,13 @@ NUMBER = {
     "gaps": True,
     "low": [-1.0, 0.0, 0.5, -1.0],
     "high": [0.0, 0.5, 2, 0.5],
+    "values": [0.5, 0.0, -1.0, 1e308],
 }
-PLAIN = {"centre": 0.0, "scale": 2.0**-1060, "gaps": False, "low": [], "high": []}
+PLAIN = {"centre": 0.0, "scale": 2.0**-1060, "gaps": False, "low": [], "high": [], "values": [2.0]}
 TINY = {"centre": -1e300, "scale": 1e-300, "gaps": True, "low": [2.0**-1074], "high": [2.0**-1060]}
+TINY["values"] = [-1e300, 2.0**-1074]  # the first one is also what a gap counts as
 WHOLE = {"centre": 3.0, "scale": 2.5, "gaps": False, "low": [1.0, 4.0], "high": [4.0, 100.0]}
+WHOLE["values"] = [1.0, 7.0, 150.0]
 PAIR = {"levels": ["no", "yes"], "pair": True}
 FEW = {"levels": ["a", "b", "c"], "pair": False}
 MANY = {"levels": [str(k) for k in range(150)], "pair": False}
@@ -61,7 +64,10 @@ def encodings(learned: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     """Return what the core is told of each column."""
     return [
         ("pair",) if about.get("pair") else ("category", len(about["levels"])) if "levels" in about else
-        ("number", about["centre"], about["scale"], about["gaps"], about["low"], about["high"])
+        (
+            *("number", about["centre"], about["scale"], about["gaps"]),
+            *(about[ends] + about["values"] for ends in ("low", "high")),  # a value is a bin of no width
+        )
         for about in learned
     ]  # fmt: skip
 
@@ -153,7 +159,7 @@ def test_arguments_are_checked() -> None:
         ([x.astype("float16")], [number], TypeError, "got float16"),
         ([x], [("text",)], ValueError, "must be a number, a category or a pair, got 'text'"),
         ([x], [("number", 0.0, 0.0, False, [], [])], ValueError, "a scale above 0"),
-        ([x], [("number", 0.0, 1.0, False, [1.0], [1.0])], ValueError, "bins from low to high"),
+        ([x], [("number", 0.0, 1.0, False, [1.0], [0.5])], ValueError, "bins from low to high"),
         ([x], [("category", 0)], ValueError, "at least 1 and not too many levels, got 0"),
     ]:
         with pytest.raises(error, match=message):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from tables import amounts
 
 
 def every_kind(n=240, seed=0):
@@ -19,6 +20,7 @@ def every_kind(n=240, seed=0):
     table["label"] = rng.choice(["yes", "no"], n)  # a pair, called like an output
     table["time"] = pd.Timestamp("2021-11-03 05:06:07") + pd.to_timedelta(rng.integers(0, 9**8, n), unit="s")
     table["day"] = pd.Timestamp("1969-01-01") + pd.to_timedelta(rng.integers(0, 800, n), unit="D")
+    table["amount"] = amounts(n, rng)
     table["constant"] = 3.0
     table["empty"] = np.full(n, np.nan)
     table["code"] = pd.Series(rng.integers(0, 30, n)).astype("category")

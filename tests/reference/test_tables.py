@@ -5,7 +5,14 @@ Nothing here uses `fastnet.tabular`, which is checked against it in tests/tabula
 
 import math
 
-from fastnet.reference.tables import encode_category, encode_number, learn_category, learn_number, quantile
+from fastnet.reference.tables import (
+    encode_category,
+    encode_number,
+    learn_category,
+    learn_number,
+    quantile,
+    repeated_values,
+)
 
 NAN = math.nan
 
@@ -16,12 +23,34 @@ def test_quantiles_lie_between_the_two_nearest() -> None:
 
 def test_a_number_by_hand() -> None:
     learned = learn_number([4.0, NAN, 0.0, 6.0], bins=2, distinct_bins=0)
-    assert learned == {"centre": 4.0, "scale": 3.0, "gaps": True, "low": [0.0, 4.0], "high": [4.0, 6.0]}
+    assert learned == {
+        "centre": 4.0,
+        "scale": 3.0,
+        "gaps": True,
+        "low": [0.0, 4.0],
+        "high": [4.0, 6.0],
+        "values": [],
+    }
     # z = (x − 4)/3; x = 16: z = 4 and 4/√(1 + 16/9) = 12/5
     assert encode_number(learned, 16.0) == [4 / math.sqrt(1 + (4 / 3) * (4 / 3)), 0.0, 1.0, 1.0]
     assert encode_number(learned, 5.0)[1:] == [0.0, 1.0, 0.0]
     assert encode_number(learned, 1.0)[1:] == [0.0, -0.5, -1.0]
     assert encode_number(learned, NAN) == [0.0, 1.0, 1.0, -1.0]  # as its centre, 4, and told to be a gap
+
+
+def test_repeated_values_by_hand() -> None:
+    amounts = [0.0] * 12 + [500.0] * 6 + [90.0] * 2 + [120.0] * 2 + [float(k) for k in range(1, 3)]
+    learned = learn_number(amounts, bins=2, distinct_bins=2)
+    assert learned is not None
+    assert learned["values"] == [500.0, 90.0, 120.0]  # of as many the smaller one first
+    assert encode_number(learned, 90.0)[-3:] == [0.0, 1.0, 0.0]
+    assert encode_number(learned, 91.0)[-3:] == encode_number(learned, 0.0)[-3:] == [0.0, 0.0, 0.0]
+    assert repeated_values(amounts, 1) == [500.0]
+    assert repeated_values([*amounts, 3.0], 9) == []  # 0 is less often there than the others together
+    assert repeated_values([0.0, *amounts, *[1.5, 2.5]], 9) == []
+    few_often = [0.0] * 12 + [500.0] * 5 + [float(k) for k in range(1, 7)]
+    assert repeated_values(few_often, 9) == []  # 6 of the other 11 are there once
+    assert learn_number(amounts, distinct_bins=5)["values"] == []  # type: ignore[index]  # bins tell them apart
 
 
 def test_columns_that_tell_nothing_are_left_out() -> None:

@@ -91,3 +91,35 @@ def test_any_number_of_threads_gives_the_same_members(estimator):
         np.testing.assert_array_equal(
             outputs, fits[0].ensemble_.predict_proba(fits[0].encoder_.read(table).inputs())
         )
+
+
+@pytest.mark.parametrize(
+    ("losses", "ways", "dropped"),
+    [
+        ((0.5, 0.6, 0.48), ["values"] * 3, {0, 1}),
+        ((0.5, 0.6, 0.49), [True] * 3, {1, 2}),  # 2 % are not enough
+        ((0.5, 0.5, None), [False, True, False], {2}),
+        ((None, None, 0.5), ["values"] * 3, {0, 1}),
+    ],
+)
+def test_repeated_values_must_be_clearly_better(losses, ways, dropped):
+    found = BinsChoice(4, lambda k, piecewise: (k, piecewise), values=True, squared=False)
+    assert found.count == 6
+    first = [history() if loss is None else history(loss) for loss in losses]
+    assert found.next([*first[:2], history()], [True, True, False]) is None
+    assert drain(found, first, [True] * 3) == list(enumerate(ways, start=1))
+    assert found.dropped == dropped
+
+
+def test_amounts_are_found_by_their_values():
+    rng = np.random.default_rng(3)
+    n = 5000
+    often = np.sort(rng.uniform(100, 9000, 60)).round(2)
+    X = np.where(rng.random((n, 1)) < 0.5, 0.0, rng.choice(often, (n, 1)))
+    y = np.isin(X[:, 0], often[::2])  # neighbours differ: few bins cannot tell
+    model = TabularClassifier(3, random_state=0, width=32, n_threads=2).fit(X, y)
+    assert model.piecewise_ == ["values"] * 3
+    assert model.score(X, y) > 0.99
+    plain = TabularClassifier(3, random_state=0, width=32, piecewise=True).fit(X, y)
+    assert plain.piecewise_ == [True] * 3
+    assert plain.score(X, y) < 0.97

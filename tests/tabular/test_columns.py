@@ -41,6 +41,35 @@ def test_numbers_have_the_bits_of_the_twin(learned, others, bins, distinct_bins)
 
 @settings(deadline=None)
 @given(
+    others=st.lists(st.sampled_from([0.0, -0.0, 1.5, -3.0, 7.0, math.nan, *range(20)]), max_size=60),
+    zeros=st.integers(0, 70),
+    often=st.integers(0, 9),
+    distinct_bins=st.integers(0, 5),
+    max_values=st.integers(0, 6),
+)
+def test_repeated_values_have_the_bits_of_the_twin(others, zeros, often, distinct_bins, max_values):
+    learned = [*others, *[0.0] * zeros, *[1.5] * often, 1e9]
+    encoder = TableEncoder(bins=2, distinct_bins=distinct_bins, max_values=max_values)
+    encoder.fit(np.array(learned)[:, None])
+    expected = twin.learn_number(learned, 2, distinct_bins, max_values)
+    assert encoder.to_dict()["columns"][0]["encoding"] == expected
+    if expected is not None:
+        rows = np.array([twin.encode_number(expected, x) for x in learned])
+        np.testing.assert_array_equal(encoder.transform(np.array(learned)[:, None], dtype="float64"), rows)
+
+
+def test_repeated_values_are_shown():
+    amounts = [0.0] * 80 + [250.0] * 30 + [99.5] * 5 + list(range(1, 30))
+    encoder = TableEncoder().fit(np.array(amounts)[:, None])
+    assert encoder.columns_[0].note == "19 bins, 2 repeated values"
+    assert encoder.get_feature_names_out()[-2:].tolist() == ["0 = 250", "0 = 99.5"]
+    assert encoder.input_parts().tolist() == ["always"] + ["bins"] * 19 + ["values"] * 2
+    assert TableEncoder(max_values=1).fit(np.array(amounts)[:, None]).n_features_out_ == 21
+    assert TableEncoder(max_values=0).fit(np.array(amounts)[:, None]).n_features_out_ == 20
+
+
+@settings(deadline=None)
+@given(
     learned=st.lists(st.sampled_from([*"abcdefgh", "", None]), min_size=1, max_size=60),
     others=st.lists(st.sampled_from([*"abcdefghxyz", "", None]), min_size=1, max_size=10),
     max_levels=st.integers(1, 5),

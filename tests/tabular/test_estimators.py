@@ -276,7 +276,7 @@ def test_reordered_and_missing_columns_are_named():
     model = TabularClassifier(2, epochs=2, random_state=0).fit(table, y)
     assert model.feature_names_in_.tolist() == table.columns.tolist()
     with pytest.raises(ValueError, match="Feature names must be in the same order"):
-        model.predict(table[["colour", "number", "flag", "time"]])
+        model.predict(table[["colour", "number", "flag", "time", "amount"]])
     with pytest.raises(ValueError, match=r"(?s)seen at fit time, yet now missing.*colour"):
         model.predict(table.drop(columns="colour"))
     odd = table.assign(colour="never seen", number=np.nan)
@@ -313,7 +313,7 @@ def test_sparse_matrices_and_columns_that_tell_nothing():
         ({"members": 0}, ValueError, "members must be at least 1"),
         ({"epochs": 1.5}, TypeError, "epochs must be an int"),
         ({"width": 0}, ValueError, "width must be at least 1"),
-        ({"piecewise": "yes"}, ValueError, "piecewise must be True, False or 'auto', got 'yes'"),
+        ({"piecewise": "yes"}, ValueError, "piecewise must be True, False, 'values' or 'auto', got 'yes'"),
         ({"time_limit": 0}, ValueError, "time_limit must be"),
     ],
 )

@@ -107,11 +107,11 @@ def test_what_no_file_can_hold(tmp_path):
     [
         (("estimator", "name"), "Evil", "estimator.name must be one of TabularClassifier, TabularRegressor"),
         (("estimator", "name"), "TabularRegressor", "estimator must be an object of"),
-        (("estimator", "piecewise"), [1], "piecewise must be true or false for each network"),
+        (("estimator", "piecewise"), [1], "piecewise must be true, false or 'values' for each network"),
         (("estimator", "parameters", "members"), 0, "members must be at least 1, got 0"),
         (("estimator", "parameters", "n_threads"), 2**31, "n_threads must be at least 1 and below"),
         (("estimator", "parameters", "time_limit"), -1, "time_limit must be"),
-        (("estimator", "feature_names"), ["a"], "feature_names must be 4 texts"),
+        (("estimator", "feature_names"), ["a"], "feature_names must be 5 texts"),
         (("estimator", "classes", "values"), ["a"], "classes must be a list of 2 labels"),
         (("estimator", "classes", "values"), ["a", "a"], "classes must be different"),
         (("estimator", "classes", "values"), ["a", ["b"]], "classes must be different numbers"),

@@ -21,11 +21,13 @@ def table():
 
 @pytest.fixture(scope="module")
 def classifier(table):
-    return TabularClassifier(3, epochs=3, random_state=0, width=16, piecewise=True).fit(*table[:2])
+    return TabularClassifier(3, epochs=3, random_state=0, width=16, piecewise="values").fit(*table[:2])
 
 
 def test_rows_have_the_bits_of_the_model(isa, table, classifier):
-    regressor = TabularRegressor(2, epochs=3, random_state=0, width=16).fit(table[0], table[2])
+    regressor = TabularRegressor(2, epochs=3, random_state=0, width=16, piecewise="values").fit(
+        table[0], table[2]
+    )
     pairs = (classifier, classifier.predict_proba), (regressor, lambda X: regressor.predict(X)[:, None])
     odd, _, _ = mixed(40, 3)
     odd.loc[:5, "number"] = [np.nan, 1e300, -1e300, 0.0, -0.0, np.inf]
@@ -45,7 +47,7 @@ def test_rows_have_the_bits_of_the_model(isa, table, classifier):
 
 def test_columns_and_codes_say_what_a_row_is(table, classifier):
     predictor = classifier.compile()
-    assert predictor.columns == ("number", "colour", "flag", "time")
+    assert predictor.columns == ("number", "colour", "flag", "time", "amount")
     assert sorted(predictor.codes["colour"]) == ["blue", "green", "red"]
     assert predictor.codes["flag"] == {"False": 0, "True": 1}
     assert predictor.classes == ("high", "low")
@@ -56,11 +58,12 @@ def test_columns_and_codes_say_what_a_row_is(table, classifier):
         row[predictor.columns.index("colour")] = gap
         same(predictor(row), classifier.predict_proba(table[0][7:8].assign(colour="violet"))[0])
     lines = repr(predictor).splitlines()
-    assert lines[0] == "TablePredictor of 3 networks for rows of 4 values"
+    assert lines[0] == "TablePredictor of 3 networks for rows of 5 values"
     assert lines[1].split() == ["number", "number"]
     assert [line.split(maxsplit=1) for line in lines[2:]][1:] == [
         ["flag", "0 = 'False', 1 = 'True'"],
         ["time", "seconds since 1970"],
+        ["amount", "number"],
     ]
 
 
@@ -114,13 +117,13 @@ def test_a_row_is_what_exported_c_code_takes():
 
 def test_bad_rows_are_named(classifier):
     predictor = classifier.compile()
-    with pytest.raises(ValueError, match=r"row must have shape \(4,\) or \(n, 4\), got \(5,\)"):
-        predictor(np.zeros(5))
-    with pytest.raises(ValueError, match=r"got \(2, 3, 4\)"):
-        predictor(np.zeros((2, 3, 4)))
+    with pytest.raises(ValueError, match=r"row must have shape \(5,\) or \(n, 5\), got \(6,\)"):
+        predictor(np.zeros(6))
+    with pytest.raises(ValueError, match=r"got \(2, 3, 5\)"):
+        predictor(np.zeros((2, 3, 5)))
     with pytest.raises((TypeError, ValueError), match="row"):
-        predictor(["red"] * 4)
-    assert predictor(np.zeros(8)[::2]).shape == predictor([0, 1, 0, 1]).shape == (2,)
+        predictor(["red"] * 5)
+    assert predictor(np.zeros(10)[::2]).shape == predictor([0, 1, 0, 1, 0]).shape == (2,)
 
 
 def test_there_must_be_an_encoder_and_a_column():

@@ -26,7 +26,8 @@ static double within(double x, double most)
     return x > most ? most : x < -most ? -most : x;
 }}
 
-/* z = (x - centre) / scale, as z / sqrt(1 + (z/3)^2); 1 in a gap; 2 c - 1 for each bin, c in [0, 1] */
+/* z = (x - centre) / scale, as z / sqrt(1 + (z/3)^2); 1 in a gap; 2 c - 1 for each bin, c in [0, 1], or of
+   a bin from a number to itself, 1 where x is this number and 0 elsewhere */
 static void number(double x, const double *scaling, int gaps, const double *bins, int n_bins, real *e)
 {{
     const int missing = x != x;
@@ -40,7 +41,7 @@ static void number(double x, const double *scaling, int gaps, const double *bins
     for (i = 0; i < n_bins; i++) {{
         double c = (known - bins[0]) / (bins[1] - bins[0]);
         c = c < 0 ? 0 : c > 1 ? 1 : c;
-        e[i] = (real)(c + c - 1);
+        e[i] = bins[0] == bins[1] ? (real)(known == bins[0]) : (real)(c + c - 1);
         bins += 2;
     }}
 }}
@@ -121,6 +122,7 @@ def tables(columns: list[RawColumn]) -> str:
             if isinstance(encoded, NumberColumn):
                 lines.append(_doubles(f"scaling_{k}_{part}", [encoded.centre, encoded.scale]))
                 ends = [end for both in zip(encoded.low, encoded.high, strict=True) for end in both]
+                ends += [end for value in encoded.values for end in (value, value)]
                 if ends:
                     lines.append(_doubles(f"bins_{k}_{part}", ends))
             elif isinstance(encoded, CategoryColumn) and column.kind == "category":
@@ -155,7 +157,8 @@ def encoder_code(columns: list[RawColumn], inputs: int) -> tuple[str, list[str]]
                 value = f"x[{k}] != x[{k}] ? -1 : x[{k}] == 0 ? {no} : {yes}"
             to = f"e + {place}"
             if isinstance(encoded, NumberColumn):
-                bins = f"bins_{k}_{part}, {len(encoded.low)}" if encoded.low else "0, 0"
+                count = len(encoded.low) + len(encoded.values)
+                bins = f"bins_{k}_{part}, {count}" if count else "0, 0"
                 lines.append(f"number({value}, scaling_{k}_{part}, {int(encoded.gaps)}, {bins}, {to});")
                 needed.append("number")
             elif encoded.pair:

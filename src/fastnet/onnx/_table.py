@@ -144,6 +144,14 @@ def _numbers(graph: Graph, columns: list[RawColumn], names: list[str], place: _P
         for k, of in enumerate(bins):
             place.put(sources[of][2], sources[of][3], [width + k])
         width += len(bins)
+    values = [(k, value) for k, one in enumerate(encodings) for value in one.values]
+    if values:
+        those = graph.constant("repeated values", np.array([[value for _, value in values]]))
+        same = graph.add("Equal", _gathered(graph, x, "repeated of", [k for k, _ in values]), those)
+        parts.append(graph.add("Cast", same, to=graph.types.DOUBLE))
+        for k, (of, _) in enumerate(values):
+            place.put(sources[of][2], sources[of][3], [width + k])
+        width += len(values)
     E = graph.add("Concat", *parts, axis=1) if len(parts) > 1 else parts[0]
     return graph.add("Cast", E, to=graph.real), width
 

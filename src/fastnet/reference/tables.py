@@ -5,6 +5,7 @@ A number x, NaN where it is missing, becomes
     z / √(1 + (z/3)²)    with z = (x − centre) / scale, the median of the training data in place of a gap
     1 in a gap, else 0   if there were gaps in the training data
     2 c − 1              for each bin, with c = (x − low)/(high − low) cut to [0, 1]
+    1 if it is v, else 0 for each repeated value v
 
 and a category a number for each level: 1 if it is this level and 0 if not; or, of two levels, −1 and 1. What
 is no level is 0. Nothing but loops over Python's floats, which are float64: the core has the same bits, where
@@ -21,7 +22,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["encode_category", "encode_number", "encode_rows", "learn_category", "learn_number", "quantile"]
+__all__ = [
+    "encode_category",
+    "encode_number",
+    "encode_rows",
+    "learn_category",
+    "learn_number",
+    "quantile",
+    "repeated_values",
+]
 
 
 def quantile(ordered: Sequence[float], part: float) -> float:
@@ -36,11 +45,13 @@ def quantile(ordered: Sequence[float], part: float) -> float:
     return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
 
 
-def learn_number(values: Sequence[float], bins: int = 8, distinct_bins: int = 16) -> dict[str, Any] | None:
+def learn_number(
+    values: Sequence[float], bins: int = 8, distinct_bins: int = 16, max_values: int = 256
+) -> dict[str, Any] | None:
     """Return what `encode_number` needs for a column; None if it tells nothing.
 
-    >>> learn_number([1.0, 3.0, 2.0, float("nan")], bins=2, distinct_bins=0)
-    {'centre': 2.0, 'scale': 1.0, 'gaps': True, 'low': [1.0, 2.0], 'high': [2.0, 3.0]}
+    >>> learn_number([1.0, 3.0, 2.0, float("nan")], bins=2, distinct_bins=0, max_values=0)
+    {'centre': 2.0, 'scale': 1.0, 'gaps': True, 'low': [1.0, 2.0], 'high': [2.0, 3.0], 'values': []}
     """
     ordered = sorted(value for value in values if not math.isnan(value))
     gaps = len(ordered) < len(values)
@@ -66,14 +77,40 @@ def learn_number(values: Sequence[float], bins: int = 8, distinct_bins: int = 16
         if a < b and (a, b) not in pairs[:k]:
             low.append(a)
             high.append(b)
-    return {"centre": centre, "scale": scale, "gaps": gaps, "low": low, "high": high}
+    many = low and len(distinct) > distinct_bins + 1
+    repeated = repeated_values(ordered, max_values) if many else []
+    return {"centre": centre, "scale": scale, "gaps": gaps, "low": low, "high": high, "values": repeated}
+
+
+def repeated_values(values: Sequence[float], most: int) -> list[float]:
+    """Return the values of a column of amounts that are there twice or more, without the most frequent one.
+
+    There are none unless one value is that of half the examples, and half of the others have a value that is
+    there five times.
+
+    >>> repeated_values([0.0] * 9 + [7.5] * 5 + [3.0, 2.0, 2.0, 1.0], 8)
+    [7.5, 2.0]
+    """
+    counts: dict[float, int] = {}
+    for value in sorted(values):
+        counts[value] = counts.get(value, 0) + 1
+    if not counts:
+        return []
+    first = max(counts, key=lambda value: (counts[value], -value))
+    others = len(values) - counts[first]
+    often = sum(count for value, count in counts.items() if count >= 5 and value != first)
+    if counts[first] < others or 2 * often < others:
+        return []
+    repeated = [value for value, count in counts.items() if count >= 2 and value != first]
+    return sorted(repeated, key=lambda value: (-counts[value], value))[:most]
 
 
 def encode_number(learned: dict[str, Any], x: float) -> list[float]:
     """Return the inputs for one value.
 
-    >>> encode_number({"centre": 2.0, "scale": 1.0, "gaps": True, "low": [1.0], "high": [2.0]}, 1.25)
-    [-0.7276068751089989, 0.0, -0.5]
+    >>> encode_number({"centre": 2.0, "scale": 1.0, "gaps": True, "low": [1.0], "high": [2.0],
+    ...                "values": [1.25]}, 1.25)
+    [-0.7276068751089989, 0.0, -0.5, 1.0]
     """
     missing = math.isnan(x)
     if missing:
@@ -86,7 +123,7 @@ def encode_number(learned: dict[str, Any], x: float) -> list[float]:
     for low, high in zip(learned["low"], learned["high"], strict=True):
         c = min(max((x - low) / (high - low), 0.0), 1.0)
         inputs.append(2.0 * c - 1.0)
-    return inputs
+    return inputs + [1.0 if x == value else 0.0 for value in learned["values"]]
 
 
 def learn_category(
@@ -134,7 +171,7 @@ def encode_rows(
     A column with levels holds their numbers, -1 in a gap. Each input is rounded to the dtype before it is
     multiplied, and once more after it.
 
-    >>> number = {"centre": 2.0, "scale": 1.0, "gaps": False, "low": [1.0], "high": [2.0]}
+    >>> number = {"centre": 2.0, "scale": 1.0, "gaps": False, "low": [1.0], "high": [2.0], "values": []}
     >>> colour = {"levels": ["red", "blue", "green"], "pair": False}
     >>> encode_rows([[2.0, 1.25], [1, -1]], [number, colour], "float64", factor=2.0).round(2).tolist()
     [[0.0, 2.0, 0.0, 2.0, 0.0], [-1.46, -1.0, 0.0, 0.0, 0.0]]

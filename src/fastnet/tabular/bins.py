@@ -1,10 +1,12 @@
-"""The choice of the members of a tabular estimator that get the bins of numbers."""
+"""The choice of the members of a tabular estimator that get the bins and repeated values of numbers."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from fastnet.history import History
+from fastnet.tabular.columns import Piecewise
 from fastnet.training.queued import ManyFit
 
 __all__ = ["NEAR", "BinsChoice"]
@@ -17,30 +19,45 @@ class BinsChoice:
     """Tells which members get the bins, once the first one was trained with them and without.
 
     If one of these two is better by more than `NEAR`, all others go that way, and only the better one stays.
-    Otherwise they take turns, and both stay. A thread that would wait for one of the two begins with another
-    member, in the way that the epochs up to now speak for. If that was wrong, this member is dropped: what
-    comes out does not depend on the threads.
+    Otherwise they take turns, and both stay. Where there are repeated values, the first one is also trained
+    with bins and these; if it is better than both by more than `NEAR`, all others go this way.
+
+    A thread that would wait for one of these begins with another member, in the way that the epochs up to
+    now speak for. If that was wrong, this member is dropped: what comes out does not depend on the threads.
 
     Parameters
     ----------
     members : int
         How many there are to be; the first one is number 0.
     make_fit : callable
-        Gives the fit of a member by its number and whether it has the bins.
+        Gives the fit of a member by its number and what it has: see `Piecewise`.
+    values : bool
+        Whether there are repeated values.
     squared : bool
         Whether the losses are squares of errors; errors are compared.
 
     Attributes
     ----------
-    planned : list of (int, bool)
-        The members whose fits have begun: their numbers, and whether they have the bins.
+    planned : list of (int, bool or "values")
+        The members whose fits have begun: their numbers, and what they have.
+    others : list of (int, bool or "values")
+        Once it is chosen: the members beside the first one.
     count, dropped
         See `fastnet.training.many.FurtherFits`.
     """
 
-    def __init__(self, members: int, make_fit: Callable[[int, bool], ManyFit], *, squared: bool) -> None:
-        self.planned = [(0, True), (0, False)]
-        self.count = members + 1
+    def __init__(
+        self,
+        members: int,
+        make_fit: Callable[[int, Piecewise], ManyFit],
+        *,
+        values: bool = False,
+        squared: bool,
+    ) -> None:
+        self._first: list[Piecewise] = [True, False, "values"] if values else [True, False]
+        self.planned: list[tuple[int, Piecewise]] = [(0, way) for way in self._first]
+        self.others: list[tuple[int, Piecewise]] = []
+        self.count = members - 1 + len(self._first)
         self.dropped: set[int] = set()
         self._members = members
         self._make_fit = make_fit
@@ -49,13 +66,15 @@ class BinsChoice:
 
     def next(self, histories: list[History], done: list[bool]) -> ManyFit | None:
         """Return the fit of another member, or None if there is none as long as no other fit is done."""
-        if all(done[:2]):
-            self.choose([history if history.validation_loss else None for history in histories[:2]])
+        first = histories[: len(self._first)]
+        done = done[: len(self._first)]
+        if all(done):
+            self.choose([history if history.validation_loss else None for history in first])
             others = self.others
-        elif any(done[:2]) and all(history.validation_loss for history in histories[:2]):
+        elif any(done) and all(history.validation_loss for history in first):
             begun = {k for k, _ in self.planned}
-            epochs = min(len(history.validation_loss) for history in histories[:2])
-            ways = self._better([min(history.validation_loss[:epochs]) for history in histories[:2]])
+            epochs = min(len(history.validation_loss) for history in first)
+            ways = self._better([min(history.validation_loss[:epochs]) for history in first])
             others = [(k, way) for k, way in self._in_turns(ways) if k not in begun]
         else:
             return None
@@ -66,34 +85,37 @@ class BinsChoice:
         return None
 
     def choose(self, first: list[History | None]) -> None:
-        """Choose by the histories of the first member with bins and without, None if one diverged."""
+        """Choose by the histories of the first member, trained in each way; None for one that diverged."""
         if self._chosen:
             return
         self._chosen = True
-        trained = [history for history in first if history is not None]
-        if len(trained) == 2:
-            ways = self._better([min(history.validation_loss) for history in trained])
-        else:
-            ways = [way for way, history in zip((True, False), first, strict=True) if history is not None]
+        ways = self._better([math.inf if one is None else min(one.validation_loss) for one in first])
         self.others = self._in_turns(ways)
         kept = {*self.others, *((0, way) for way in ways)}
         self.dropped = {place for place, member in enumerate(self.planned) if member not in kept}
 
-    def _better(self, losses: list[float]) -> list[bool]:
-        """Return whether members are to have bins, by the losses of one with them and of one without.
+    def _better(self, losses: list[float]) -> list[Piecewise]:
+        """Return what members are to have, by the losses of one that was trained in each way.
 
-        If neither is better, these are both ways: the worse one first, as one member of each is there, and an
-        even number of others most of the time.
+        If neither bins nor none are better, these are both ways: the worse one first, as one member of each
+        is there, and an even number of others most of the time. None if no loss is finite.
         """
-        with_bins, without = (max(loss, 1e-12) for loss in losses)
-        ratio = with_bins / without
-        if self._squared:
-            ratio **= 0.5
-        if ratio < 1 - NEAR:
+        with_bins, without, *values = (self._size(loss) for loss in losses)
+        best = min(with_bins, without)
+        if values and values[0] < (1 - NEAR) * best:
+            return ["values"]
+        if best == math.inf:
+            return []
+        if with_bins < (1 - NEAR) * without:
             return [True]
-        if ratio > 1 + NEAR:
+        if without < with_bins / (1 + NEAR):
             return [False]
-        return [ratio > 1, ratio <= 1]
+        return [with_bins > without, with_bins <= without]
 
-    def _in_turns(self, ways: list[bool]) -> list[tuple[int, bool]]:
+    def _size(self, loss: float) -> float:
+        """Return what is compared of a loss: of a squared error the error."""
+        loss = max(loss, 1e-12)
+        return math.sqrt(loss) if self._squared else loss
+
+    def _in_turns(self, ways: list[Piecewise]) -> list[tuple[int, Piecewise]]:
         return [(k, ways[(k - 1) % len(ways)]) for k in range(1, self._members) if ways]

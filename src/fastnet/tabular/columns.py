@@ -12,30 +12,42 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastnet.tabular.reading import Reals
 
-__all__ = ["CategoryColumn", "Encoded", "NumberColumn", "RawColumn", "time_parts"]
+__all__ = ["CategoryColumn", "Encoded", "NumberColumn", "Part", "Piecewise", "RawColumn", "time_parts"]
 
 Array = NDArray[Any]
 
+# What an input of a column is: always there, a bin of a number, or a repeated value of a number
+Part = Literal["always", "bins", "values"]
+# Whether there are bins, and with "values" also the repeated values
+Piecewise = bool | Literal["values"]
+
 CLIP = 3.0  # the smooth clip goes to ±3 (Holzmüller, Grinsztajn, Steinwart 2024, arXiv 2407.04491)
+_OFTEN = 5  # times that a value is there: see `NumberColumn`
 FAR = 1e6  # a scaled number further out than this is as good as infinite: its square must not overflow
 
 
 @dataclass(frozen=True)
 class NumberColumn:
-    """A number x: clipped smoothly, an indicator of gaps, and a piecewise linear encoding.
+    """A number x: clipped smoothly, an indicator of gaps, a piecewise linear encoding, repeated values.
 
     z = (x − centre) / scale becomes z / √(1 + (z/3)²), which is near z around 0 and never beyond ±3
     (Holzmüller, Grinsztajn, Steinwart 2024, arXiv 2407.04491). Each bin from `low` to `high` becomes 2 c − 1
     with c = (x − low)/(high − low) cut to [0, 1] (Gorishniy, Rubachev, Babenko 2022, arXiv 2203.05556, there
     without the step to [−1, 1]). A gap counts as the median; the
-    indicator, 1 in a gap and 0 elsewhere, is there only if there were gaps while learning.
+    indicator, 1 in a gap and 0 elsewhere, is there only if there were gaps while learning. A repeated value
+    has an input that is 1 where the number is this value, and 0 elsewhere.
+
+    Repeated values are learned of a column of amounts, such as capital gains: one value is that of at least
+    half the examples, there are more distinct values than bins tell apart, and yet at least half of the other
+    examples have a value that is there five times or more. What is there twice is one, but for the most
+    frequent value.
 
     Attributes
     ----------
@@ -47,6 +59,8 @@ class NumberColumn:
         Whether there is an indicator.
     low, high : tuple of float
         The ends of the bins.
+    values : tuple of float
+        The repeated values, the most frequent first.
     """
 
     centre: float
@@ -54,9 +68,10 @@ class NumberColumn:
     gaps: bool
     low: tuple[float, ...]
     high: tuple[float, ...]
+    values: tuple[float, ...] = ()
 
     @classmethod
-    def learn(cls, values: Reals, bins: int, distinct_bins: int) -> NumberColumn | None:
+    def learn(cls, values: Reals, bins: int, distinct_bins: int, max_values: int = 0) -> NumberColumn | None:
         """Return the encoding of a column; None if it says nothing: all its values are one, without gaps."""
         present = np.sort(values[~np.isnan(values)]) + 0.0  # −0 becomes 0: two values that are equal
         gaps = len(present) < len(values)
@@ -76,21 +91,33 @@ class NumberColumn:
                 few = len(distinct) <= distinct_bins + 1
                 ends += _bins(list(map(float, distinct)) if few else _edges(distinct, distinct_bins))
         ends = list(dict.fromkeys(ends))  # each bin once
-        return cls(centre, scale, gaps, tuple(low for low, _ in ends), tuple(high for _, high in ends))
+        low, high = tuple(low for low, _ in ends), tuple(high for _, high in ends)
+        repeated: tuple[float, ...] = ()
+        if ends and len(distinct) > distinct_bins + 1 and max_values:
+            repeated = _repeated(present, distinct, max_values)
+        return cls(centre, scale, gaps, low, high, repeated)
 
     @property
     def width(self) -> int:
         """How many inputs of the network it takes."""
-        return 1 + self.gaps + len(self.low)
+        return 1 + self.gaps + len(self.low) + len(self.values)
 
     def names(self, name: str) -> list[str]:
         """Return a name for each input."""
         bins = [f"{name} [{low:.6g}, {high:.6g}]" for low, high in zip(self.low, self.high, strict=True)]
-        return [name, *([f"{name} missing"] if self.gaps else []), *bins]
+        values = [f"{name} = {value:.6g}" for value in self.values]
+        return [name, *([f"{name} missing"] if self.gaps else []), *bins, *values]
 
-    def encoding(self, piecewise: bool) -> tuple[Any, ...]:
+    def parts(self) -> list[Part]:
+        """Return what each input is."""
+        parts: list[Part] = ["always"] * (1 + self.gaps)
+        return [*parts, *["bins"] * len(self.low), *["values"] * len(self.values)]  # type: ignore[list-item]
+
+    def encoding(self, piecewise: Piecewise) -> tuple[Any, ...]:
         """Return what the core is told of the column (see `engine.RawTable`), with its bins or without."""
         low, high = (self.low, self.high) if piecewise else ((), ())
+        if piecewise == "values":  # as bins of no width
+            low, high = low + self.values, high + self.values
         return "number", self.centre, self.scale, self.gaps, low, high
 
     def to_dict(self) -> dict[str, Any]:
@@ -101,24 +128,29 @@ class NumberColumn:
             "gaps": self.gaps,
             "low": list(self.low),
             "high": list(self.high),
+            "values": list(self.values),
         }
 
     @classmethod
     def from_dict(cls, state: Any, where: str) -> NumberColumn:
         """Return the column of plain values; ValueError names what is wrong with them."""
-        check_keys(state, {"centre", "scale", "gaps", "low", "high"}, where)
+        check_keys(state, {"centre", "scale", "gaps", "low", "high", "values"}, where)
         centre, scale = (_real(state[key], f"{where}.{key}") for key in ("centre", "scale"))
         if scale <= 0:
             raise ValueError(f"{where}.scale must be greater than 0, got {scale:g}")
         if not isinstance(state["gaps"], bool):
             raise ValueError(f"{where}.gaps must be true or false, got {state['gaps']!r:.60}")
-        for key in ("low", "high"):
+        for key in ("low", "high", "values"):
             if not isinstance(state[key], list):
                 raise ValueError(f"{where}.{key} must be a list of numbers, got {state[key]!r:.60}")
-        low, high = (tuple(_real(value, f"{where}.{key}") for value in state[key]) for key in ("low", "high"))
+        low, high, values = (
+            tuple(_real(value, f"{where}.{key}") for value in state[key]) for key in ("low", "high", "values")
+        )
         if len(low) != len(high) or any(a >= b for a, b in zip(low, high, strict=True)):
             raise ValueError(f"{where}.low and .high must be as many, and low below high")
-        return cls(centre, scale, state["gaps"], low, high)
+        if len(set(values)) < len(values):
+            raise ValueError(f"{where}.values must be different numbers, got {state['values']!r:.60}")
+        return cls(centre, scale, state["gaps"], low, high, values)
 
 
 @dataclass(frozen=True)
@@ -170,7 +202,11 @@ class CategoryColumn:
         found = (table.get(value, -1) for value in values)
         return np.fromiter(found, np.min_scalar_type(-len(self.levels)), n)
 
-    def encoding(self, piecewise: bool) -> tuple[Any, ...]:
+    def parts(self) -> list[Part]:
+        """Return what each input is, as `NumberColumn.parts`."""
+        return ["always"] * self.width
+
+    def encoding(self, piecewise: Piecewise) -> tuple[Any, ...]:
         """Return what the core is told of the column, as `NumberColumn.encoding`."""
         return ("pair",) if self.pair else ("category", len(self.levels))
 
@@ -231,6 +267,20 @@ def _quantile(ordered: Reals, part: float) -> float:
 
 def _edges(ordered: Reals, bins: int) -> list[float]:
     return [_quantile(ordered, k / bins) for k in range(bins + 1)]
+
+
+def _repeated(ordered: Reals, distinct: Reals, most: int) -> tuple[float, ...]:
+    """Return the repeated values of sorted numbers, see `NumberColumn`: at most so many."""
+    counts = np.diff(np.searchsorted(ordered, distinct), append=len(ordered))
+    mode = int(counts.argmax())
+    others = len(ordered) - counts[mode]
+    if counts[mode] < others:
+        return ()
+    counts[mode] = 0
+    if 2 * counts[counts >= _OFTEN].sum() < others:
+        return ()
+    frequent = np.argsort(-counts, kind="stable")[:most]  # of equal counts the smaller value first
+    return tuple(map(float, distinct[frequent[counts[frequent] >= 2]]))
 
 
 def _bins(edges: list[float]) -> list[tuple[float, float]]:

@@ -64,6 +64,9 @@ class TableEncoder:
         At most so many levels of a category, the most frequent ones, have an input.
     min_count : int
         A level must be there so often to have an input.
+    max_values : int
+        At most so many repeated values of a number, the most frequent ones, have an input; 0 for none. Only
+        columns of amounts have them (see `fastnet.tabular.columns.NumberColumn`).
     kinds : mapping of str or int to str, optional
         The kinds of some columns, by name, or by number where the table has no names: "number", "category",
         "boolean" or "datetime". Texts that are told to be numbers are read as such.
@@ -119,12 +122,14 @@ class TableEncoder:
         distinct_bins: int = 16,
         max_levels: int = 256,
         min_count: int = 1,
+        max_values: int = 256,
         kinds: Mapping[Any, str] | None = None,
     ) -> None:
         self.bins = bins
         self.distinct_bins = distinct_bins
         self.max_levels = max_levels
         self.min_count = min_count
+        self.max_values = max_values
         self.kinds = kinds
 
     @in_default_mode
@@ -152,6 +157,7 @@ class TableEncoder:
         distinct_bins = _validate.integer(self.distinct_bins, "distinct_bins", 0)
         max_levels = _validate.integer(self.max_levels, "max_levels")
         min_count = _validate.integer(self.min_count, "min_count")
+        max_values = _validate.integer(self.max_values, "max_values", 0)
         told = check_kinds(self.kinds)
         sources, names = read_table(X)
         shown = names if names is not None else list(map(str, range(len(sources))))
@@ -169,7 +175,7 @@ class TableEncoder:
                 found.append((name, kind, why, texts))
                 continue
             for part, values in column_numbers(source, kind).items():
-                number = NumberColumn.learn(values, bins, distinct_bins)
+                number = NumberColumn.learn(values, bins, distinct_bins, max_values)
                 why = "" if number is not None else "empty" if np.isnan(values).all() else "constant"
                 found.append((f"{name}.{part}" if part else name, kind, why, number))
         self._set_columns(found, names)
@@ -268,18 +274,15 @@ class TableEncoder:
         ]
         return np.array(names, dtype=object)
 
-    def piecewise_inputs(self) -> NDArray[np.bool_]:
-        """Return which inputs of the network are bins of a piecewise linear encoding, (n_features_out_,)."""
+    def input_parts(self) -> NDArray[np.str_]:
+        """Return what each input of the network is, (n_features_out_,): "always", "bins" or "values".
+
+        These are bins of a number's piecewise linear encoding, and its repeated values; members of an
+        estimator may do without the two. Any other input is always there.
+        """
         self._check_fitted()
-        return np.array(
-            [
-                isinstance(encoded, NumberColumn) and k > encoded.gaps
-                for _, _, _, encoded in self._columns
-                if encoded is not None
-                for k in range(encoded.width)
-            ],
-            bool,
-        )
+        columns = [encoded for _, _, _, encoded in self._columns if encoded is not None]
+        return np.array([part for encoded in columns for part in encoded.parts()], "U6")
 
     def raw_columns(self) -> list[RawColumn]:
         """Return the columns of the table with their encodings, for exports that encode by themselves.
@@ -532,7 +535,7 @@ class TableEncoder:
         return f"<table><caption>{self._head()}</caption>{head}{rows}</table>"
 
 
-_SETTINGS = ("bins", "distinct_bins", "max_levels", "min_count", "kinds")
+_SETTINGS = ("bins", "distinct_bins", "max_levels", "min_count", "max_values", "kinds")
 _TIME_PARTS = tuple(time_parts(np.zeros(1)))
 _NO_ROWS = "X must have at least one row, got 0 sample(s) while a minimum of 1 is required."
 
@@ -547,4 +550,5 @@ def _note(why: str, encoded: Encoded | None) -> str:
     if isinstance(encoded, CategoryColumn):
         return f"{len(encoded.levels)} level{'s' if len(encoded.levels) > 1 else ''}"
     bins = f"{len(encoded.low)} bins" if encoded.low else "no bins"
-    return bins + (", gaps" if encoded.gaps else "")
+    values = f", {len(encoded.values)} repeated values" if encoded.values else ""
+    return bins + values + (", gaps" if encoded.gaps else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from fastnet._docstrings import describe
 from fastnet._examples import FoldRows
 from fastnet.ensemble import Ensemble, Targets
 from fastnet.losses import Quantile
+from fastnet.tabular.columns import Piecewise
 from fastnet.tabular.encoder import Column, TableEncoder
 from fastnet.tabular.predictor import TablePredictor
 from fastnet.tabular.reading import take_rows
@@ -48,7 +49,7 @@ class _Tabular(DescribedEstimator):
         *,
         epochs: int = 64,
         width: int = 128,
-        piecewise: bool | str = "auto",
+        piecewise: Piecewise | Literal["auto"] = "auto",
         encoder: TableEncoder | None = None,
         time_limit: float | None = None,
         random_state: Any = None,
@@ -104,8 +105,9 @@ class _Tabular(DescribedEstimator):
         epochs = _validate.integer(self.epochs, "epochs")
         width = _validate.integer(self.width, "width")
         verbose = _validate.flag(bool(self.verbose), "verbose")
-        if not isinstance(self.piecewise, (bool, np.bool_)) and self.piecewise != "auto":
-            raise ValueError(f"piecewise must be True, False or 'auto', got {self.piecewise!r}")
+        piecewise = bool(self.piecewise) if isinstance(self.piecewise, np.bool_) else self.piecewise
+        if not isinstance(piecewise, bool) and piecewise not in ("auto", "values"):
+            raise ValueError(f"piecewise must be True, False, 'values' or 'auto', got {piecewise!r}")
         deadline = np.inf
         if self.time_limit is not None:
             deadline = time.perf_counter() + _validate.rate(self.time_limit, "time_limit")
@@ -140,7 +142,7 @@ class _Tabular(DescribedEstimator):
             weights=weights,
             rows=rows,
             held_out=held_out,
-            piecewise=self.encoder_.piecewise_inputs() if table.columns else np.zeros(1, bool),
+            parts=self.encoder_.input_parts() if table.columns else np.array(["always"]),
             recipe=recipe,
             last="identity" if labels is None else "softmax",
             width=width,
@@ -151,7 +153,7 @@ class _Tabular(DescribedEstimator):
             deadline=deadline,
             loss=loss,
         )
-        members = train_members(job, self.piecewise)
+        members = train_members(job, piecewise)
         self.histories_ = [one.history for one in members]
         self.piecewise_ = [one.piecewise for one in members]
         return members
@@ -179,8 +181,9 @@ _PARAMETERS = """members : int
         How often a network visits each example at most; early stopping mostly ends it before.
     width : int
         Units in each of the three hidden layers.
-    piecewise : bool or "auto"
-        Whether the networks get the bins of numbers besides the numbers; "auto" tries both on the first fold.
+    piecewise : bool, "values" or "auto"
+        Whether the networks get the bins of numbers besides the numbers, and with "values" also the repeated
+        values of columns of amounts; "auto" tries all on the first fold.
     encoder : TableEncoder, optional
         Not fitted; with other bins or with kinds of columns that are told.
     time_limit : float, optional
@@ -202,8 +205,8 @@ _ATTRIBUTES = """encoder_ : TableEncoder
         The networks with the encoder. ``fastnet.save(estimator, path)`` writes all to one file.
     histories_ : list of fastnet.History
         Of each member.
-    piecewise_ : list of bool
-        Whether a member has the bins.
+    piecewise_ : list of bool or "values"
+        Whether a member has the bins, or bins and repeated values.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         If the columns have names."""
@@ -243,7 +246,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
         *,
         epochs: int = 64,
         width: int = 128,
-        piecewise: bool | str = "auto",
+        piecewise: Piecewise | Literal["auto"] = "auto",
         encoder: TableEncoder | None = None,
         class_weight: Any = None,
         time_limit: float | None = None,
@@ -391,7 +394,7 @@ class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
         *,
         epochs: int = 64,
         width: int = 128,
-        piecewise: bool | str = "auto",
+        piecewise: Piecewise | Literal["auto"] = "auto",
         encoder: TableEncoder | None = None,
         quantile: float | None = None,
         time_limit: float | None = None,

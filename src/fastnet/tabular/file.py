@@ -49,7 +49,7 @@ def describe_estimator(model: TabularClassifier | TabularRegressor) -> dict[str,
         "name": type(model).__name__,
         "parameters": _parameters(model),
         "feature_names": None if names is None else [str(name) for name in names],
-        "piecewise": [bool(used) for used in model.piecewise_],
+        "piecewise": [used if used == "values" else bool(used) for used in model.piecewise_],
         "histories": [_history(history) for history in model.histories_],
     }
     if about["name"] not in _ESTIMATORS:
@@ -79,8 +79,11 @@ def _rebuilt(about: Any, ensemble: Ensemble) -> Any:
     if encoder is None or (ensemble.targets is None) != classifier:
         raise ValueError("estimator must have an encoder, and targets if it is a TabularRegressor")
     piecewise, histories = about["piecewise"], about["histories"]
-    if not _list_of(piecewise, bool) or len(piecewise) != count:
-        raise ValueError(f"estimator.piecewise must be true or false for each network, got {piecewise!r:.60}")
+    ways = isinstance(piecewise, list) and all(isinstance(k, bool) or k == "values" for k in piecewise)
+    if not ways or len(piecewise) != count:
+        raise ValueError(
+            f"estimator.piecewise must be true, false or 'values' for each network, got {piecewise!r:.60}"
+        )
     if not isinstance(histories, list) or len(histories) != count:
         raise ValueError(f"estimator.histories must be a list of {count}, got {histories!r:.60}")
     model.ensemble_, model.encoder_, model.piecewise_ = ensemble, encoder, piecewise

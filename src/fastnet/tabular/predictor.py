@@ -102,7 +102,7 @@ class TablePredictor:
                     sources[-1] = place, *encoded.codes(["False", "True"]).tolist()
         self._core = engine.RawPredictorCore(
             self._predictor.cores(),
-            [encoded.encoding(True) for encoded in self._encoded],
+            [encoded.encoding("values") for encoded in self._encoded],
             sources,
             None if targets is None else (targets.mean, targets.scale, targets.low, targets.high),
         )

@@ -40,10 +40,10 @@ class Recipe:
 
     Attributes
     ----------
-    activation : str
-        Of the hidden layers.
     learning_rate : float
         η, at the start of the cosine.
+    activation : str
+        Of the hidden layers.
     layers : int
         Hidden ones.
     dropout : float
@@ -58,15 +58,15 @@ class Recipe:
         Epochs without a lower validation loss before a member ends.
     """
 
-    activation: str
     learning_rate: float
+    activation: str = "mish"
     layers: int = 3
     dropout: float = 0.15
     weight_decay: float = 0.0018
     scale_rate: float = 6.0
     beta_2: float = 0.95
     batch_size: int = 256
-    patience: int = 12
+    patience: int = 8
 
     def options(self, width: int, n: int, epochs: int) -> dict[str, Any]:
         """Return the options of a member's fit on n examples."""
@@ -89,8 +89,8 @@ class Recipe:
         }
 
 
-CLASSES = Recipe("selu", 0.03)
-NUMBERS = Recipe("mish", 0.02)
+CLASSES = Recipe(0.03)
+NUMBERS = Recipe(0.02)
 
 
 def input_factor(inputs: int, width: int) -> float:

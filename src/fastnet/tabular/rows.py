@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnet._core import engine
-from fastnet.tabular.columns import CategoryColumn, Encoded, time_parts
+from fastnet.tabular.columns import CategoryColumn, Encoded, Piecewise, time_parts
 from fastnet.tabular.reading import TEXTS, Reals, Source
 
 __all__ = ["RawRows", "column_numbers", "column_texts", "raw_values"]
@@ -44,15 +44,15 @@ class RawRows:
     def __len__(self) -> int:
         return self.n
 
-    def inputs(self, piecewise: bool = True, factor: float = 1.0) -> engine.RawTable:
+    def inputs(self, piecewise: Piecewise = "values", factor: float = 1.0) -> engine.RawTable:
         """Return the table as the core takes it in the place of a matrix of inputs.
 
         Nothing is copied. If no column tells anything there is one input, of zeros.
 
         Parameters
         ----------
-        piecewise : bool
-            Whether the bins of numbers are among the inputs.
+        piecewise : bool or "values"
+            Whether the bins of numbers are among the inputs, and with "values" also their repeated values.
         factor : float
             What all inputs are multiplied by.
         """

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from fastnet.history import History
 from fastnet.losses import Quantile
 from fastnet.network import Network
 from fastnet.tabular.bins import BinsChoice
+from fastnet.tabular.columns import Piecewise
 from fastnet.tabular.recipe import Recipe, input_factor, make_member, with_all_inputs
 from fastnet.tabular.rows import RawRows
 from fastnet.training.many import ManyExamples, train_fits
@@ -49,7 +50,7 @@ class Member:
     number: int
     network: Network
     history: History
-    piecewise: bool
+    piecewise: Piecewise
 
     @property
     def validation_loss(self) -> float:
@@ -74,8 +75,8 @@ class Job:
     weights : ndarray, shape (n,), or None
     rows, held_out : list of index arrays or FoldRows
         For each member what it is trained on and validated on.
-    piecewise : ndarray of bool, shape (inputs,)
-        Which inputs are bins.
+    parts : ndarray of str, shape (inputs,)
+        What each input is, see `TableEncoder.input_parts`.
     """
 
     table: RawRows
@@ -83,7 +84,7 @@ class Job:
     weights: Array | None
     rows: list[Any]
     held_out: list[Any]
-    piecewise: NDArray[np.bool_]
+    parts: NDArray[np.str_]
     recipe: Recipe
     last: str
     width: int
@@ -94,7 +95,7 @@ class Job:
     deadline: float
     loss: Quantile | None = None  # None: that of the last activation
 
-    def run(self, planned: list[tuple[int, bool]]) -> list[Member]:
+    def run(self, planned: list[tuple[int, Piecewise]]) -> list[Member]:
         """Train members of these numbers, with the bins or without; those that have begun come back in order.
 
         They are threads of this process, or tasks on other machines where joblib's Dask backend is active.
@@ -106,7 +107,9 @@ class Job:
     def run_and_choose(self) -> list[Member]:
         """Train all members; the first one, trained with the bins and without, tells whether they help."""
         squared = self.last == "identity" and self.loss is None
-        choice = BinsChoice(len(self.rows), self._fit, squared=squared)
+        values = bool((self.parts == "values").any())
+        choice = BinsChoice(len(self.rows), self._fit, values=values, squared=squared)
+        first = list(choice.planned)
         if not on_dask():
             members = self.run_here(choice.planned, choice)
             if any(one.interrupted for one in members):
@@ -114,14 +117,14 @@ class Job:
         else:
             members = self._run_as_tasks(choice.planned)
         found = {(one.number, one.piecewise): one for one in members}
-        pair = [found.get((0, way)) for way in (True, False)]
-        choice.choose([None if one is None else one.history for one in pair])
+        choice.choose([found[member].history if member in found else None for member in first])
         if on_dask() and not self.is_late():
             found |= {(one.number, one.piecewise): one for one in self._run_as_tasks(choice.others)}
-        kept = {(0, True), (0, False), *choice.others} - {choice.planned[place] for place in choice.dropped}
-        return [found[member] for member in sorted(kept, key=_place) if member in found]
+        kept = {*first, *choice.others} - {choice.planned[place] for place in choice.dropped}
+        order = sorted(kept, key=lambda member: (member[0], first.index((0, member[1]))))
+        return [found[member] for member in order if member in found]
 
-    def _run_as_tasks(self, planned: list[tuple[int, bool]]) -> list[Member]:
+    def _run_as_tasks(self, planned: list[tuple[int, Piecewise]]) -> list[Member]:
         from joblib import Parallel, delayed
 
         end = time.time() + self.deadline - time.perf_counter()  # machines share this clock, not the other
@@ -140,7 +143,9 @@ class Job:
             found += members
         return found
 
-    def run_here(self, planned: list[tuple[int, bool]], choice: BinsChoice | None = None) -> list[Member]:
+    def run_here(
+        self, planned: list[tuple[int, Piecewise]], choice: BinsChoice | None = None
+    ) -> list[Member]:
         """Train members in threads of this process; a choice adds further ones to those that are planned."""
         fits = [self._fit(k, piecewise) for k, piecewise in planned]
         histories = train_fits(
@@ -161,7 +166,7 @@ class Job:
         """Return whether the time limit is over."""
         return time.perf_counter() >= self.deadline
 
-    def _fit(self, k: int, piecewise: bool) -> ManyFit:
+    def _fit(self, k: int, piecewise: Piecewise) -> ManyFit:
         """Return what is to be done for a member."""
         used = self._used(piecewise)
         sizes = len(used), *(self.width,) * self.recipe.layers, len(self.T)
@@ -176,14 +181,15 @@ class Job:
         options = self.recipe.options(self.width, fewest, self.epochs)
         return options | {"callbacks": [_WithoutAdvice()], "loss": self.loss}
 
-    def _used(self, piecewise: bool) -> NDArray[np.intp]:
+    def _used(self, piecewise: Piecewise) -> NDArray[np.intp]:
         """Return the numbers of the inputs that a member has."""
-        return np.flatnonzero(~self.piecewise | piecewise)
+        left_out = {False: ["bins", "values"], True: ["values"], "values": []}[piecewise]
+        return np.flatnonzero(~np.isin(self.parts, left_out))
 
-    def _whole(self, network: Network, piecewise: bool) -> Network:
+    def _whole(self, network: Network, piecewise: Piecewise) -> Network:
         """Return a trained member as a network of all inputs."""
         used = self._used(piecewise)
-        return with_all_inputs(network, input_factor(len(used), self.width), used, len(self.piecewise))
+        return with_all_inputs(network, input_factor(len(used), self.width), used, len(self.parts))
 
 
 def on_dask() -> bool:
@@ -193,7 +199,7 @@ def on_dask() -> bool:
 
 
 def _train_remotely(
-    settings: Job, table: RawRows, T: Array, weights: Array | None, k: int, piecewise: bool, end: float
+    settings: Job, table: RawRows, T: Array, weights: Array | None, k: int, piecewise: Piecewise, end: float
 ) -> tuple[list[Member], bool]:
     """Train one member on a worker; none if the time is over. Return also whether the build uses FMA."""
     left = end - time.time()
@@ -203,18 +209,20 @@ def _train_remotely(
     return job.run_here([(k, piecewise)]), isa.fused()
 
 
-def train_members(job: Job, piecewise: bool | str) -> list[Member]:
+def train_members(job: Job, piecewise: Piecewise | Literal["auto"]) -> list[Member]:
     """Train all members and return them; fewer if the time is over or Ctrl-C came.
 
     With `piecewise` "auto" the first fold is trained with the bins and without, see `BinsChoice`.
     """
-    bins = bool(job.piecewise.any()) and not job.piecewise.all()
+    bins, values = (bool((job.parts == part).any()) for part in ("bins", "values"))
+    bins = bins and bool((job.parts == "always").any())
     chooses = bins and piecewise == "auto"
-    with _one_bar(job, len(job.rows) + chooses) as job:
+    with _one_bar(job, len(job.rows) + (chooses and 1 + values)) as job:
         if chooses:
             members = job.run_and_choose()
         else:
-            members = job.run([(k, not bins or bool(piecewise)) for k in range(len(job.rows))])
+            way = piecewise if piecewise != "auto" and bins else "values"
+            members = job.run([(k, way) for k in range(len(job.rows))])
     whole = [one for one in members if not one.interrupted]
     if not members:
         raise KeyboardInterrupt
@@ -236,9 +244,3 @@ def _one_bar(job: Job, networks: int) -> Iterator[Job]:
     finally:
         bar.counts_on = False
         bar.close(0, "done")
-
-
-def _place(member: tuple[int, bool]) -> tuple[int, bool]:
-    """Return the order of members: by number, the first one with bins before the one without."""
-    k, piecewise = member
-    return k, not piecewise

@@ -243,9 +243,10 @@ def test_class_weights_are_named_by_the_labels(folder: Path, tmp_path: Path, cap
     """A class that counts for little is less probable; numbers are labels too."""
     output = tmp_path / "model.safetensors"
     table = pd.read_csv(folder / "data.csv", parse_dates=["since"])
-    assert train(folder / "data.csv", output, "--target", "churn") == 0
+    longer = ["--epochs", "12"]
+    assert train(folder / "data.csv", output, "--target", "churn", *longer) == 0
     plain = fn.load(output).predict_proba(table.drop(columns="churn"))[:, 1].mean()
-    line = ["--target", "churn", "--class-weight", "yes=0.001", "--class-weight", "no=2"]
+    line = ["--target", "churn", "--class-weight", "yes=0.001", "--class-weight", "no=2", *longer]
     assert train(folder / "data.csv", output, *line) == 0
     model = fn.load(output)
     assert model.class_weight == {"no": 2.0, "yes": 0.001}

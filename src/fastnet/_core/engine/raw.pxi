@@ -19,7 +19,7 @@ cdef class RawTable:
         float64. NaN is a gap. What is no level of a category counts as a gap.
     encodings : list of tuples
         What each column becomes: ``("number", centre, scale, gaps, low, high)`` with the ends of its bins
-        as arrays, ``("category", levels)`` or ``("pair",)``. The formulas are in raw.pxi.
+        as arrays (a bin of no width is 1 where the number is this one and 0 elsewhere), ``("category", levels)`` or ``("pair",)``. The formulas are in raw.pxi.
     n : int
         How many rows there are.
     factor : float
@@ -57,7 +57,7 @@ cdef class RawTable:
                 _, c.centre, c.scale, c.gaps, low, high = encodings[k]
                 c.kind = RAW_NUMBER
                 low, high = [np.array(ends, np.float64) for ends in (low, high)]
-                if low.ndim != 1 or low.shape != high.shape or not (low < high).all() or not c.scale > 0:
+                if low.ndim != 1 or low.shape != high.shape or not (low <= high).all() or not c.scale > 0:
                     raise ValueError(f"encodings[{k}] must have a scale above 0, and bins from low to high")
                 c.gaps = bool(c.gaps)
                 c.bins = <int>low.size

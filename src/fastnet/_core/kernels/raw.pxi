@@ -2,7 +2,8 @@
 # examples is gathered.
 #
 #     a number x      z/sqrt(1 + (z/3)^2), z = (x - centre)/scale; 1 in a gap, where x counts as the centre;
-#                     and 2 c - 1 for each bin, c = (x - low)/(high - low) cut to [0, 1]
+#                     and 2 c - 1 for each bin, c = (x - low)/(high - low) cut to [0, 1]; of a bin whose ends
+#                     are one number, 1 where x is this number and 0 elsewhere
 #     a category      1 for its level, 0 for the others; of two levels -1 or 1; 0 in a gap
 #
 # all times a factor. The formulas are those of fastnet.reference.tables, worked out in double and rounded
@@ -115,6 +116,11 @@ cdef void encode_numbers(const raw_column* c, real factor, const Py_ssize_t* ord
     row += 2*PW if c.gaps else PW
     for k in range(c.bins):
         low, high_minus_low = c.low[k], c.high_minus_low[k]
+        if high_minus_low == 0:
+            for i in range(PW):
+                row[i] = factor if x[i] == low else <real>0
+            row += PW
+            continue
         for i in range(PW):
             row[i] = bin_uncut(x[i], low, high_minus_low)
         i = 0
@@ -259,6 +265,9 @@ cdef void encode_row(const raw_table* raw, Py_ssize_t row, real* out) noexcept n
                 to[0] = factor if missing else <real>0
                 to += 1
             for bin in range(c.bins):
+                if c.high_minus_low[bin] == 0:
+                    to[bin] = factor if x == c.low[bin] else <real>0
+                    continue
                 cut = bin_uncut(x, c.low[bin], c.high_minus_low[bin])
                 cut = -ONE if cut < -ONE else cut
                 to[bin] = (ONE if cut > ONE else cut)*factor
