@@ -154,7 +154,8 @@ def test_what_the_graph_says():
     graph = exporter.model(model)
     about = {each.name: each.doc_string for each in graph.graph.input}
     assert list(about) == [
-        *("size", "colour", "whole", "wide", "flag", "sometimes", "only", "label_", "time", "day", "amount", "code")
+        *("size", "colour", "whole", "wide", "flag", "sometimes", "only", "label_", "time", "day", "amount"),
+        "code",
     ]
     assert about["time"] == "seconds since 1970 in UTC, NaN where it is missing"
     assert about["colour"] == "category, '  ' where it is missing"  # "" and " " are levels

@@ -19,7 +19,8 @@ cdef class RawTable:
         float64. NaN is a gap. What is no level of a category counts as a gap.
     encodings : list of tuples
         What each column becomes: ``("number", centre, scale, gaps, low, high)`` with the ends of its bins
-        as arrays (a bin of no width is 1 where the number is this one and 0 elsewhere), ``("category", levels)`` or ``("pair",)``. The formulas are in raw.pxi.
+        as arrays (a bin of no width is 1 where the number is this one and 0 elsewhere),
+        ``("category", levels)`` or ``("pair",)``. The formulas are in raw.pxi.
     n : int
         How many rows there are.
     factor : float
