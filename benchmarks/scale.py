@@ -140,7 +140,7 @@ def loops(sizes: tuple[int, ...], rounds: int, side: str = "") -> dict[str, floa
     sides: Sides = {"loop": lambda: [fit(k) for k in range(256)], "threads": threads}
     if side:
         sides[side] = together
-    return least(sides, rounds, prepare)
+    return least(sides, rounds, prepare, in_a_row=3)
 
 
 def many(given: argparse.Namespace) -> Iterator[Line]:

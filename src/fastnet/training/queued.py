@@ -215,6 +215,7 @@ class QueuedFits:
         self._spared = 0  # epochs that fits had no use for
         self._kinds: dict[Any, _Kind] = {}
         self._plans: dict[Any, _Plan] = {}  # of fits with all examples
+        self._latest: tuple[Any, Any] = None, None  # of such fits: key and plan
 
     def run(self, n_threads: int, display: Display | None) -> None:
         """Train all networks; an interrupt comes here, and ends all fits after their epoch."""
@@ -267,9 +268,20 @@ class QueuedFits:
         """Check what a fit is asked for, and hand it to the queue."""
         network = fit.network
         layers = network.layers
-        shape = id(fit.options), network.sizes, layers[-1].activation, network.dtype, network.classes
-        structure = id(network.preprocessing), *map(ACTIVATION_AND_DROPOUT, layers)
+        key = (
+            (id(fit.options), network.sizes, layers[-1].activation, network.dtype, network.classes),
+            (id(network.preprocessing), *map(ACTIVATION_AND_DROPOUT, layers)),
+        )
         whole = fit.rows is None is fit.validation_rows and not fit.options.get("validation_fraction")
+        known, plan = self._latest
+        if not whole or known != key:  # most are like the one before: to compare is sooner than to look up
+            plan = self._plan(fit, *key, whole)
+            self._latest = key if whole else None, plan
+        self._begun.append(plan)
+        self._queue.add_network(plan.queued, *network.weights(), fit.seed)
+
+    def _plan(self, fit: ManyFit, shape: tuple[Any, ...], structure: tuple[Any, ...], whole: bool) -> _Plan:
+        """Return what is to be done for a network, and keep it for others that have all examples too."""
         plan = self._plans.get((shape, structure)) if whole else None
         if plan is None:
             kind = self._kinds.get(shape)
@@ -278,8 +290,7 @@ class QueuedFits:
             plan = kind.plan(fit, structure)
             if whole:
                 self._plans[shape, structure] = plan
-        self._begun.append(plan)
-        self._queue.add_network(plan.queued, *network.weights(), fit.seed)
+        return plan
 
     def _take_in(self, result: engine.QueuedResult) -> None:
         """Give a network what it has learned."""

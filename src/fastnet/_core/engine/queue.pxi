@@ -400,7 +400,9 @@ cdef class TrainingQueue:
         """Make room for what the optimiser keeps and the best weights, and let the threads have a fit."""
         cdef Layers best_weights = None
         cdef int which
-        cdef list arrays = [], pointers = []
+        cdef list arrays = None, pointers = None
+        if f.plan.n_moments > 0:
+            arrays, pointers = [], []
         for which in range(f.plan.n_moments):
             one, W, b = fit.core.layers.fresh()
             f.moments[which] = (<Layers>one).arrays
