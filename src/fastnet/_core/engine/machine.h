@@ -23,7 +23,7 @@
  * memory runs short. Who calls memory_take and memory_give_back holds Python's lock. */
 typedef struct { void *start, *block; size_t bytes; int mapped; } memory;
 
-enum { HUGE_PAGE = 2 << 20, MAPPED_FROM = 4 << 20, KEPT_FROM = 64 << 10, KEPT_AT_MOST = 32 << 20 };
+enum { HUGE_PAGE = 2 << 20, MAPPED_FROM = 4 << 20, KEPT_FROM = 64 << 10, KEPT_AT_MOST = 128 << 20 };
 
 #if defined(__SANITIZE_ADDRESS__)           /* it finds use after free: nothing is kept */
 #  define KEEPS_MEMORY 0
@@ -99,7 +99,10 @@ static inline int memory_new(memory *m, size_t bytes, int zeroed)
 /* The same, from what is kept if that serves. */
 static inline int memory_take(memory *m, size_t bytes, int zeroed)
 {
-    if (!memory_take_kept(m, bytes)) return memory_new(m, bytes, zeroed);
+    if (!memory_take_kept(m, bytes)) {
+        if (bytes > MAPPED_FROM) memory_free(&kept_memory);     /* so that no more is held than without */
+        return memory_new(m, bytes, zeroed);
+    }
     if (zeroed) memset(m->start, 0, bytes);
     else memory_poison(m->start, bytes);
     return 1;
