@@ -6,6 +6,7 @@ import numpy as np
 from tables import mixed, same
 
 from fastnet.tabular import TableEncoder, TabularClassifier
+from fastnet.tabular.recipe import CLASSES, NUMBERS
 
 
 def test_folds_hold_each_row_out_once():
@@ -20,9 +21,15 @@ def test_folds_hold_each_row_out_once():
     assert sorted(np.bincount(folds(11, 3, 0, None)).tolist()) == [3, 4, 4]
 
 
+def test_few_numbers_are_trained_in_small_batches():
+    sizes = {n: NUMBERS.options(128, n, 64)["batch_size"] for n in (40, 500, 2047, 2048, 4095, 4096, 10**6)}
+    assert sizes == {40: 40, 500: 64, 2047: 64, 2048: 128, 4095: 128, 4096: 256, 10**6: 256}
+    assert [CLASSES.options(128, n, 64)["batch_size"] for n in (40, 500, 4096)] == [40, 256, 256]
+
+
 def test_the_training_is_the_recipe():
     """One member by hand, from public parts: the same bits as the estimator's."""
-    from fastnet.tabular.recipe import CLASSES, folds, make_member
+    from fastnet.tabular.recipe import folds, make_member
 
     table, y, _ = mixed()
     model = TabularClassifier(2, epochs=5, piecewise=False, random_state=7, width=16).fit(table, y)
