@@ -178,7 +178,7 @@ class FastnetMLPMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         sizes = self.hidden_layer_sizes
         sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
         if any(size <= 0 for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+            super()._fit(X, y, sample_weight, incremental)  # raises its error
         first = "coefs_" not in self.__dict__ or not (self.warm_start or incremental)
         X, y = self._validate_input(X, y, incremental, reset=first)
         if sample_weight is not None:
@@ -195,7 +195,7 @@ class FastnetMLPMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Callbac
         else:
             self._fit_stochastic(X, y, sample_weight, *[None] * 4, layer_units, incremental)
         if not all(np.isfinite(array).all() for array in (*self.coefs_, *self.intercepts_)):
-            raise ValueError(
+            raise ValueError(  # scikit-learn's tests ask for this text
                 "Solver produced non-finite parameter weights. The input data may contain large values and "
                 "need to be preprocessed."
             )
