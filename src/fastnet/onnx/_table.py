@@ -128,32 +128,27 @@ def _numbers(graph: Graph, columns: list[RawColumn], names: list[str], place: _P
     third = graph.add("Div", z, _double(graph, "clip", CLIP))
     square = graph.add("Add", graph.add("Mul", third, third), _double(graph, "one", 1.0))
     parts = [graph.add("Div", z, graph.add("Sqrt", square))]
-    for k, (_, _, column, part, _) in enumerate(sources):
-        place.put(column, part, [k])
-    width = len(sources)
+    order = list(range(len(sources)))  # of which source each input is
     with_gaps = [k for k, one in enumerate(encodings) if one.gaps]
     if with_gaps:
         of_gaps = _gathered(graph, gaps, "with gaps", with_gaps)
         parts.append(graph.add("Cast", of_gaps, to=graph.types.DOUBLE))
-        for k, of in enumerate(with_gaps):
-            place.put(sources[of][2], sources[of][3], [width + k])
-        width += len(with_gaps)
+        order += with_gaps
     bins = [k for k, one in enumerate(encodings) for _ in one.low]
     if bins:
         parts.append(_bins(graph, _gathered(graph, x, "bins of", bins), encodings))
-        for k, of in enumerate(bins):
-            place.put(sources[of][2], sources[of][3], [width + k])
-        width += len(bins)
-    values = [(k, value) for k, one in enumerate(encodings) for value in one.values]
-    if values:
-        those = graph.constant("repeated values", np.array([[value for _, value in values]]))
-        same = graph.add("Equal", _gathered(graph, x, "repeated of", [k for k, _ in values]), those)
+        order += bins
+    repeated = [k for k, one in enumerate(encodings) for _ in one.values]
+    if repeated:
+        values = graph.constant("repeated values", np.array([[v for one in encodings for v in one.values]]))
+        same = graph.add("Equal", _gathered(graph, x, "repeated of", repeated), values)
         parts.append(graph.add("Cast", same, to=graph.types.DOUBLE))
-        for k, (of, _) in enumerate(values):
-            place.put(sources[of][2], sources[of][3], [width + k])
-        width += len(values)
+        order += repeated
+    for position, of in enumerate(order):
+        _, _, column, part, _ = sources[of]
+        place.put(column, part, [position])
     E = graph.add("Concat", *parts, axis=1) if len(parts) > 1 else parts[0]
-    return graph.add("Cast", E, to=graph.real), width
+    return graph.add("Cast", E, to=graph.real), len(order)
 
 
 def _bins(graph: Graph, x: str, encodings: list[NumberColumn]) -> str:

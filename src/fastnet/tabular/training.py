@@ -53,11 +53,6 @@ class Member:
     piecewise: Piecewise
 
     @property
-    def validation_loss(self) -> float:
-        """The lowest one, which early stopping went back to."""
-        return min(self.history.validation_loss)
-
-    @property
     def interrupted(self) -> bool:
         """Whether Ctrl-C ended it."""
         return self.history.stopped == "interrupted"
@@ -100,7 +95,7 @@ class Job:
 
         They are threads of this process, or tasks on other machines where joblib's Dask backend is active.
         """
-        if on_dask():
+        if _on_dask():
             return self._run_as_tasks(planned)
         return self.run_here(planned)
 
@@ -110,7 +105,7 @@ class Job:
         values = bool((self.parts == "values").any())
         choice = BinsChoice(len(self.rows), self._fit, values=values, squared=squared)
         first = list(choice.planned)
-        if not on_dask():
+        if not _on_dask():
             members = self.run_here(choice.planned, choice)
             if any(one.interrupted for one in members):
                 return members
@@ -118,7 +113,7 @@ class Job:
             members = self._run_as_tasks(choice.planned)
         found = {(one.number, one.piecewise): one for one in members}
         choice.choose([found[member].history if member in found else None for member in first])
-        if on_dask() and not self.is_late():
+        if _on_dask() and time.perf_counter() < self.deadline:
             found |= {(one.number, one.piecewise): one for one in self._run_as_tasks(choice.others)}
         kept = {*first, *choice.others} - {choice.planned[place] for place in choice.dropped}
         order = sorted(kept, key=lambda member: (member[0], first.index((0, member[1]))))
@@ -162,10 +157,6 @@ class Job:
             if history is not None
         ]
 
-    def is_late(self) -> bool:
-        """Return whether the time limit is over."""
-        return time.perf_counter() >= self.deadline
-
     def _fit(self, k: int, piecewise: Piecewise) -> ManyFit:
         """Return what is to be done for a member."""
         used = self._used(piecewise)
@@ -192,7 +183,7 @@ class Job:
         return with_all_inputs(network, input_factor(len(used), self.width), used, len(self.parts))
 
 
-def on_dask() -> bool:
+def _on_dask() -> bool:
     """Return whether joblib's Dask backend is active: `joblib.parallel_config("dask")`."""
     parallel = sys.modules.get("joblib.parallel")
     return parallel is not None and type(parallel.get_active_backend()[0]).__module__ == "joblib._dask"
