@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
+import pytest
 from tables import mixed, same
 
 from fastnet.tabular import TableEncoder, TabularClassifier
-from fastnet.tabular.recipe import CLASSES, NUMBERS
+from fastnet.tabular.recipe import CLASSES, NUMBERS, Patience
 
 
 def test_folds_hold_each_row_out_once():
@@ -27,6 +30,45 @@ def test_few_numbers_are_trained_in_small_batches():
     assert [CLASSES.options(128, n, 64)["batch_size"] for n in (40, 500, 4096)] == [40, 256, 256]
 
 
+@pytest.mark.parametrize(
+    ("losses", "ends"),
+    [
+        ([0.5, 0.6, 0.6], False),
+        ([0.5, 0.6, 0.6, 0.6], True),  # 2 + 0.5 · 1 epochs after the first
+        ([0.8, 0.7, 0.6, 0.5, 0.9, 0.9, 0.9, 0.9], False),
+        ([0.8, 0.7, 0.6, 0.5, 0.9, 0.9, 0.9, 0.9, 0.9], True),  # 2 + 0.5 · 4
+        ([0.8, 0.7, 0.6, 0.5, 0.9, 0.9, 0.9, 0.9, 0.4], False),
+    ],
+)
+def test_patience_grows_with_the_best_epoch(losses, ends):
+    class Noted:
+        history = SimpleNamespace(validation_loss=losses)
+        reason = ""
+
+        def stop(self, reason):
+            self.reason = reason
+
+    trainer = Noted()
+    Patience(2, 0.5).on_epoch_end(trainer)
+    assert bool(trainer.reason) is ends
+
+
+def test_a_member_ends_by_its_patience():
+    table, y, _ = mixed()
+    model = TabularClassifier(2, epochs=64, random_state=0, width=16, piecewise=False).fit(table, y)
+    for history in model.histories_:
+        waited = len(history.loss) - history.best_epoch
+        assert waited == int(CLASSES.patience.epochs + CLASSES.patience.share * history.best_epoch) + 1
+        assert history.stopped == f"the validation loss did not fall in {waited} epochs"
+
+
+def test_more_than_two_outputs_have_a_third_hidden_layer():
+    X = np.random.default_rng(0).normal(size=(120, 3))
+    for classes, layers in ((2, 3), (3, 4)):
+        model = TabularClassifier(1, epochs=1, width=8).fit(X, np.arange(120) % classes)
+        assert len(model.ensemble_.networks[0].layers) == layers
+
+
 def test_the_training_is_the_recipe():
     """One member by hand, from public parts: the same bits as the estimator's."""
     from fastnet.tabular.recipe import folds, make_member
@@ -40,7 +82,7 @@ def test_the_training_is_the_recipe():
     labels = np.unique(y, return_inverse=True)[1]
     fold = folds(len(y), 2, seed, labels)
     c = np.float32(np.sqrt(16 / E.shape[1]))
-    network = make_member(CLASSES, (E.shape[1], 16, 16, 16, 2), "softmax", seed + 1)
+    network = make_member(CLASSES, (E.shape[1], 16, 16, 2), "softmax", seed + 1)
     T = (labels == np.array([[0], [1]])).astype(np.float32)
     inside, outside = fold != 1, fold == 1
     options = CLASSES.options(16, int(inside.sum()), 5)
@@ -51,6 +93,6 @@ def test_the_training_is_the_recipe():
     kept = model.ensemble_.networks[1]
     same(kept.layers[0].W[:, always], network.layers[0].W * c)
     assert not kept.layers[0].W[:, ~always].any()
-    for k in (1, 2, 3):
+    for k in (1, 2):
         same(kept.layers[k].W, network.layers[k].W)
         same(kept.layers[k].b, network.layers[k].b)

@@ -81,7 +81,6 @@ def test_members_have_the_bits_of_training_on_the_matrix(piecewise):
                 validation_rows=[np.flatnonzero(fold == k) for k in range(3)],
                 n_threads=n_threads,
                 seed=[4, 5, 6],
-                callbacks=[lambda trainer: None],
                 **CLASSES.options(16, 160, 14) | {"patience": 2},
             )
             arrays = [layer.W for network in networks for layer in network.layers]

@@ -13,7 +13,7 @@ from fastnet.tabular import TabularRegressor
 
 def test_descriptions_are_shown_inside_a_pipeline() -> None:
     page = make_pipeline(StandardScaler(), TabularRegressor())._repr_html_()
-    assert "Units in each of the three hidden layers" in page
+    assert "Units in each of the hidden layers" in page
 
 
 def test_a_link_is_put_in_however_scikit_learn_hands_it_over() -> None:

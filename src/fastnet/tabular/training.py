@@ -160,7 +160,8 @@ class Job:
     def _fit(self, k: int, piecewise: Piecewise) -> ManyFit:
         """Return what is to be done for a member."""
         used = self._used(piecewise)
-        sizes = len(used), *(self.width,) * self.recipe.layers, len(self.T)
+        hidden = (self.width,) * self.recipe.hidden_layers(len(self.T))
+        sizes = len(used), *hidden, len(self.T)
         network = make_member(self.recipe, sizes, self.last, self.seed + k)
         X = self.table.inputs(piecewise, input_factor(len(used), self.width))
         return ManyFit(network, self.rows[k], self.held_out[k], self.seed + k, self._options, X)
@@ -170,7 +171,8 @@ class Job:
         """The options of all fits."""
         fewest = min(len(self.table) if which is None else len(which) for which in self.rows)
         options = self.recipe.options(self.width, fewest, self.epochs)
-        return options | {"callbacks": [_WithoutAdvice()], "loss": self.loss}
+        callbacks = [*options["callbacks"], _WithoutAdvice()]
+        return options | {"callbacks": callbacks, "loss": self.loss}
 
     def _used(self, piecewise: Piecewise) -> NDArray[np.intp]:
         """Return the numbers of the inputs that a member has."""
