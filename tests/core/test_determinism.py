@@ -99,3 +99,24 @@ def test_another_rounding_mode_left_by_another_library_changes_nothing(
     assert still == FE_UPWARD, "the caller's mode must come back"
     for x, y in zip(before, after, strict=True):
         np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_epochs_on_other_numbers_of_threads_change_nothing(
+    isa: str, dtype: Any, rng: Any, optimizer: str
+) -> None:
+    X, T = rng.normal(size=(20, 700)).astype(dtype), rng.random((2, 700)).astype(dtype)
+    found = []
+    for most, numbers in ((1, (1, 1, 1, 1)), (3, (1, 3, 2, 7)), (2, (5, 1, 2, 1))):
+        net = fn.Network([fn.Layer(20, 70, "tanh"), fn.Layer(70, 2)], seed=1, dtype=dtype)
+        W, b = net.weights()
+        core = engine.TrainerCore(W, b, ["tanh", "sigmoid"], 256, most, optimizer=optimizer)
+        costs = []
+        for n in numbers:
+            core.use_threads(n)  # no more than `most` are there
+            costs.append(core.epoch(X, T, None, 0.1))
+        W, b = core.weights()
+        found.append((costs, [array.tobytes() for array in (*W, *b)]))
+    assert all(each == found[0] for each in found[1:])
+    with pytest.raises(ValueError, match="n must be at least 1, got 0"):
+        core.use_threads(0)

@@ -226,19 +226,21 @@ def uneven(n, seed):
 def test_quantiles_hold_their_part_of_new_targets():
     """Of all rows and of those with a small and with a large spread, from 2 000 rows.
 
-    The quantile of 2 000 targets itself is off by √(0.05 · 0.95 / 2000) = 0.005 in what it holds.
+    The quantile q of n targets itself is off by √(q (1 − q) / n) in what it holds: 0.005 for 0.05 of 2 000, and
+    0.011 for the median. Three times this is allowed, or 0.02 (0.035 of half of the rows) for the network.
     """
     X, y = uneven(2000, 0)
     new, y_new = uneven(10_000, 1)
     large = abs(new[:, 1]) > 1
     found = {}
     for q in (0.05, 0.5, 0.95):
-        model = TabularRegressor(3, quantile=q, epochs=30, width=32, random_state=0).fit(X, y)
+        model = TabularRegressor(quantile=q, random_state=0).fit(X, y)
         found[q] = model.predict(new)
         below = y_new <= found[q]
-        assert below.mean() == pytest.approx(q, abs=0.02)
-        assert below[large].mean() == pytest.approx(q, abs=0.035)
-        assert below[~large].mean() == pytest.approx(q, abs=0.035)
+        of_all, of_half = (3 * np.sqrt(q * (1 - q) / n) for n in (2000, 1000))
+        assert below.mean() == pytest.approx(q, abs=max(of_all, 0.02))
+        assert below[large].mean() == pytest.approx(q, abs=max(of_half, 0.035))
+        assert below[~large].mean() == pytest.approx(q, abs=max(of_half, 0.035))
         loss, constant = (
             mean_pinball_loss(y_new, p, alpha=q) for p in (found[q], np.full(10_000, np.quantile(y_new, q)))
         )

@@ -186,3 +186,29 @@ def test_fits_may_follow_from_those_that_are_done_and_others_be_dropped() -> Non
     assert third is not None
     assert (len(first.loss), len(third.loss)) == (700, 9)
     assert second.stopped == "it is not needed"
+
+
+@pytest.mark.parametrize(("count", "n_threads"), [(1, 2), (3, 2), (2, 5)])
+def test_threads_without_a_network_help_with_those_that_are_left(
+    count: int, n_threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+    use_threads = fn.Trainer.use_threads
+
+    def noted(self: fn.Trainer, n: int) -> None:
+        told.append(n)
+        use_threads(self, n)
+
+    monkeypatch.setattr(fn.Trainer, "use_threads", noted)
+    monkeypatch.setattr(many, "SMALL_FLOPS", 0)
+    together = networks(count)
+    options = {"batch_size": 16, "callbacks": [lambda trainer: None], "progress": False}
+    # the last one is still at work when the others are done
+    epochs = [3] * (count - 1) + [300]
+    fn.train_many(together, X, T, epochs=epochs, seed=list(range(count)), n_threads=n_threads, **options)
+    assert told.count(1) >= count  # each begins with a thread of its own
+    assert told[-1] == n_threads
+    alone = networks(count)
+    for k, net in enumerate(alone):
+        net.fit(X, T, epochs[k], seed=k, n_threads=1, **options)
+    assert [bits(net) for net in together] == [bits(net) for net in alone]

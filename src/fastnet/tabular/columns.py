@@ -11,7 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import Any, Literal
 
 import numpy as np
@@ -199,7 +199,7 @@ class CategoryColumn:
         They are of the smallest dtype that has room for them. n: how many there are, if that is known.
         """
         table: dict[str | None, int] = {level: code for code, level in enumerate(self.levels)}
-        found = (table.get(value, -1) for value in values)
+        found = map(table.get, values, repeat(-1))  # no frame of Python's for each, as a generator has
         return np.fromiter(found, np.min_scalar_type(-len(self.levels)), n)
 
     def parts(self) -> list[Part]:

@@ -179,7 +179,7 @@ _PARAMETERS = """members : int
         others.
     epochs : int
         How often a network visits each example at most. Mostly it ends before: when its validation loss was
-        lowest at epoch b, and did not fall in 4 + 0.3 b further ones.
+        lowest at epoch b, and did not fall in 4 + b/4 further ones.
     width : int
         Units in each of the hidden layers: two, or three with more than two classes or targets.
     piecewise : bool, "values" or "auto"

@@ -94,7 +94,7 @@ class Recipe:
     beta_2: float = 0.95
     batch_size: int = 256
     smallest_batch: int = 256
-    patience: Patience = Patience(4, 0.3)
+    patience: Patience = Patience(4, 0.25)
 
     def hidden_layers(self, outputs: int) -> int:
         """Return how many hidden layers a network with so many outputs has.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -79,10 +80,11 @@ def column_numbers(source: Source, kind: str) -> dict[str, Reals]:
 def column_texts(source: Source, kind: str) -> Iterator[str | None]:
     """Give the texts of a column that is a category, one after the other."""
     if kind != "boolean":
-        for texts in source.text_blocks():
-            yield from texts
-        return
-    numbers = source.as_numbers()
+        return chain.from_iterable(source.text_blocks())  # no frame of Python's for each
+    return _texts_of_booleans(source.as_numbers())
+
+
+def _texts_of_booleans(numbers: Reals) -> Iterator[str | None]:
     for start in range(0, len(numbers), TEXTS):
         for value in numbers[start : start + TEXTS].tolist():
             yield None if value != value else str(value != 0)

@@ -46,9 +46,10 @@ def train_many(
     total_seconds: float | None = None,
     **options: Any,
 ) -> list[History | None]:
-    """Train many networks on one data set, each in one thread, and return their histories.
+    """Train many networks on one data set, a thread for each, and return their histories.
 
-    Each thread takes the next network with all its epochs. A network has the bits that it would have if it
+    Each thread takes the next network with all its epochs. Where Python has something to do after an epoch,
+    threads that find no further network help with those that are left. A network has the bits that it would have if it
     were trained alone by `Network.fit`, for any number of threads. Without metrics, schedule, callbacks and
     LBFGS, threads do all epochs of a network in one call of the core: then 256 small networks take a small
     part of the time of as many fits. Networks with the same seed and as many rows share their shuffles.
@@ -209,6 +210,7 @@ class _Crowd:
         self._so_far: list[History] = []  # of the fits that have begun
         self._done: list[bool] = []
         self._begin = threading.Event()
+        self._threads, self._at_work = 1, 0  # how many, and those that train a network of their own now
         self._deadline = math.inf
         if total_seconds is not None:
             self._deadline = time.perf_counter() + _validate.rate(total_seconds, "total_seconds")
@@ -218,9 +220,8 @@ class _Crowd:
         # see _load_before_fork
         from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
-        count = min(n_threads, len(self._fits) if self._further is None else self._further.count)
-        if max(map(self._flops, self._fits)) < SMALL_FLOPS:
-            count = 1
+        self._threads = n_threads if max(map(self._flops, self._fits)) >= SMALL_FLOPS else 1
+        count = min(self._threads, len(self._fits) if self._further is None else self._further.count)
         with ThreadPoolExecutor(count) as pool:
             try:
                 # a future for each thread, not for each network: waking this one takes longer than a tiny fit
@@ -252,6 +253,7 @@ class _Crowd:
             finally:
                 with self._changed:
                     self._done[k] = True
+                    self._at_work -= 1
                     self._changed.notify_all()
 
     def _take(self) -> int | None:
@@ -267,6 +269,7 @@ class _Crowd:
                 if k < len(self._fits):
                     self._so_far.append(History())
                     self._done.append(False)
+                    self._at_work += 1
                     return k
                 if self._further is None or all(self._done):
                     return None
@@ -284,7 +287,7 @@ class _Crowd:
                 rows=fit.rows,
                 validation_rows=fit.validation_rows,
                 sample_weight=data.weights,
-                n_threads=1,
+                n_threads=self._threads,
                 progress=False,
                 callbacks=callbacks,
                 **options,
@@ -317,7 +320,10 @@ class _Crowd:
             self.advice = self.advice or advice
 
     def after_epoch(self, k: int, trainer: Trainer) -> None:
-        """Count an epoch of one network, and end its fit where all are to end, or where nobody needs it."""
+        """Count an epoch of one network, and end its fit where all are to end, or where nobody needs it.
+
+        Threads without a network of their own help with those that are left.
+        """
         if self._late():
             trainer.stop(LATE)
         if self.stopped or self._is_dropped(k):
@@ -325,6 +331,8 @@ class _Crowd:
         with self._changed:
             self._epochs += 1
             self._latest = self._so_far[k] = trainer.history
+            idle = self._threads - self._at_work
+        trainer.use_threads(1 + idle)
 
 
 class _Watcher(Callback):
@@ -334,6 +342,9 @@ class _Watcher(Callback):
         self._crowd = crowd
         self._k = k
         self.epochs = 0
+
+    def on_train_begin(self, trainer: Trainer) -> None:
+        trainer.use_threads(1)
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         self.epochs += 1

@@ -255,6 +255,21 @@ class Trainer:
         """Why a callback has asked the fit to end, or ""."""
         return self._stop_reason
 
+    def use_threads(self, n: int) -> None:
+        """Let the next epochs of the fit that runs have at most n threads; for callbacks to call.
+
+        They are never more than the fit began with, see `n_threads`. The bits are the same for any number.
+
+        Examples
+        --------
+        >>> import fastnet as fn
+        >>> net = fn.Network([fn.Layer(1, 1)])
+        >>> history = net.fit([[1.0]], [[1]], epochs=2, callbacks=[lambda trainer: trainer.use_threads(1)])
+        """
+        n = _validate.integer(n, "n")
+        if self._loop is not None and isinstance(self._loop.core, engine.TrainerCore):
+            self._loop.core.use_threads(n)
+
     def weights(self) -> list[tuple[Array, Array]]:
         """Return copies of W and b of each layer as training has them, also while a fit runs."""
         return [(W.copy(), b.copy()) for W, b in zip(*self._current_weights(), strict=True)]

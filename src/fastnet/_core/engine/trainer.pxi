@@ -135,7 +135,7 @@ cdef class TrainerCore:
     cdef Layers layers
     cdef Arena arena
     cdef Py_ssize_t batch
-    cdef int threads
+    cdef int threads, most_threads
     cdef cnp.ndarray costs, batch_weights, batch_squares
     cdef const kernel_table* table
     cdef fit_options options
@@ -161,7 +161,7 @@ cdef class TrainerCore:
         self.standardize = standardize
         self.table = self.layers.table
         self.batch = batch_size
-        self.threads = n_threads
+        self.threads = self.most_threads = n_threads
         self.cost_scale = cost_scale
         self.options.loss = code_of(loss, loss_names, "loss")
         self.options.loss_parameter = loss_parameter
@@ -348,6 +348,12 @@ cdef class TrainerCore:
     def dtype(self):
         """What it works in."""
         return self.layers.weights[0][0].dtype
+
+    def use_threads(self, int n):
+        """Let the calls from now on have at most n threads, or as many as it was made for, if they are fewer."""
+        if n < 1:
+            raise ValueError(f"n must be at least 1, got {n}")
+        self.threads = min(n, self.most_threads)
 
     def trains_at_once(self, Py_ssize_t n):
         """Whether an epoch of n examples is short, up to 20 ms or so, and one thread is to train it."""
