@@ -24,7 +24,7 @@ def choice(members=5, squared=False):
 def drain(found, histories, done=(True, True)):
     """Return all fits that follow."""
     fits = []
-    while (fit := found.next(histories, list(done))) is not None:
+    while (fit := found.next(histories, list(done), guess=True)) is not None:
         fits.append(fit)
     return fits
 
@@ -51,16 +51,24 @@ def test_squared_errors_are_compared_by_their_roots():
     assert drain(choice(3, squared=True), pair) == [(1, False), (2, True)]
 
 
+def test_nothing_is_guessed_where_a_thread_can_help():
+    pair = [history(0.5), history(0.6, 0.4)]
+    assert choice().next(pair, [False, True], guess=False) is None
+    assert choice().next(pair, [True, True], guess=False) == (1, False)
+
+
 def test_nothing_is_guessed_before_a_thread_would_wait():
     found = choice()
-    assert found.next([history(0.5), history(0.6)], [False, False]) is None
-    assert found.next([history(), history(0.6)], [False, True]) is None  # nothing to compare with yet
+    assert found.next([history(0.5), history(0.6)], [False, False], guess=True) is None
+    assert (
+        found.next([history(), history(0.6)], [False, True], guess=True) is None
+    )  # nothing to compare with yet
 
 
 def test_a_member_that_was_guessed_right_is_kept():
     found = choice(3)
     pair = [history(0.5), history(0.6, 0.4)]  # of as many epochs: bins are better
-    assert found.next(pair, [False, True]) == (1, True)
+    assert found.next(pair, [False, True], guess=True) == (1, True)
     pair = [history(0.5, 0.3), history(0.6, 0.4)]
     assert drain(found, pair) == [(2, True)]
     assert found.dropped == {1}
@@ -68,7 +76,7 @@ def test_a_member_that_was_guessed_right_is_kept():
 
 def test_a_member_that_was_guessed_wrong_is_dropped_and_trained_the_other_way():
     found = choice(3)
-    assert found.next([history(0.9), history(0.6, 0.5)], [False, True]) == (1, False)
+    assert found.next([history(0.9), history(0.6, 0.5)], [False, True], guess=True) == (1, False)
     assert drain(found, [history(0.9, 0.3), history(0.6, 0.5)]) == [(1, True), (2, True)]
     assert found.dropped == {1, 2}
 
@@ -106,7 +114,7 @@ def test_repeated_values_must_be_clearly_better(losses, ways, dropped):
     found = BinsChoice(4, lambda k, piecewise: (k, piecewise), values=True, squared=False)
     assert found.count == 6
     first = [history() if loss is None else history(loss) for loss in losses]
-    assert found.next([*first[:2], history()], [True, True, False]) is None
+    assert found.next([*first[:2], history()], [True, True, False], guess=True) is None
     assert drain(found, first, [True] * 3) == list(enumerate(ways, start=1))
     assert found.dropped == dropped
 

@@ -226,8 +226,8 @@ def uneven(n, seed):
 def test_quantiles_hold_their_part_of_new_targets():
     """Of all rows and of those with a small and with a large spread, from 2 000 rows.
 
-    The quantile q of n targets itself is off by √(q (1 − q) / n) in what it holds: 0.005 for 0.05 of 2 000, and
-    0.011 for the median. Three times this is allowed, or 0.02 (0.035 of half of the rows) for the network.
+    The quantile q of n targets itself is off by √(q (1 − q) / n) in what it holds: 0.005 for 0.05 of 2 000,
+    and 0.011 for the median. Allowed is three times this, or 0.02 (0.035 of half of the rows).
     """
     X, y = uneven(2000, 0)
     new, y_new = uneven(10_000, 1)

@@ -165,7 +165,7 @@ class Following:
         self.dropped: set[int] = set()
         self._added: ManyFit | None = added
 
-    def next(self, histories: list[fn.History], done: list[bool]) -> ManyFit | None:
+    def next(self, histories: list[fn.History], done: list[bool], *, guess: bool) -> ManyFit | None:
         if not done[0]:
             return None
         self.dropped = {1}
@@ -195,9 +195,9 @@ def test_threads_without_a_network_help_with_those_that_are_left(
     told: list[int] = []
     use_threads = fn.Trainer.use_threads
 
-    def noted(self: fn.Trainer, n: int) -> None:
+    def noted(self: fn.Trainer, n: int) -> int:
         told.append(n)
-        use_threads(self, n)
+        return use_threads(self, n)
 
     monkeypatch.setattr(fn.Trainer, "use_threads", noted)
     monkeypatch.setattr(many, "SMALL_FLOPS", 0)

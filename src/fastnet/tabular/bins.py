@@ -22,8 +22,9 @@ class BinsChoice:
     Otherwise they take turns, and both stay. Where there are repeated values, the first one is also trained
     with bins and these; if it is better than both by more than `NEAR`, all others go this way.
 
-    A thread that would wait for one of these begins with another member, in the way that the epochs up to
-    now speak for. If that was wrong, this member is dropped: what comes out does not depend on the threads.
+    A thread that would wait for one of these, and cannot help with it, begins with another member, in the way
+    that the epochs up to now speak for. If that was wrong, this member is dropped: what comes out does not
+    depend on the threads.
 
     Parameters
     ----------
@@ -64,14 +65,14 @@ class BinsChoice:
         self._squared = squared
         self._chosen = False
 
-    def next(self, histories: list[History], done: list[bool]) -> ManyFit | None:
+    def next(self, histories: list[History], done: list[bool], *, guess: bool) -> ManyFit | None:
         """Return the fit of another member, or None if there is none as long as no other fit is done."""
         first = histories[: len(self._first)]
         done = done[: len(self._first)]
         if all(done):
             self.choose([history if history.validation_loss else None for history in first])
             others = self.others
-        elif any(done) and all(history.validation_loss for history in first):
+        elif guess and any(done) and all(history.validation_loss for history in first):
             begun = {k for k, _ in self.planned}
             epochs = min(len(history.validation_loss) for history in first)
             ways = self._better([min(history.validation_loss[:epochs]) for history in first])

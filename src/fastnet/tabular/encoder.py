@@ -153,33 +153,36 @@ class TableEncoder:
         ValueError, TypeError, ImportError
             If X is no table, or a column cannot be read as what it was told to be.
         """
-        bins = _validate.integer(self.bins, "bins", 0)
-        distinct_bins = _validate.integer(self.distinct_bins, "distinct_bins", 0)
-        max_levels = _validate.integer(self.max_levels, "max_levels")
-        min_count = _validate.integer(self.min_count, "min_count")
-        max_values = _validate.integer(self.max_values, "max_values", 0)
-        told = check_kinds(self.kinds)
-        sources, names = read_table(X)
-        shown = names if names is not None else list(map(str, range(len(sources))))
-        for column in told:
-            if column not in (shown if names is not None else range(len(sources))):
-                raise ValueError(f"kinds[{column!r}] must be a column of X, got the columns {shown!r:.200}")
-        found: list[tuple[str, str, str, Encoded | None]] = []
-        for k, (source, name) in enumerate(zip(sources, shown, strict=True)):
-            kind = told.get(name if names is not None else k, source.found)
-            if not source.length:
-                raise ValueError(_NO_ROWS)
-            if kind not in ("number", "datetime"):
-                texts = CategoryColumn.learn(column_texts(source, kind), max_levels, min_count)
-                why = "" if texts is not None else _why_left_out(set(column_texts(source, kind)))
-                found.append((name, kind, why, texts))
-                continue
-            for part, values in column_numbers(source, kind).items():
-                number = NumberColumn.learn(values, bins, distinct_bins, max_values)
-                why = "" if number is not None else "empty" if np.isnan(values).all() else "constant"
-                found.append((f"{name}.{part}" if part else name, kind, why, number))
-        self._set_columns(found, names)
+        self._learn(*read_table(X))
         return self
+
+    @in_default_mode
+    def fit_read(self, X: Any) -> RawRows:
+        """Learn from a table as `fit` does, and return it as `read` does: sooner than one after the other.
+
+        Parameters
+        ----------
+        X : data frame, sparse matrix or array_like, shape (n, columns)
+            As for `fit`. Its memory is used as it is where that is possible, as by `read`.
+
+        Returns
+        -------
+        RawRows
+
+        Raises
+        ------
+        ValueError, TypeError, ImportError
+            As `fit`.
+
+        Examples
+        --------
+        >>> from fastnet.tabular import TableEncoder
+        >>> TableEncoder().fit_read([["a", 1], ["b", 2], ["a", 1], ["b", 4]]).values
+        [array([0, 1, 0, 1], dtype=int8), array([1., 2., 1., 4.], dtype=float32)]
+        """
+        sources, names = read_table(X)
+        self._learn(sources, names)
+        return self._read(sources)
 
     @in_default_mode
     def transform(self, X: Any, dtype: DTypeLike = "float32") -> NDArray[Any]:
@@ -236,7 +239,9 @@ class TableEncoder:
         [array([ 1, -1], dtype=int8), array([7., 8.], dtype=float32)]
         """
         self._check_fitted()
-        sources = self._sources(X)
+        return self._read(self._sources(X))
+
+    def _read(self, sources: list[Source]) -> RawRows:
         n = sources[0].length
         for source in sources:
             if source.length != n:
@@ -491,6 +496,34 @@ class TableEncoder:
             del self.feature_names_in_
         if names is not None:
             self.feature_names_in_ = np.array(names, dtype=object)
+
+    def _learn(self, sources: list[Source], names: list[str] | None) -> None:
+        """Find what each column becomes."""
+        bins = _validate.integer(self.bins, "bins", 0)
+        distinct_bins = _validate.integer(self.distinct_bins, "distinct_bins", 0)
+        max_levels = _validate.integer(self.max_levels, "max_levels")
+        min_count = _validate.integer(self.min_count, "min_count")
+        max_values = _validate.integer(self.max_values, "max_values", 0)
+        told = check_kinds(self.kinds)
+        shown = names if names is not None else list(map(str, range(len(sources))))
+        for column in told:
+            if column not in (shown if names is not None else range(len(sources))):
+                raise ValueError(f"kinds[{column!r}] must be a column of X, got the columns {shown!r:.200}")
+        found: list[tuple[str, str, str, Encoded | None]] = []
+        for k, (source, name) in enumerate(zip(sources, shown, strict=True)):
+            kind = told.get(name if names is not None else k, source.found)
+            if not source.length:
+                raise ValueError(_NO_ROWS)
+            if kind not in ("number", "datetime"):
+                texts = CategoryColumn.learn(column_texts(source, kind), max_levels, min_count)
+                why = "" if texts is not None else _why_left_out(set(column_texts(source, kind)))
+                found.append((name, kind, why, texts))
+                continue
+            for part, values in column_numbers(source, kind).items():
+                number = NumberColumn.learn(values, bins, distinct_bins, max_values)
+                why = "" if number is not None else "empty" if np.isnan(values).all() else "constant"
+                found.append((f"{name}.{part}" if part else name, kind, why, number))
+        self._set_columns(found, names)
 
     def _sources(self, X: Any) -> list[Source]:
         """Return the columns of a table in the order of fit."""

@@ -116,8 +116,8 @@ class _Tabular(DescribedEstimator):
             X, T, weights = take_rows(X, there), T[:, there], weights[there]
             labels = None if labels is None else labels[there]
         encoder = TableEncoder() if self.encoder is None else self.encoder
-        self.encoder_ = TableEncoder(**encoder.get_params()).fit(X)
-        table = self.encoder_.read(X)
+        self.encoder_ = TableEncoder(**encoder.get_params())
+        table = self.encoder_.fit_read(X)
         n = len(table)
         seed = int(check_random_state(self.random_state).randint(2**31))
         rows: list[Any]

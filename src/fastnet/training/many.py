@@ -48,11 +48,11 @@ def train_many(
 ) -> list[History | None]:
     """Train many networks on one data set, a thread for each, and return their histories.
 
-    Each thread takes the next network with all its epochs. Where Python has something to do after an epoch,
-    threads that find no further network help with those that are left. A network has the bits that it would have if it
+    Each thread takes the next network with all its epochs. A network has the bits that it would have if it
     were trained alone by `Network.fit`, for any number of threads. Without metrics, schedule, callbacks and
     LBFGS, threads do all epochs of a network in one call of the core: then 256 small networks take a small
-    part of the time of as many fits. Networks with the same seed and as many rows share their shuffles.
+    part of the time of as many fits. Otherwise threads that find no further network help with those that are
+    left. Networks with the same seed and as many rows share their shuffles.
 
     Parameters
     ----------
@@ -179,10 +179,11 @@ class FurtherFits(Protocol):
     count: int
     dropped: set[int]
 
-    def next(self, histories: list[History], done: list[bool]) -> ManyFit | None:
+    def next(self, histories: list[History], done: list[bool], *, guess: bool) -> ManyFit | None:
         """Return another fit, or None if there is none as long as no other fit is done.
 
-        The histories are those of all fits that have begun, as far as they are.
+        The histories are those of all fits that have begun, as far as they are. `guess`: whether it may be
+        one that may turn out to be of no use.
         """
 
 
@@ -211,6 +212,8 @@ class _Crowd:
         self._done: list[bool] = []
         self._begin = threading.Event()
         self._threads, self._at_work = 1, 0  # how many, and those that train a network of their own now
+        self._waiting = 0  # threads that have no network, as it is not known which is next
+        self._shared: set[int] = set()  # fits at work that another thread can help with
         self._deadline = math.inf
         if total_seconds is not None:
             self._deadline = time.perf_counter() + _validate.rate(total_seconds, "total_seconds")
@@ -254,6 +257,7 @@ class _Crowd:
                 with self._changed:
                     self._done[k] = True
                     self._at_work -= 1
+                    self._shared.discard(k)
                     self._changed.notify_all()
 
     def _take(self) -> int | None:
@@ -262,7 +266,9 @@ class _Crowd:
             while not (self.stopped or (self._done and self._late())):
                 k = len(self._done)
                 if k == len(self._fits) and self._further is not None:
-                    fit = self._further.next(self._so_far, self._done)
+                    # to help is of use for certain: only those who cannot begin with what may be in vain
+                    guess = self._waiting > 0 or not self._shared
+                    fit = self._further.next(self._so_far, self._done, guess=guess)
                     if fit is not None:
                         self._fits.append(fit)
                         self.histories.append(None)
@@ -273,7 +279,9 @@ class _Crowd:
                     return k
                 if self._further is None or all(self._done):
                     return None
+                self._waiting += 1
                 self._changed.wait(PATIENCE)
+                self._waiting -= 1
         return None
 
     def _train(self, k: int) -> None:
@@ -319,6 +327,13 @@ class _Crowd:
             self.stuck += 1
             self.advice = self.advice or advice
 
+    def before_first_epoch(self, k: int, trainer: Trainer) -> None:
+        """Let one thread begin, and note whether a second one can help with a network."""
+        if trainer.use_threads(2) > 1:
+            with self._changed:
+                self._shared.add(k)
+        trainer.use_threads(1)
+
     def after_epoch(self, k: int, trainer: Trainer) -> None:
         """Count an epoch of one network, and end its fit where all are to end, or where nobody needs it.
 
@@ -344,7 +359,7 @@ class _Watcher(Callback):
         self.epochs = 0
 
     def on_train_begin(self, trainer: Trainer) -> None:
-        trainer.use_threads(1)
+        self._crowd.before_first_epoch(self._k, trainer)
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         self.epochs += 1

@@ -255,10 +255,14 @@ class Trainer:
         """Why a callback has asked the fit to end, or ""."""
         return self._stop_reason
 
-    def use_threads(self, n: int) -> None:
+    def use_threads(self, n: int) -> int:
         """Let the next epochs of the fit that runs have at most n threads; for callbacks to call.
 
-        They are never more than the fit began with, see `n_threads`. The bits are the same for any number.
+        Returns
+        -------
+        int
+            How many they may have: no more than the fit began with (see `n_threads`), and no more than are of
+            use for its batches. The bits are the same for any number.
 
         Examples
         --------
@@ -267,8 +271,8 @@ class Trainer:
         >>> history = net.fit([[1.0]], [[1]], epochs=2, callbacks=[lambda trainer: trainer.use_threads(1)])
         """
         n = _validate.integer(n, "n")
-        if self._loop is not None and isinstance(self._loop.core, engine.TrainerCore):
-            self._loop.core.use_threads(n)
+        core = None if self._loop is None else self._loop.core
+        return core.use_threads(n) if isinstance(core, engine.TrainerCore) else 1
 
     def weights(self) -> list[tuple[Array, Array]]:
         """Return copies of W and b of each layer as training has them, also while a fit runs."""

@@ -350,10 +350,15 @@ cdef class TrainerCore:
         return self.layers.weights[0][0].dtype
 
     def use_threads(self, int n):
-        """Let the calls from now on have at most n threads, or as many as it was made for, if they are fewer."""
+        """Let the calls from now on have at most n threads, and return how many they may have.
+
+        No more than it was made for, nor more than a batch has chunks: one thread makes all dZ of a chunk, and
+        others would wait for it.
+        """
         if n < 1:
             raise ValueError(f"n must be at least 1, got {n}")
-        self.threads = min(n, self.most_threads)
+        self.threads = min(n, self.most_threads, (self.batch + CHUNK - 1)//CHUNK)
+        return self.threads
 
     def trains_at_once(self, Py_ssize_t n):
         """Whether an epoch of n examples is short, up to 20 ms or so, and one thread is to train it."""
