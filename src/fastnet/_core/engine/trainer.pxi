@@ -352,8 +352,8 @@ cdef class TrainerCore:
     def use_threads(self, int n):
         """Let the calls from now on have at most n threads, and return how many they may have.
 
-        No more than it was made for, nor more than a batch has chunks: one thread makes all dZ of a chunk, and
-        others would wait for it.
+        No more than it was made for, nor more than a batch has chunks: one thread makes all dZ of a chunk,
+        and others would wait for it.
         """
         if n < 1:
             raise ValueError(f"n must be at least 1, got {n}")
