@@ -29,6 +29,7 @@ __all__ = ["FurtherFits", "ManyExamples", "train_fits", "train_many"]
 # options of a fit that may be a list with one for each network
 SINGLE = ("epochs", "batch_size", "learning_rate", "seed", "optimizer", "l2", "clip_norm", "max_seconds")
 _MOVES = 0.1  # seconds between two looks at the bar
+_MOST_SHARED = 4  # threads for one network: memory for each of them is taken for every network at work
 SMALL_FLOPS = 2e7  # of fits that one thread trains sooner than two, which wait for one another in Python
 
 
@@ -295,7 +296,7 @@ class _Crowd:
                 rows=fit.rows,
                 validation_rows=fit.validation_rows,
                 sample_weight=data.weights,
-                n_threads=self._threads,
+                n_threads=min(self._threads, _MOST_SHARED),
                 progress=False,
                 callbacks=callbacks,
                 **options,
