@@ -264,13 +264,18 @@ class Trainer:
             How many they may have: no more than the fit began with (see `n_threads`), and no more than are of
             use for its batches. The bits are the same for any number.
 
+        Raises
+        ------
+        ValueError, TypeError
+            If n is not a whole number of 1 to 256.
+
         Examples
         --------
         >>> import fastnet as fn
         >>> net = fn.Network([fn.Layer(1, 1)])
         >>> history = net.fit([[1.0]], [[1]], epochs=2, callbacks=[lambda trainer: trainer.use_threads(1)])
         """
-        n = _validate.integer(n, "n")
+        n = _validate.integer(n, "n", 1, threads.MOST + 1)
         core = None if self._loop is None else self._loop.core
         return core.use_threads(n) if isinstance(core, engine.TrainerCore) else 1
 
