@@ -60,9 +60,8 @@ def test_nothing_is_guessed_where_a_thread_can_help():
 def test_nothing_is_guessed_before_a_thread_would_wait():
     found = choice()
     assert found.next([history(0.5), history(0.6)], [False, False], guess=True) is None
-    assert (
-        found.next([history(), history(0.6)], [False, True], guess=True) is None
-    )  # nothing to compare with yet
+    nothing_to_compare_with = [history(), history(0.6)]
+    assert found.next(nothing_to_compare_with, [False, True], guess=True) is None
 
 
 def test_a_member_that_was_guessed_right_is_kept():

@@ -207,10 +207,12 @@ class TableEncoder:
             If `fit` was not called.
         """
         checked = _validate.real_dtype(dtype)
-        table = self.read(X)
+        return self._encoded(self.read(X), checked)
+
+    def _encoded(self, table: RawRows, dtype: np.dtype[Any]) -> NDArray[Any]:
         if not self.n_features_out_:
-            return np.zeros((len(table), 0), checked)
-        return table.inputs().encoded(checked.name)
+            return np.zeros((len(table), 0), dtype)
+        return table.inputs().encoded(dtype.name)
 
     @in_default_mode
     def read(self, X: Any) -> RawRows:
@@ -257,9 +259,10 @@ class TableEncoder:
                     columns.append(encoded)
         return RawRows(values, columns, n)
 
+    @in_default_mode
     def fit_transform(self, X: Any, y: Any = None) -> NDArray[Any]:
         """Return the input of the network for the table that is learned from."""
-        return self.fit(X, y).transform(X)
+        return self._encoded(self.fit_read(X), np.dtype(np.float32))
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """Return a name for each input of the network, as an array of objects.

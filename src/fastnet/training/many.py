@@ -213,7 +213,6 @@ class _Crowd:
         self._done: list[bool] = []
         self._begin = threading.Event()
         self._threads, self._at_work = 1, 0  # how many, and those that train a network of their own now
-        self._waiting = 0  # threads that have no network, as it is not known which is next
         self._shared: set[int] = set()  # fits at work that another thread can help with
         self._deadline = math.inf
         if total_seconds is not None:
@@ -267,8 +266,8 @@ class _Crowd:
             while not (self.stopped or (self._done and self._late())):
                 k = len(self._done)
                 if k == len(self._fits) and self._further is not None:
-                    # to help is of use for certain: only those who cannot begin with what may be in vain
-                    guess = self._waiting > 0 or not self._shared
+                    # to help is of use for certain: only if it is impossible, or another thread does, guess
+                    guess = self._idle() > 1 or not self._shared
                     fit = self._further.next(self._so_far, self._done, guess=guess)
                     if fit is not None:
                         self._fits.append(fit)
@@ -280,9 +279,7 @@ class _Crowd:
                     return k
                 if self._further is None or all(self._done):
                     return None
-                self._waiting += 1
                 self._changed.wait(PATIENCE)
-                self._waiting -= 1
         return None
 
     def _train(self, k: int) -> None:
@@ -309,6 +306,10 @@ class _Crowd:
                 self._epochs -= watcher.epochs
             else:  # it has no use for the rest
                 self._epochs += max(0, fit.options.get("epochs", 100) - watcher.epochs)
+
+    def _idle(self) -> int:
+        """Return how many threads train no network of their own; for who holds the lock."""
+        return self._threads - self._at_work
 
     def _is_dropped(self, k: int) -> bool:
         return self._further is not None and k in self._further.dropped
@@ -347,7 +348,7 @@ class _Crowd:
         with self._changed:
             self._epochs += 1
             self._latest = self._so_far[k] = trainer.history
-            idle = self._threads - self._at_work
+            idle = self._idle()
         trainer.use_threads(1 + idle)
 
 
