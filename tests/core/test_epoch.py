@@ -60,6 +60,23 @@ def test_epochs_against_the_reference(isa: str, dtype: Any, rng: Any, optimizer:
         assert abs(trainer.predict(X) - twin.predict(Xw)).max() <= bound
 
 
+def test_logits_are_what_the_loss_starts_from(isa: str, dtype: Any, rng: Any) -> None:
+    """Copied on the way to the loss: the same loss, for any order and memory."""
+    for shape, n, batch in [(SHAPES[0], 10, 4), (SHAPES[2], 70, 33), ((3, 6, 2), 2500, 1100)]:
+        W, b, X, T, weights = start(rng, shape, dtype, n)
+        core = engine.TrainerCore(W, b, names(shape), batch)
+        order = rng.permutation(n)[: n - 2]
+        into = np.full((len(T), 2 * n), np.nan, dtype)
+        Z = into[:, ::2][:, : n - 2]
+        assert core.loss(X, T, weights, order, Z) == core.loss(X, T, weights, order)
+        np.testing.assert_array_equal(engine.activate(np.ascontiguousarray(Z), names(shape)[-1]),
+                                      core.predict(X)[:, order])  # fmt: skip
+        assert np.isnan(into[:, 1::2]).all()
+        assert np.isnan(into[:, 2 * n - 4 :]).all()
+        with pytest.raises(ValueError, match="logits must have shape"):
+            core.loss(X, T, weights, None, Z)
+
+
 def test_standardised_examples(isa: str, dtype: Any, rng: Any) -> None:
     """(x − mean)/scale, rounded twice, is what the first layer sees: the same bits as if done beforehand."""
     for shape, n, batch in [(SHAPES[0], 10, 4), (SHAPES[2], 70, 33), ((40, 6, 2), 300, 100)]:

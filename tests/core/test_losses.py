@@ -259,3 +259,57 @@ def test_bce_of_probabilities_at_the_ends(isa: str, dtype: Any) -> None:
     A = np.array([[0.0, 1.0]], dtype)
     assert fn.bce_loss(A, A, from_logits=False) == 0
     assert fn.bce_loss(A, 1 - A, from_logits=False) == np.inf
+
+
+@pytest.mark.parametrize("loss", ["bce", "cross_entropy"])
+def test_calibrated_loss_is_the_least_one(isa: str, dtype: Any, rng: Any, loss: str) -> None:
+    eps = float(np.finfo(dtype).eps)
+    for rows in (1, 3) if loss == "bce" else (2, 11):
+        for n in (*awkward_sizes(dtype)[1:], 1025):
+            for size in (0.1, 1.0, 5.0):
+                T = (
+                    np.eye(rows)[:, rng.integers(0, rows, n)]
+                    if rows > 1
+                    else rng.integers(0, 2, (1, n)) * 1.0
+                )
+                Z, T = (size * (2 * T - 1 + rng.normal(size=T.shape))).astype(dtype), T.astype(dtype)
+                w = rng.uniform(0.1, 2, n).astype(dtype) if n % 2 else None
+                Z, T = np.ascontiguousarray(Z), np.ascontiguousarray(T)
+                found, temperature = engine.calibrated_loss(loss, Z, T, w)
+                least, _ = reference.calibrated_loss(*wide(Z, T), loss=loss, sample_weight=w)
+                total = n if w is None else wide(w)[0].sum()
+                activation = "sigmoid" if loss == "bce" else "softmax"
+                of_each, _ = bounds(loss, activation, *wide(2 * Z, T), eps)  # a factor of 2 at most
+                rounding = 2 * float(of_each.sum()) + n * eps * least * total
+                # the parabola through the last two factors misses the bottom by less than 0.2 %
+                assert abs(found - least * total) <= 2e-3 * least * total + rounding
+                assert 0.5 <= temperature <= 8
+
+
+def test_calibrated_loss_undoes_a_factor(isa: str, dtype: Any, rng: Any) -> None:
+    Z = rng.normal(size=(4, 500)).astype(dtype)
+    A = engine.activate(Z, "softmax")
+    T = np.ascontiguousarray(np.eye(4, dtype=dtype)[:, (A.cumsum(axis=0) < rng.random(500)).sum(axis=0)])
+    plain, temperature = engine.calibrated_loss("cross_entropy", Z, T)
+    assert temperature == pytest.approx(1, abs=0.3)  # the targets were drawn by these probabilities
+    for factor in (0.75, 2, 4):
+        found, higher = engine.calibrated_loss("cross_entropy", np.multiply(Z, Z.dtype.type(factor)), T)
+        assert found == pytest.approx(plain, rel=1e-4)
+        assert higher == pytest.approx(factor * temperature, rel=0.05)
+
+
+def test_calibrated_loss_of_what_is_told_apart_ends_at_its_bound(isa: str, dtype: Any) -> None:
+    Z = np.array([[1.0, -2.0, 3.0]], dtype)
+    loss, temperature = engine.calibrated_loss("bce", Z, (Z > 0).astype(dtype))
+    assert temperature == 0.5
+    assert loss == pytest.approx(np.log1p(np.exp(-2 * abs(Z.astype(np.float64)))).sum(), rel=1e-5)
+
+
+def test_calibrated_loss_refuses_other_losses_and_shapes() -> None:
+    Z = np.zeros((2, 3))
+    with pytest.raises(ValueError, match="name must be bce or cross_entropy, got poisson"):
+        engine.calibrated_loss("poisson", Z, Z)
+    with pytest.raises(ValueError, match="T must have shape"):
+        engine.calibrated_loss("bce", Z, Z[:, :2])
+    with pytest.raises(ValueError, match="in C order"):
+        engine.calibrated_loss("bce", Z.T[:, ::-1], Z.T)

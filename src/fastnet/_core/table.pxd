@@ -135,8 +135,9 @@ cdef struct kernel_table:
     void (*gradients)(void* arena, const examples* data, Py_ssize_t n, const layer_arrays* out,
                       const sparse_rows* by_feature, const cost_report* report, thread_team* team,
                       int thread) noexcept nogil
-    void (*costs)(void* arena, const examples* data, Py_ssize_t n, const cost_report* report,
-                  thread_team* team, int thread) noexcept nogil
+    # logits: NULL, or where what the loss starts from is copied to, (n_out, n)
+    void (*costs)(void* arena, const examples* data, Py_ssize_t n, const matrix* logits,
+                  const cost_report* report, thread_team* team, int thread) noexcept nogil
     # the weights (0), or what an optimiser keeps for each of them (1, 2; see optimizers.pxi)
     void (*read)(const void* arena, int which, const layer_arrays* out) noexcept nogil
     void (*write)(void* arena, int which, const layer_arrays* arrays) noexcept nogil

@@ -25,7 +25,15 @@ shuffle, the uniform initial weights and the masks of dropout, is defined by `ra
 from fastnet.reference.activations import activate, activation_backward
 from fastnet.reference.dense import dense_backward, dense_forward
 from fastnet.reference.functions import exp, sigmoid
-from fastnet.reference.losses import Huber, Quantile, bce_backward, bce_loss, loss, loss_backward
+from fastnet.reference.losses import (
+    Huber,
+    Quantile,
+    bce_backward,
+    bce_loss,
+    calibrated_loss,
+    loss,
+    loss_backward,
+)
 from fastnet.reference.network import History, Layer, Network
 from fastnet.reference.optimizers import SGD, Adam, AdamW, RMSProp
 from fastnet.reference.random import dropout_mask, initial_weights, permutation, uniform
@@ -46,6 +54,7 @@ __all__ = [
     "activation_backward",
     "bce_backward",
     "bce_loss",
+    "calibrated_loss",
     "dense_backward",
     "dense_forward",
     "dropout_mask",

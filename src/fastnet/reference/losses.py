@@ -32,6 +32,7 @@ __all__ = [
     "Quantile",
     "bce_backward",
     "bce_loss",
+    "calibrated_loss",
     "cost_and_dZ",
     "default_loss",
     "loss",
@@ -173,7 +174,10 @@ def loss(
     >>> loss([[0.0, 2.0]], [[1.0, 1.0]], loss="squared_error")
     0.5
     """
-    J, _, weights = _weighted(Z, T, loss, activation, sample_weight)
+    return _mean(*_weighted(Z, T, loss, activation, sample_weight))
+
+
+def _mean(J: Array, _: Array, weights: Array) -> float:
     return float((J * weights).sum() / weights.sum())
 
 
@@ -239,6 +243,32 @@ def bce_backward(Z: ArrayLike, T: ArrayLike, *, from_logits: bool = True) -> Arr
     Z, T = _pair(Z, T)
     A = sigmoid(Z) if from_logits else Z
     return np.asarray(A - T)
+
+
+def calibrated_loss(
+    Z: ArrayLike, T: ArrayLike, *, loss: str = "cross_entropy", sample_weight: ArrayLike | None = None
+) -> tuple[float, float]:
+    """Return the least loss of the logits Z / temperature, and that temperature, from ½ to 8.
+
+    For "bce" and "cross_entropy". The loss is convex in c = 1 / temperature, and its slope is
+    Σ w z dz / Σ w with dz at the logits c z: bisection finds where it is 0.
+
+    >>> Z = np.log([[3.0, 3.0, 3.0, 3.0]])  # probabilities of ¾, and three quarters are right
+    >>> [round(number, 6) for number in calibrated_loss(Z, [[1, 1, 1, 0]], loss="bce")]
+    [0.562335, 1.0]
+    >>> [round(number, 6) for number in calibrated_loss(2 * Z, [[1, 1, 1, 0]], loss="bce")]
+    [0.562335, 2.0]
+    """
+    Z, T = _pair(Z, T)
+    low, high = 1 / 8, 2.0
+    for _ in range(60):
+        c = (low + high) / 2
+        _, dZ, weights = _weighted(c * Z, T, loss, None, sample_weight)
+        if (Z * dZ * weights).sum() > 0:
+            high = c
+        else:
+            low = c
+    return _mean(*_weighted(high * Z, T, loss, None, sample_weight)), 1 / high
 
 
 def _pair(Z: ArrayLike, T: ArrayLike) -> tuple[Array, Array]:

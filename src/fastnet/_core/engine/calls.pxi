@@ -261,6 +261,100 @@ def loss(str name, double parameter, str activation, cnp.ndarray Z, cnp.ndarray 
     return sum_in_double(costs, cnp.PyArray_SIZE(costs)), dZ
 
 
+cdef enum:
+    MOST_TEMPERATURES = 12          # that are tried; four are enough most of the time
+cdef double LEAST_FACTOR = 0.125    # 1/temperature. A network that was trained for long is too sure
+cdef double MOST_FACTOR = 2.0       # where all examples are told apart, the best one would be infinity
+
+
+cdef double slope_at(const kernel_table* table, int code, const void* Z, void* scaled, void* dZ, matrix T,
+                     const void* weights, Py_ssize_t rows, Py_ssize_t n, double factor, void* scratch,
+                     void* costs, double* cost) noexcept nogil:
+    """d cost/d factor = sum z dz, where the cost is that of the logits `factor` Z; all in C order."""
+    cdef double[3] constants = [1, 0, INFINITY]
+    cdef matrix z, dz
+    cdef Py_ssize_t i, block
+    cdef double slope = 0
+    z.start, z.row_step, z.column_step = <char*>scaled, n*table.itemsize, table.itemsize
+    dz.start, dz.row_step, dz.column_step = <char*>dZ, n*table.itemsize, table.itemsize
+    if table.itemsize == 4:
+        for i in range(rows*n):
+            (<float*>scaled)[i] = <float>(factor*(<const float*>Z)[i])
+    else:
+        for i in range(rows*n):
+            (<double*>scaled)[i] = factor*(<const double*>Z)[i]
+    table.loss(code, ACTIVATION_OF_LOSS[code], constants, z, T, weights, rows, n, scratch, costs, dz)
+    if table.itemsize == 4:
+        for i in range(rows*n):
+            slope += <double>(<const float*>Z)[i]*(<const float*>dZ)[i]
+    else:
+        for i in range(rows*n):
+            slope += (<const double*>Z)[i]*(<const double*>dZ)[i]
+    cost[0] = 0
+    for block in range((n + BLOCK - 1)//BLOCK):
+        cost[0] += reported(costs, block, table.itemsize)
+    return slope
+
+
+def calibrated_loss(str name, cnp.ndarray Z, cnp.ndarray T, cnp.ndarray weights=None):
+    """The least summed cost of the logits Z/temperature, and that temperature, from 1/2 to 8.
+
+    For bce and cross_entropy; Z and T (rows, n) in C order. (Temperature scaling: Guo, Pleiss, Sun,
+    Weinberger 2017.) The cost is convex in the factor 1/temperature. The zero of its slope is found by the
+    secant method, kept between factors that are too small and too large. Once a step is below 5 %, and the
+    one before it below 20 %, the cost at its end comes from the parabola that the two slopes are those of.
+    """
+    cdef const kernel_table* table = table_for(Z)
+    cdef Py_ssize_t rows = Z.shape[0], n = Z.shape[1]
+    cdef int code = code_of(name, loss_names, "loss"), tried
+    cdef const void* z = contiguous(Z, table, rows*n, "Z")
+    cdef const void* w = NULL if weights is None else contiguous(weights, table, n, "weights")
+    cdef matrix t = as_matrix(T)
+    cdef size_t bytes = (rows*n*table.itemsize + 63)//64*64
+    cdef Py_ssize_t blocks = (n + BLOCK - 1)//BLOCK
+    cdef Arena memory = Arena(2*bytes + table.loss_size(rows) + 64 + blocks*table.itemsize, False)
+    cdef char* start = <char*>memory.m.start
+    cdef void* scratch = start + 2*bytes
+    cdef void* costs = start + 2*bytes + (table.loss_size(rows) + 63)//64*64
+    cdef double factor = 1, following, before = 1, slope, slope_before = 0, bend, cost, least = INFINITY
+    cdef double low = LEAST_FACTOR, high = MOST_FACTOR
+    cdef bint near, low_tried = False, high_tried = False
+    cdef fp_mode mode
+    same_kind(T, table, "T")
+    shape_is(T, rows, n, "T")
+    if name not in ("bce", "cross_entropy"):
+        raise ValueError(f"name must be bce or cross_entropy, got {name}")
+    with nogil:
+        mode = fp_enter()
+        for tried in range(MOST_TEMPERATURES):
+            slope = slope_at(table, code, z, start, start + bytes, t, w, rows, n, factor, scratch, costs,
+                             &cost)
+            least = min(least, cost)
+            if slope > 0:
+                high, high_tried = factor, True
+            else:
+                low, low_tried = factor, True
+            if tried == 0:
+                following = 0.7 if slope > 0 else MOST_FACTOR
+            else:
+                bend = (slope - slope_before)/(factor - before)
+                if not bend > 0:                    # as good as flat
+                    break
+                following = factor - slope/bend
+            if following <= low:
+                following = 0.5*(low + high) if low_tried else low
+            elif following >= high:
+                following = 0.5*(low + high) if high_tried else high
+            near = tried > 0 and abs(factor - before) <= 0.2*factor
+            before, slope_before = factor, slope
+            factor = following
+            if factor == before or near and abs(factor - before) <= 0.05*before:
+                least = min(least, max(0, cost + 0.5*slope*(factor - before)))
+                break
+        fp_leave(mode)
+    return least, 1/factor
+
+
 cdef int check_loss(int loss, int activation) except -1:
     """ValueError where a loss cannot be worked out after that activation."""
     wanted = ACTIVATION_OF_LOSS[loss]

@@ -79,7 +79,7 @@ cdef double mean_cost(queued_fit* f, const examples* data, Py_ssize_t n, double 
     cdef Py_ssize_t block = min(f.plan.rule.batch, BLOCK), i
     cdef thread_team alone = new_team(1)
     cdef double cost = 0
-    f.plan.table.costs(f.arena, data, n, &f.report, &alone, 0)
+    f.plan.table.costs(f.arena, data, n, NULL, &f.report, &alone, 0)
     for i in range((n + block - 1)//block):
         cost += reported(f.report.block_costs, i, f.plan.rule.itemsize)
     return cost*f.plan.rule.cost_scale/weight

@@ -32,6 +32,7 @@ cdef struct gradients_call:
     examples data
     Py_ssize_t n
     const layer_arrays* out         # NULL: the costs only
+    const matrix* logits            # NULL, or where they go
     const sparse_rows* by_feature   # NULL: the weights are the arena's
     cost_report report
     thread_team team
@@ -41,7 +42,7 @@ cdef void run_gradients(void* arguments, int thread) noexcept nogil:
     cdef gradients_call* c = <gradients_call*>arguments
     cdef fp_mode mode = fp_enter()
     if c.out == NULL:
-        c.table.costs(c.arena, &c.data, c.n, &c.report, &c.team, thread)
+        c.table.costs(c.arena, &c.data, c.n, c.logits, &c.report, &c.team, thread)
     else:
         c.table.gradients(c.arena, &c.data, c.n, c.out, c.by_feature, &c.report, &c.team, thread)
     fp_leave(mode)
@@ -370,7 +371,8 @@ cdef class TrainerCore:
         return 0
 
     cdef Py_ssize_t sums(self, object X, cnp.ndarray T, cnp.ndarray weights, cnp.ndarray order,
-                         const layer_arrays* out, SparseRows by_feature=None) except -1:
+                         const layer_arrays* out, SparseRows by_feature=None,
+                         const matrix* logits=NULL) except -1:
         """Put costs of blocks into self.costs, gradients into `out` if it is not NULL; how many blocks."""
         cdef gradients_call call
         cdef Py_ssize_t n = X.shape[1] if order is None else cnp.PyArray_SIZE(order)
@@ -381,6 +383,7 @@ cdef class TrainerCore:
         call.data = self.data(X, T, order, weights)
         call.n = n
         call.out = out
+        call.logits = logits
         call.by_feature = NULL if by_feature is None else &by_feature.rows
         call.report = self.report_buffers(0, blocks)
         with nogil:
@@ -480,12 +483,21 @@ cdef class TrainerCore:
         contiguous(costs, self.table, blocks, "costs")
         return self.total_of(costs, blocks)
 
-    def loss(self, X, cnp.ndarray T, cnp.ndarray weights=None, cnp.ndarray order=None):
+    def loss(self, X, cnp.ndarray T, cnp.ndarray weights=None, cnp.ndarray order=None,
+             cnp.ndarray logits=None):
         """The summed cost of all columns, or those that `order` names, by the weights of now.
 
-        Without l2 and dropout.
+        Without l2 and dropout. What the loss starts from, Z or A of the last layer, goes to `logits` (n_out,
+        n) if that is given.
         """
-        cdef Py_ssize_t blocks = self.sums(X, T, weights, order, NULL)
+        cdef matrix to
+        if logits is not None:
+            same_kind(logits, self.table, "logits")
+            shape_is(logits, self.layers.arrays[self.layers.count - 1].n_out,
+                     X.shape[1] if order is None else cnp.PyArray_SIZE(order), "logits")
+            to = as_matrix(logits)
+        cdef Py_ssize_t blocks = self.sums(X, T, weights, order, NULL, None,
+                                           NULL if logits is None else &to)
         return self.total_of(self.costs, blocks)
 
     def predict(self, X, cnp.ndarray out=None):

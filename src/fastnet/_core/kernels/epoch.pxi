@@ -186,7 +186,7 @@ cdef void run_gradient(const trainer* t, const examples* data, Py_ssize_t positi
     cdef Py_ssize_t blocks = 0, m, top = 0
     while first < last:
         m = smaller(t.block, last - first)
-        block_passes(t, data, position + first, m, purpose, first, step_number, sparse, team, thread)
+        block_passes(t, data, position + first, m, purpose, first, step_number, sparse, NULL, team, thread)
         team_wait(team)
         if thread == 0:
             block_cost(t, m, costs + blocks)
@@ -314,7 +314,7 @@ cdef void train(void* arena, const examples* data, Py_ssize_t batch, Py_ssize_t 
             small_step(t, data, first, n, &s, cost)
             cost += 1
         elif n <= t.block:
-            block_passes(t, data, first, n, TRAINING, 0, steps, sparse, team, thread)
+            block_passes(t, data, first, n, TRAINING, 0, steps, sparse, NULL, team, thread)
             team_wait(team)                    # all dZ and A' are there
             if thread == 0:
                 block_cost(t, n, cost)
@@ -366,8 +366,8 @@ cdef void gradients(void* arena, const examples* data, Py_ssize_t n, const layer
         memcpy(out[k].b, t.layers[k].db, t.layers[k].n_out*sizeof(real))
 
 
-cdef void costs(void* arena, const examples* data, Py_ssize_t n, const cost_report* report, thread_team* team,
-                int thread) noexcept nogil:
+cdef void costs(void* arena, const examples* data, Py_ssize_t n, const matrix* logits,
+                const cost_report* report, thread_team* team, int thread) noexcept nogil:
     """The cost of n examples, block by block."""
     cdef const trainer* t = <const trainer*>arena
     cdef real* cost = <real*>report.block_costs
@@ -382,13 +382,13 @@ cdef void costs(void* arena, const examples* data, Py_ssize_t n, const cost_repo
         first = team_next(team)*t.block
         while first < n:
             m = smaller(t.block, n - first)
-            block_passes(own, data, first, m, COSTING, 0, 0, t.options.sparse, &alone, 0)
+            block_passes(own, data, first, m, COSTING, 0, 0, t.options.sparse, logits, &alone, 0)
             block_cost(own, m, cost + first//t.block)
             first = team_next(team)*t.block
         return
     while first < n:
         m = smaller(t.block, n - first)
-        block_passes(t, data, first, m, COSTING, 0, 0, t.options.sparse, team, thread)
+        block_passes(t, data, first, m, COSTING, 0, 0, t.options.sparse, logits, team, thread)
         team_wait(team)
         if thread == 0:
             block_cost(t, m, cost)

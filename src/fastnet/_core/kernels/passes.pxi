@@ -236,13 +236,15 @@ cdef void gather_T(const trainer* t, worker* w, const examples* data, Py_ssize_t
 
 
 cdef void block_passes(const trainer* t, const examples* data, Py_ssize_t position, Py_ssize_t n, int purpose,
-                       Py_ssize_t in_batch, uint64_t step_number, bint sparse, const thread_team* team,
-                       int thread) noexcept nogil:
+                       Py_ssize_t in_batch, uint64_t step_number, bint sparse, const matrix* logits,
+                       const thread_team* team, int thread) noexcept nogil:
     """Forward, loss and backward for this thread's chunks of the n examples of a block, strip by strip.
 
     Makes dZ and A' of every layer, the costs of chunks and the sums of the output unit; with the purpose of
-    COSTING, the costs only. in_batch: where in the batch the block starts.
+    COSTING, the costs only. in_batch: where in the batch the block starts. logits: NULL, or where what the
+    loss starts from is copied to, the example at `position` to that column.
     """
+    cdef const layer* last = &t.layers[t.n_layers - 1]
     cdef worker* w = &t.workers[thread]
     cdef Py_ssize_t chunks = ceil_div(n, CHUNK), first, end, m
     cdef bint alone = team.size == 1
@@ -266,6 +268,8 @@ cdef void block_passes(const trainer* t, const examples* data, Py_ssize_t positi
                      t.layers[0].AT if purpose >= GRADIENT else NULL)
         gather_T(t, w, data, position + first, m)
         forward(t, w, first, m, purpose, in_batch + first, step_number, sparse)
+        if logits != NULL:
+            scatter(last.A + first*last.n_out, last.n_out, last.n_out, m, logits[0], position + first)
         loss_and_output(t, w, first, m, purpose >= GRADIENT, alone)
         k = t.n_layers - (2 if t.one_unit else 1)  # one_unit: dZ of the layer below the last is there already
         while k > 0 and purpose >= GRADIENT:
