@@ -93,6 +93,11 @@ class Examples(NamedTuple):
             return float(self.n)
         return float(take_rows(self.weights, self.which).sum(dtype=np.float64))
 
+    def targets_in_a_row(self) -> tuple[Array, Array | None]:
+        """Return the targets and weights of those that count, in C order."""
+        weights = None if self.weights is None else take_rows(self.weights, self.which)
+        return np.ascontiguousarray(take_rows(self.T.T, self.which).T), weights
+
     def outcome(self, A: Array) -> tuple[Array, Array]:
         """Return the targets, and of the outputs A for all of X those that go with them."""
         return take_rows(self.T.T, self.which).T, A if self.which is None else A.take(self.which, axis=1)

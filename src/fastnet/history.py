@@ -38,6 +38,8 @@ class History:
         given.
     stopped : str
         Why the fit ended.
+    calibrated_loss : list of float
+        With ``early_stopping="calibrated"`` the validation loss after the best temperature.
 
     Examples
     --------
@@ -53,18 +55,25 @@ class History:
     metrics: dict[str, list[float]] = field(default_factory=dict)
     best_epoch: int | None = None
     stopped: str = ""
+    calibrated_loss: list[float] = field(default_factory=list)
 
     def __repr__(self) -> str:
         if not self.loss:
             return "History: no epochs" + (f"; {self.stopped}" if self.stopped else "")
         epochs = f"{len(self.loss)} epoch" + "s" * (len(self.loss) > 1)
         curves = {"loss": self.loss, "validation loss": self.validation_loss}
+        curves["calibrated loss"] = self.calibrated_loss
         curves |= {name.replace("_", " "): values for name, values in self.metrics.items()}
         parts = [f"{name} {values[0]:.6g} -> {values[-1]:.6g}" for name, values in curves.items() if values]
         if self.best_epoch is not None:
             parts.append(f"best epoch {self.best_epoch}")
         text = f"History: {epochs} in {sum(self.seconds):.3g} s, {', '.join(parts)}"
         return text if self.stopped in ("", DONE) else f"{text}; {self.stopped}"
+
+    @property
+    def watched(self) -> list[float]:
+        """The loss that early stopping watches."""
+        return self.calibrated_loss or self.validation_loss or self.loss
 
     def plot(self, ax: Any = None) -> Any:
         """Draw loss, validation loss and metrics by epoch with matplotlib, and return the axes.
@@ -94,7 +103,10 @@ class History:
     def trim(self) -> None:
         """Make all lists as long as the shortest: an interrupt may come between two entries."""
         curves = [self.loss, self.seconds]
-        others = (self.learning_rate, self.validation_loss, *self.metrics.values())
+        others = (
+            *(self.learning_rate, self.validation_loss, self.calibrated_loss),
+            *self.metrics.values(),
+        )
         curves += [values for values in others if values]
         shortest = min(map(len, curves))
         for values in curves:

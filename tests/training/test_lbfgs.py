@@ -200,6 +200,7 @@ PARTS: dict[str, dict[str, Any]] = {
     "weights": {"sample_weight": np.linspace(0.5, 2, 5000), "l2": 0.1},
     "rows": {"rows": np.arange(4900)[::-1], "sample_weight": np.linspace(0.5, 2, 5000)},
     "held out": {"validation_fraction": 0.2, "metrics": ["accuracy"], "early_stopping": True},
+    "calibrated": {"validation_fraction": 0.2, "early_stopping": "calibrated"},
 }
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import DTYPES, bits, data, network, rounding
 
-from fastnet import reference
+from fastnet import Adam, Layer, Network, reference
 
 
 def test_validation_changes_nothing_of_the_training() -> None:
@@ -30,6 +30,51 @@ def test_validation_changes_nothing_of_the_training() -> None:
     assert repr(seen).startswith("History: 5 epochs in ")
     assert ", validation loss 0." in repr(seen)
     assert ", validation accuracy " in repr(seen)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("classes", [1, 4])
+@pytest.mark.parametrize("kind", ["array", "rows"])
+def test_calibrated_early_stopping_keeps_the_epoch_of_the_best_calibrated_loss(
+    dtype: str, classes: int, kind: str
+) -> None:
+    """The same as looking at each epoch's logits: with weights, on every kind of examples."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(6, 90)).astype(dtype)
+    y = (X[:classes] + rng.normal(size=(classes, 90))).argmax(axis=0)
+    T = np.eye(classes)[:, y] if classes > 1 else (X[:1] + rng.normal(size=(1, 90)) > 0) * 1.0
+    weights = rng.uniform(0.5, 2, 90)
+    last = "sigmoid" if classes == 1 else "softmax"
+    net = Network([Layer(6, 16, "tanh"), Layer(16, classes, last)], seed=1, dtype=dtype)
+    inside, outside = np.arange(60), np.arange(60, 90)
+    epochs: list[tuple[float, Any]] = []
+
+    def look(trainer: Any) -> None:
+        (W1, b1), (W2, b2) = trainer.weights()
+        Z = W2.astype(float) @ np.tanh(W1.astype(float) @ X[:, outside] + b1) + b2
+        loss = "bce" if classes == 1 else "cross_entropy"
+        found, _ = reference.calibrated_loss(Z, T[:, outside], loss=loss, sample_weight=weights[outside])
+        epochs.append((found, (W1, b1)))
+
+    how: Any = {"validation_rows": outside, "rows": inside}
+    data: Any = X
+    if kind == "array":
+        data, how = X[:, inside], {"validation": (X[:, outside], T[:, outside], weights[outside])}
+    both = (data, T[:, inside], weights[inside]) if kind == "array" else (data, T, weights)
+    history = net.fit(
+        *both[:2], 60, sample_weight=both[2], early_stopping="calibrated", patience=15, tol=0, batch_size=8,
+        optimizer=Adam(0.01), callbacks=[look], **how,
+    )  # fmt: skip
+    found = [loss for loss, _ in epochs]
+    np.testing.assert_allclose(history.calibrated_loss, found, rtol=2e-3)
+    assert history.best_epoch == 1 + int(np.argmin(history.calibrated_loss))
+    assert history.best_epoch != 1 + int(np.argmin(history.validation_loss))
+    np.testing.assert_array_equal(net.layers[0].W, epochs[history.best_epoch - 1][1][0])
+    assert history.stopped == "the calibrated loss did not fall by 0 in more than 15 epochs"
+    assert len(history.calibrated_loss) == len(history.validation_loss) == len(history.loss) < 60
+    pairs = zip(history.calibrated_loss, history.validation_loss, strict=True)
+    assert all(calibrated <= plain * (1 + 1e-6) for calibrated, plain in pairs)
+    assert history.watched == history.calibrated_loss
 
 
 # How many epochs there are depends on the machine, and so whether there is advice.

@@ -97,7 +97,10 @@ def test_20_and_30_epochs_are_50_under_a_schedule(schedule: str) -> None:
     check_resumed("float32", {"optimizer": OPTIMIZERS["momentum"], "schedule": SCHEDULES[schedule]})
 
 
-@pytest.mark.parametrize("held_out", [{}, {"validation_fraction": 0.2}])
+@pytest.mark.parametrize(
+    "held_out",
+    [{}, {"validation_fraction": 0.2}, {"validation_fraction": 0.2, "early_stopping": "calibrated"}],
+)
 def test_20_and_30_epochs_are_50_with_early_stopping(held_out: Any) -> None:
     options = {
         "optimizer": fn.Adam(0.05),

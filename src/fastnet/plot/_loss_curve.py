@@ -109,6 +109,8 @@ class LossCurveDisplay:
         lines = ax.plot(epochs, history.loss, label="loss")
         if history.validation_loss:
             lines += ax.plot(epochs, history.validation_loss, label="validation loss")
+        if history.calibrated_loss:
+            lines += ax.plot(epochs, history.calibrated_loss, label="calibrated loss")
         ax.set_yscale("log")
         ax.set_xlabel("epoch")
         ax.set_ylabel("mean cost" if history.validation_loss else "mean cost while training")

@@ -26,7 +26,7 @@ __all__ = ["FitLoop", "Observer", "TrainedNetwork", "queued_fit"]
 
 MOST_EPOCHS = 100_000  # of a fit in the core, which keeps room for the losses of all of them
 SLICE = 0.05  # seconds of training in the core between two looks at what else there is to do
-TRAINING, VALIDATION = 1, 2  # the loss that early stopping watches
+TRAINING, VALIDATION, CALIBRATED = 1, 2, 3  # the loss that early stopping watches
 
 
 class Observer(Protocol):
@@ -148,6 +148,13 @@ class FitLoop:
             core.step,
         )
         self._deadline = math.inf
+        # with "calibrated": room for the logits of what is held out, and its targets and weights in a row
+        self._logits: Array | None = None
+        self._in_a_row: tuple[Array, Array | None] | None = None
+        if options.calibrated:
+            assert held_out is not None
+            self._in_a_row = held_out.targets_in_a_row()
+            self._logits = np.empty_like(self._in_a_row[0])
         self._bar: Bar | None = None
         if options.progress is not False:
             self._bar = new_bar(options.epochs, options.progress)
@@ -178,7 +185,9 @@ class FitLoop:
 
     def _watch(self) -> None:
         """Let early stopping forget what it has noted of another loss."""
-        if self._options.early_stopping:
+        if self._options.calibrated:
+            self.state.early_stopping.watch(CALIBRATED)
+        elif self._options.early_stopping:
             self.state.early_stopping.watch(TRAINING if self._held_out is None else VALIDATION)
 
     def cost(self, data: Examples) -> float:
@@ -246,7 +255,7 @@ class FitLoop:
             and self.core.dtype == self._dtype
             and self.core.trains_at_once(data.n)
             and options.epochs <= MOST_EPOCHS
-            and not (options.one_by_one or options.metrics)
+            and not (options.one_by_one or options.metrics or options.calibrated)
             and settings.schedule is None
             and not getattr(settings.optimizer, "scale_rate", 0)
             and self.observer is None
@@ -404,10 +413,7 @@ class FitLoop:
         """Validate, measure, tell early stopping, schedule and callbacks; return why to end, or ""."""
         reason = ""
         if self._held_out is not None:
-            loss = self.core.loss(*self._held_out) / self._held_out.total_weight()
-            if not math.isfinite(loss):
-                raise self._validation_diverged(loss)
-            self.history.validation_loss.append(loss)
+            loss = self._validate(self._held_out)
         if self._options.metrics:
             data, held_out = self.data.in_memory, self._held_out
             A = None if data is None else self.core.predict(data.X)
@@ -428,6 +434,21 @@ class FitLoop:
             reason = self.observer.on_epoch_end() or reason
         return reason
 
+    def _validate(self, held_out: Examples) -> float:
+        """Note the validation loss, and return the loss that early stopping watches."""
+        Z = self._logits
+        total = held_out.total_weight()
+        loss = self.core.loss(*held_out, Z) / total
+        if not math.isfinite(loss):
+            raise self._validation_diverged(loss)
+        self.history.validation_loss.append(loss)
+        if Z is None:
+            return loss
+        assert self._in_a_row is not None
+        least, _ = engine.calibrated_loss(self._settings.loss.name, Z, *self._in_a_row)
+        self.history.calibrated_loss.append(least / total)
+        return least / total
+
     def _measure(self, prefix: str, T: Array, A: Array) -> None:
         """Note the metrics of targets and outputs."""
         for name, metric in self._options.metrics.items():
@@ -444,7 +465,9 @@ class FitLoop:
         return self._waited_too_long()
 
     def _waited_too_long(self) -> str:
-        which, options = "loss" if self._held_out is None else "validation loss", self._options
+        options = self._options
+        which = "loss" if self._held_out is None else "validation loss"
+        which = "calibrated loss" if options.calibrated else which
         return f"the {which} did not fall by {options.tol:g} in more than {options.patience} epochs"
 
     def _choose_result(self) -> None:

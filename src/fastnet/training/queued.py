@@ -87,6 +87,8 @@ def needs_python(options: dict[str, Any]) -> bool:
         return True
     if options.get("schedule") is not None or options.get("metrics", ()) != ():
         return True
+    if isinstance(options.get("early_stopping"), str):
+        return True
     optimizer, epochs = options.get("optimizer", "adam"), options.get("epochs", 100)
     if isinstance(optimizer, LBFGS) or optimizer == "lbfgs" or getattr(optimizer, "scale_rate", 0):
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["FitOptions", "Settings"]
 
 T = TypeVar("T")
+CALIBRATED_LOSSES = "bce", "cross_entropy"  # whose logits a temperature can divide
 
 
 def _made(cls: type[T], **fields: Any) -> T:
@@ -142,12 +143,29 @@ class FitOptions:
 
     epochs: int
     progress: bool | None = False
-    early_stopping: bool = False
+    early_stopping: bool | Literal["calibrated"] = False
     tol: float = 0.0
     patience: int = 0
     metrics: dict[str, Metric]
     max_seconds: float | None = None
     one_by_one: bool = False
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether early stopping watches the validation loss after the best temperature."""
+        return self.early_stopping == "calibrated"
+
+    def check_calibrated(self, loss: str, *, validated: bool) -> None:
+        """ValueError if early stopping is to watch a loss that there is not."""
+        if not self.calibrated:
+            return
+        if loss not in CALIBRATED_LOSSES:
+            raise ValueError(
+                f"early_stopping must be True or False with the loss {loss!r}: 'calibrated' is for "
+                f"{' and '.join(map(repr, CALIBRATED_LOSSES))}"
+            )
+        if not validated:
+            raise ValueError("early_stopping='calibrated' needs validation data, got none")
 
     @classmethod
     def check(
@@ -166,13 +184,22 @@ class FitOptions:
             cls,
             epochs=_validate.integer(epochs, "epochs"),
             progress=None if progress is None else _validate.flag(progress, "progress"),
-            early_stopping=_validate.flag(early_stopping, "early_stopping"),
+            early_stopping=_early_stopping(early_stopping),
             tol=_validate.number(tol, "tol", at_least=0),
             patience=_validate.integer(patience, "patience", 0),
             metrics={} if type(metrics) is tuple and not metrics else _metrics(metrics),
             max_seconds=None if max_seconds is None else _validate.rate(max_seconds, "max_seconds"),
             one_by_one=False,
         )
+
+
+def _early_stopping(value: Any) -> bool | Literal["calibrated"]:
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, str) and value == "calibrated":
+        return "calibrated"
+    kind = ValueError if isinstance(value, str) else TypeError
+    raise kind(f"early_stopping must be True, False or 'calibrated', got {_validate.shown(value)}")
 
 
 def _metrics(metrics: Any) -> dict[str, Metric]:

@@ -22,7 +22,7 @@ class EarlyStopping:
     """The lowest loss of a training, how long ago it was, and the weights it was reached with.
 
     It outlives a fit, so that what is stopped and resumed goes on waiting where it was. `watched` tells which
-    loss the numbers are of: 1 the training's, 2 that of validation data, 0 none yet.
+    loss the numbers are of: 1 the training's, 2 that of validation data, 3 the latter calibrated, 0 none yet.
     """
 
     __slots__ = ("best_epoch", "best_weights", "plateau", "watched")

@@ -31,7 +31,7 @@ COUNTERS = (
     *("epochs_done", "examples_seen", "restored", "step"),
     *("stopping.best_epoch", "stopping.waited", "stopping.watched"),
 )
-LARGEST = {"restored": 1, "stopping.watched": 2}  # of the counters; others count epochs, batches or examples
+LARGEST = {"restored": 1, "stopping.watched": 3}  # of the counters; others count epochs, batches or examples
 
 
 def trainer_config(structure: Mapping[str, Any], settings: Settings) -> dict[str, Any]:

@@ -7,7 +7,7 @@ network gets new ones when a fit has ended well, so one that fails has changed n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -161,7 +161,7 @@ class Trainer:
         validation: Sequence[ArrayLike] | None = None,
         validation_fraction: float = 0.0,
         validation_rows: ArrayLike | None = None,
-        early_stopping: bool = False,
+        early_stopping: bool | Literal["calibrated"] = False,
         tol: float = 1e-4,
         patience: int = 10,
         metrics: Sequence[str | Callable[[Any, Any], float]] = (),
@@ -525,6 +525,7 @@ class Trainer:
 
             observer = CallbackList(callbacks, self)
         network = self.network
+        options.check_calibrated(self.settings.loss.name, validated=held_out is not None)
         before = self._session.state if self._session.core is None else self._current_state()
         batch = self.settings.batch(data.n)
         loop = FitLoop(
