@@ -30,60 +30,60 @@ def drain(found, histories, done=(True, True)):
 
 
 @pytest.mark.parametrize(
-    ("with_bins", "without", "ways", "dropped"),
+    ("without", "with_bins", "ways", "dropped"),
     [
-        (0.5, 0.6, [True] * 4, {1}),
-        (0.6, 0.5, [False] * 4, {0}),
-        (0.5, 0.51, [False, True, False, True], set()),
-        (0.51, 0.5, [True, False, True, False], set()),
+        (0.6, 0.5, [True] * 4, {0}),
+        (0.5, 0.6, [False] * 4, {1}),
+        (0.51, 0.5, [False, True, False, True], set()),
+        (0.5, 0.51, [True, False, True, False], set()),
     ],
 )
-def test_others_go_the_better_way_or_take_turns(with_bins, without, ways, dropped):
+def test_others_go_the_better_way_or_take_turns(without, with_bins, ways, dropped):
     found = choice()
-    assert drain(found, [history(0.9, with_bins), history(without, 0.9)]) == list(enumerate(ways, start=1))
+    assert drain(found, [history(without, 0.9), history(0.9, with_bins)]) == list(enumerate(ways, start=1))
     assert found.dropped == dropped
-    assert found.planned == [(0, True), (0, False), *enumerate(ways, start=1)]
+    assert found.planned == [(0, False), (0, True), *enumerate(ways, start=1)]
 
 
 def test_squared_errors_are_compared_by_their_roots():
-    pair = [history(1.0), history(1.05)]  # roots: 2.4 % apart
+    pair = [history(1.05), history(1.0)]  # roots: 2.4 % apart
     assert drain(choice(3), pair) == [(1, True), (2, True)]
     assert drain(choice(3, squared=True), pair) == [(1, False), (2, True)]
 
 
 def test_nothing_is_guessed_where_a_thread_can_help():
-    pair = [history(0.5), history(0.6, 0.4)]
-    assert choice().next(pair, [False, True], guess=False) is None
+    pair = [history(0.6, 0.4), history(0.5)]
+    assert choice().next(pair, [True, False], guess=False) is None
     assert choice().next(pair, [True, True], guess=False) == (1, False)
 
 
 def test_nothing_is_guessed_before_a_thread_would_wait():
     found = choice()
-    assert found.next([history(0.5), history(0.6)], [False, False], guess=True) is None
-    nothing_to_compare_with = [history(), history(0.6)]
-    assert found.next(nothing_to_compare_with, [False, True], guess=True) is None
+    assert found.next([history(0.6), history(0.5)], [False, False], guess=True) is None
+    nothing_to_compare_with = [history(0.6), history()]
+    assert found.next(nothing_to_compare_with, [True, False], guess=True) is None
 
 
 def test_a_member_that_was_guessed_right_is_kept():
     found = choice(3)
-    pair = [history(0.5), history(0.6, 0.4)]  # of as many epochs: bins are better
-    assert found.next(pair, [False, True], guess=True) == (1, True)
-    pair = [history(0.5, 0.3), history(0.6, 0.4)]
+    pair = [history(0.6, 0.4), history(0.5)]  # of as many epochs: bins are better
+    assert found.next(pair, [True, False], guess=True) == (1, True)
+    pair = [history(0.6, 0.4), history(0.5, 0.3)]
     assert drain(found, pair) == [(2, True)]
-    assert found.dropped == {1}
+    assert found.dropped == {0}
 
 
 def test_a_member_that_was_guessed_wrong_is_dropped_and_trained_the_other_way():
     found = choice(3)
-    assert found.next([history(0.9), history(0.6, 0.5)], [False, True], guess=True) == (1, False)
-    assert drain(found, [history(0.9, 0.3), history(0.6, 0.5)]) == [(1, True), (2, True)]
-    assert found.dropped == {1, 2}
+    assert found.next([history(0.6, 0.5), history(0.9)], [True, False], guess=True) == (1, False)
+    assert drain(found, [history(0.6, 0.5), history(0.9, 0.3)]) == [(1, True), (2, True)]
+    assert found.dropped == {0, 2}
 
 
 @pytest.mark.parametrize("way", [True, False])
 def test_others_go_on_where_one_of_the_two_diverged(way):
     found = choice(3)
-    pair = [history(0.5), history()] if way else [history(), history(0.5)]
+    pair = [history(), history(0.5)] if way else [history(0.5), history()]
     assert drain(found, pair) == [(1, way), (2, way)]
 
 
@@ -104,7 +104,7 @@ def test_any_number_of_threads_gives_the_same_members(estimator):
     ("losses", "ways", "dropped"),
     [
         ((0.5, 0.6, 0.48), ["values"] * 3, {0, 1}),
-        ((0.5, 0.6, 0.49), [True] * 3, {1, 2}),  # 2 % are not enough
+        ((0.6, 0.5, 0.49), [True] * 3, {0, 2}),  # 2 % are not enough
         ((0.5, 0.5, None), [False, True, False], {2}),
         ((None, None, 0.5), ["values"] * 3, {0, 1}),
     ],
@@ -116,6 +116,49 @@ def test_repeated_values_must_be_clearly_better(losses, ways, dropped):
     assert found.next([*first[:2], history()], [True, True, False], guess=True) is None
     assert drain(found, first, [True] * 3) == list(enumerate(ways, start=1))
     assert found.dropped == dropped
+
+
+SLOW = [0.8, 0.7, 0.6, 0.5, 0.5, 0.5, 0.3]  # the fifth epoch is the first that counts
+FAST = [0.7, 0.6, 0.5, 0.4, 0.4, 0.4, 0.4]
+
+
+def given_up(done, *curves, values=False):
+    found = BinsChoice(3, lambda *_: None, values=values, squared=False)
+    found.look([history(*losses) for losses in curves], done)
+    return found.dropped
+
+
+def test_a_way_that_is_worse_after_five_epochs_is_given_up():
+    assert given_up([True, False], FAST, SLOW[:4]) == set()
+    assert given_up([True, False], FAST, SLOW[:5]) == {1}
+    assert given_up([True, False], FAST, [loss - 0.09 for loss in SLOW[:5]]) == set()  # 2.5 % worse
+    assert given_up([True, False], [0.4], SLOW[:5]) == {1}  # the other one ended at its best
+    found = choice()
+    assert drain(found, [history(*FAST), history(*SLOW)]) == [(k, False) for k in range(1, 5)]
+    assert found.dropped == {1}  # though it was better in the end
+
+
+def test_the_first_way_is_never_given_up():
+    found = choice()
+    assert drain(found, [history(*SLOW), history(*FAST)]) == [(k, False) for k in range(1, 5)]
+
+
+def test_what_is_given_up_does_not_depend_on_which_is_ahead():
+    """Whenever two or three ways are looked at, what is dropped is dropped in the end as well."""
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        curves = [list(np.cumprod(1 - 0.2 * rng.random(12))) for _ in range(rng.integers(2, 4))]
+        in_the_end = given_up([True] * len(curves), *curves, values=len(curves) == 3)
+        at = [0] * len(curves)
+        while at != [12] * len(curves):
+            at[rng.integers(len(curves))] += 1
+            at = [min(epochs, 12) for epochs in at]
+            known = given_up(
+                [epochs == 12 for epochs in at],
+                *(curve[:epochs] for curve, epochs in zip(curves, at, strict=True)),
+                values=len(curves) == 3,
+            )
+            assert known <= in_the_end
 
 
 def test_amounts_are_found_by_their_values():

@@ -31,8 +31,8 @@ def bits(network: fn.Network) -> list[bytes]:
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 4])
-@pytest.mark.parametrize("held_out", [False, True])
-def test_each_has_the_bits_of_itself_alone(n_threads: int, held_out: bool) -> None:
+@pytest.mark.parametrize("held_out", [False, True, "calibrated"])
+def test_each_has_the_bits_of_itself_alone(n_threads: int, held_out: Any) -> None:
     order = np.random.default_rng(1).integers(0, N, (5, 90))  # bootstraps: some columns twice, some never
     rows = [None, *order[1:]]
     weights = np.linspace(0.5, 1.5, N)
@@ -41,7 +41,7 @@ def test_each_has_the_bits_of_itself_alone(n_threads: int, held_out: bool) -> No
     validation_rows = None
     if held_out:
         validation_rows = [np.arange(k, N, 5) for k in range(5)]
-        options |= {"early_stopping": True, "patience": 2, "tol": 0.0}
+        options |= {"early_stopping": held_out, "patience": 2, "tol": 0.0}
     together, alone = networks(), networks()
     histories = fn.train_many(
         *(together, X, T),
@@ -163,6 +163,7 @@ class Following:
 
     def __init__(self, added: ManyFit) -> None:
         self.dropped: set[int] = set()
+        self.looked = 0  # once for each epoch
         self._added: ManyFit | None = added
 
     def next(self, histories: list[fn.History], done: list[bool], *, guess: bool) -> ManyFit | None:
@@ -172,6 +173,10 @@ class Following:
         added, self._added = self._added, None
         return added
 
+    def look(self, histories: list[fn.History], done: list[bool]) -> None:
+        assert len(histories) == len(done)
+        self.looked += 1
+
 
 def test_fits_may_follow_from_those_that_are_done_and_others_be_dropped() -> None:
     nets = networks(3)
@@ -180,12 +185,14 @@ def test_fits_may_follow_from_those_that_are_done_and_others_be_dropped() -> Non
     options = {"batch_size": 16, "callbacks": []}
     fits = [ManyFit(nets[k], None, None, k, options | {"epochs": epochs[k]}, X) for k in range(3)]
     data = many.ManyExamples(X, T, None)
-    first, second, third = many.train_fits(fits[:2], data, 2, False, None, Following(fits[2]))
+    following = Following(fits[2])
+    first, second, third = many.train_fits(fits[:2], data, 2, False, None, following)
     assert first is not None
     assert second is not None
     assert third is not None
     assert (len(first.loss), len(third.loss)) == (700, 9)
     assert second.stopped == "it is not needed"
+    assert following.looked == 700 + len(second.loss) + 9
 
 
 @pytest.mark.parametrize(("count", "n_threads"), [(1, 2), (3, 2), (2, 5)])

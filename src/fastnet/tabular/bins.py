@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import accumulate
 
 from fastnet.history import History
 from fastnet.tabular.columns import Piecewise
@@ -11,8 +12,9 @@ from fastnet.training.queued import ManyFit
 
 __all__ = ["NEAR", "BinsChoice"]
 
-# validation losses nearer to each other than this do not tell whether bins help: members then take turns
+# losses nearer to each other than this do not tell whether bins help: members then take turns
 NEAR = 0.03
+FEWEST = 5  # epochs after which one may be given up; after 3, mlc_churn lost 27 % of its accuracy's error
 
 
 class BinsChoice:
@@ -20,7 +22,9 @@ class BinsChoice:
 
     If one of these two is better by more than `NEAR`, all others go that way, and only the better one stays.
     Otherwise they take turns, and both stay. Where there are repeated values, the first one is also trained
-    with bins and these; if it is better than both by more than `NEAR`, all others go this way.
+    with bins and these; if it is better than both by more than `NEAR`, all others go this way. The first one
+    is not trained to the end in a way that, after `FEWEST` epochs or later, is worse than an earlier one in
+    the list by more than `NEAR`, both in as many epochs.
 
     A thread that would wait for one of these, and cannot help with it, begins with another member, in the way
     that the epochs up to now speak for. If that was wrong, this member is dropped: what comes out does not
@@ -55,7 +59,7 @@ class BinsChoice:
         values: bool = False,
         squared: bool,
     ) -> None:
-        self._first: list[Piecewise] = [True, False, "values"] if values else [True, False]
+        self._first: list[Piecewise] = [False, True, "values"] if values else [False, True]
         self.planned: list[tuple[int, Piecewise]] = [(0, way) for way in self._first]
         self.others: list[tuple[int, Piecewise]] = []
         self.count = members - 1 + len(self._first)
@@ -74,8 +78,9 @@ class BinsChoice:
             others = self.others
         elif guess and any(done) and all(history.validation_loss for history in first):
             begun = {k for k, _ in self.planned}
-            epochs = min(len(history.validation_loss) for history in first)
-            ways = self._better([min(history.validation_loss[:epochs]) for history in first])
+            epochs = min(len(one.watched) for place, one in enumerate(first) if place not in self.dropped)
+            losses = [min(one.watched[:epochs]) for one in first]
+            ways = self._better([math.inf if k in self.dropped else loss for k, loss in enumerate(losses)])
             others = [(k, way) for k, way in self._in_turns(ways) if k not in begun]
         else:
             return None
@@ -85,15 +90,49 @@ class BinsChoice:
                 return self._make_fit(*member)
         return None
 
+    def look(self, histories: list[History], done: list[bool]) -> None:
+        """Drop the ways of the first member that are to be given up, as far as that is known."""
+        if not self._chosen:
+            first = len(self._first)
+            self.dropped = self._given_up([one.watched for one in histories[:first]], done[:first])
+
     def choose(self, first: list[History | None]) -> None:
         """Choose by the histories of the first member, trained in each way; None for one that diverged."""
         if self._chosen:
             return
         self._chosen = True
-        ways = self._better([math.inf if one is None else min(one.validation_loss) for one in first])
+        given_up = self._given_up([[] if one is None else one.watched for one in first], [True] * len(first))
+        ways = self._better(
+            [
+                math.inf if one is None or place in given_up else min(one.watched)
+                for place, one in enumerate(first)
+            ]
+        )
         self.others = self._in_turns(ways)
         kept = {*self.others, *((0, way) for way in ways)}
         self.dropped = {place for place, member in enumerate(self.planned) if member not in kept}
+
+    def _given_up(self, curves: list[list[float]], done: list[bool]) -> set[int]:
+        """Return the places of ways that are worse than those before them after so many epochs.
+
+        What is found while they are trained is found in the end as well: a loss is compared only where all
+        that is before it is known, and epochs after the one in which a way was given up do not count.
+        """
+        given_up = set()
+        best: list[float] = []  # in as many epochs, of the ways before
+        known = math.inf
+        for place, losses in enumerate(curves):
+            lowest = list(accumulate(map(self._size, losses[: int(min(len(losses), known))]), min))
+            for epoch in range(FEWEST - 1, len(lowest)):
+                if lowest[epoch] > (1 + NEAR) * _at(best, epoch):
+                    given_up.add(place)
+                    del lowest[epoch + 1 :]
+                    break
+            else:
+                known = known if done[place] else len(lowest)
+            longest = max(len(best), len(lowest))
+            best = [min(_at(best, epoch), _at(lowest, epoch)) for epoch in range(longest)]
+        return given_up
 
     def _better(self, losses: list[float]) -> list[Piecewise]:
         """Return what members are to have, by the losses of one that was trained in each way.
@@ -101,7 +140,7 @@ class BinsChoice:
         If neither bins nor none are better, these are both ways: the worse one first, as one member of each
         is there, and an even number of others most of the time. None if no loss is finite.
         """
-        with_bins, without, *values = (self._size(loss) for loss in losses)
+        without, with_bins, *values = (self._size(loss) for loss in losses)
         best = min(with_bins, without)
         if values and values[0] < (1 - NEAR) * best:
             return ["values"]
@@ -120,3 +159,8 @@ class BinsChoice:
 
     def _in_turns(self, ways: list[Piecewise]) -> list[tuple[int, Piecewise]]:
         return [(k, ways[(k - 1) % len(ways)]) for k in range(1, self._members) if ways]
+
+
+def _at(curve: list[float], epoch: int) -> float:
+    """Return a number of a curve that stays at its last one; infinity if there is none."""
+    return curve[min(epoch, len(curve) - 1)] if curve else math.inf

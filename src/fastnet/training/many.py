@@ -187,6 +187,9 @@ class FurtherFits(Protocol):
         one that may turn out to be of no use.
         """
 
+    def look(self, histories: list[History], done: list[bool]) -> None:
+        """Look at how far the fits are, after an epoch of one of them: some may be of no use any more."""
+
 
 class _Crowd:
     """Fits that Python looks after: threads take one after the other, and all of them look for the end."""
@@ -343,12 +346,14 @@ class _Crowd:
         """
         if self._late():
             trainer.stop(LATE)
-        if self.stopped or self._is_dropped(k):
-            trainer.stop(self.stopped or "it is not needed")
         with self._changed:
             self._epochs += 1
             self._latest = self._so_far[k] = trainer.history
+            if self._further is not None:
+                self._further.look(self._so_far, self._done)
             idle = self._idle()
+        if self.stopped or self._is_dropped(k):
+            trainer.stop(self.stopped or "it is not needed")
         trainer.use_threads(1 + idle)
 
 
