@@ -192,7 +192,8 @@ def test_own_validation_set():
     T = (y_other == model.classes_[:, None]).astype(np.float32)
     for network, history in zip(model.ensemble_.networks, model.histories_, strict=True):
         loss = network.loss(model.ensemble_.encode(other), T)
-        assert loss == pytest.approx(min(history.validation_loss), rel=1e-5)
+        best = int(np.argmin(history.calibrated_loss))
+        assert loss == pytest.approx(history.validation_loss[best], rel=1e-5)
     TabularRegressor(2, epochs=3).fit(table, values, eval_set=(other, values_other))
     with pytest.raises(ValueError, match="eval_set must hold classes of y"):
         model.fit(table, y, eval_set=(other, ["medium"] * 100))

@@ -63,6 +63,26 @@ def test_a_regressor_comes_back(targets):
     assert got.get_params() == model.get_params()
 
 
+@pytest.mark.parametrize("changed", [{"piecewise": "values"}, {"piecewise": False}, {"epochs": None}], ids=str)
+def test_parameters_come_back(changed):
+    table, y, _ = mixed(60)
+    model = TabularClassifier(1, **{**FAST, "time_limit": 0.05} | changed).fit(table, y)
+    assert again(model).get_params() == model.get_params()
+
+
+def test_files_without_calibrated_losses_are_read():
+    """Those of versions that did not have any."""
+    from fastnet.tabular.file import describe_estimator, rebuild_estimator
+
+    table, y, _ = mixed(60)
+    model = TabularClassifier(1, **FAST).fit(table, y)
+    about = describe_estimator(model)
+    del about["histories"][0]["calibrated_loss"]
+    got = rebuild_estimator(about, model.ensemble_, "a file")
+    (history,) = model.histories_
+    assert got.histories_ == [replace(history, seconds=[], calibrated_loss=[])]
+
+
 def test_a_training_gives_the_same_file_each_time():
     table, y, _ = mixed(60)
     files = [io.BytesIO(), io.BytesIO()]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from tables import mixed, same
 
+from fastnet.history import History
 from fastnet.tabular import TableEncoder, TabularClassifier
 from fastnet.tabular.recipe import CLASSES, NUMBERS, Patience
 
@@ -42,7 +41,7 @@ def test_few_numbers_are_trained_in_small_batches():
 )
 def test_patience_grows_with_the_best_epoch(losses, ends):
     class Noted:
-        history = SimpleNamespace(validation_loss=losses)
+        history = History(validation_loss=[9.0] * len(losses), calibrated_loss=losses)
         reason = ""
 
         def stop(self, reason):
@@ -55,11 +54,15 @@ def test_patience_grows_with_the_best_epoch(losses, ends):
 
 def test_a_member_ends_by_its_patience():
     table, y, _ = mixed()
-    model = TabularClassifier(2, epochs=64, random_state=0, width=16, piecewise=False).fit(table, y)
+    model = TabularClassifier(2, epochs=300, random_state=0, width=16, piecewise=False).fit(table, y)
     for history in model.histories_:
         waited = len(history.loss) - history.best_epoch
         assert waited == int(CLASSES.patience.epochs + CLASSES.patience.share * history.best_epoch) + 1
-        assert history.stopped == f"the validation loss did not fall in {waited} epochs"
+        assert history.stopped == f"the calibrated loss did not fall in {waited} epochs"
+
+
+def test_many_examples_have_fewer_epochs():
+    assert [CLASSES.most_epochs(n) for n in (1, 8000, 9984, 12_000, 10**6)] == [128, 128, 128, 106, 40]
 
 
 def test_more_than_two_outputs_have_a_third_hidden_layer():

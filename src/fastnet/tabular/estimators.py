@@ -47,7 +47,7 @@ class _Tabular(DescribedEstimator):
         self,
         members: int = 5,
         *,
-        epochs: int = 128,
+        epochs: int | None = None,
         width: int = 128,
         piecewise: Piecewise | Literal["auto"] = "auto",
         encoder: TableEncoder | None = None,
@@ -102,7 +102,7 @@ class _Tabular(DescribedEstimator):
     ) -> list[Member]:
         """Encode, train the members and return them; T is (n_out, n)."""
         count = _validate.integer(self.members, "members")
-        epochs = _validate.integer(self.epochs, "epochs")
+        epochs = None if self.epochs is None else _validate.integer(self.epochs, "epochs")
         width = _validate.integer(self.width, "width")
         verbose = _validate.flag(bool(self.verbose), "verbose")
         piecewise = bool(self.piecewise) if isinstance(self.piecewise, np.bool_) else self.piecewise
@@ -146,7 +146,7 @@ class _Tabular(DescribedEstimator):
             recipe=recipe,
             last="identity" if labels is None else "softmax",
             width=width,
-            epochs=epochs,
+            epochs=recipe.most_epochs(min(map(len, rows))) if epochs is None else epochs,
             seed=seed,
             n_threads=self.n_threads,
             progress=verbose,
@@ -177,9 +177,11 @@ class _Tabular(DescribedEstimator):
 _PARAMETERS = """members : int
         Networks whose predictions are averaged. Each is validated on a fold of its own, and trained on the
         others.
-    epochs : int
-        How often a network visits each example at most. Mostly it ends before: when its validation loss was
-        lowest at epoch b, and did not fall in 4 + b/4 further ones.
+    epochs : int, optional
+        How often a network visits each example at most; by default 128 times, with more than 10 000 rows for
+        5 000 steps, but at least 40 times. Mostly it ends before: where the validation loss was lowest at
+        epoch b, and did not fall in 4 + b/4 further ones; with classes, the loss after the best temperature
+        (``early_stopping="calibrated"`` of `fastnet.Network.fit`) in 1 + b/2 further ones.
     width : int
         Units in each of the hidden layers: two, or three with more than two classes or targets.
     piecewise : bool, "values" or "auto"
@@ -245,7 +247,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):  # type: ignore[misc]
         self,
         members: int = 5,
         *,
-        epochs: int = 128,
+        epochs: int | None = None,
         width: int = 128,
         piecewise: Piecewise | Literal["auto"] = "auto",
         encoder: TableEncoder | None = None,
@@ -393,7 +395,7 @@ class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
         self,
         members: int = 5,
         *,
-        epochs: int = 128,
+        epochs: int | None = None,
         width: int = 128,
         piecewise: Piecewise | Literal["auto"] = "auto",
         encoder: TableEncoder | None = None,

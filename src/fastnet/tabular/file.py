@@ -109,9 +109,9 @@ def _parameters(model: Any) -> dict[str, Any]:
     """Return the parameters as JSON can hold them; a generator of random numbers becomes None."""
     found: dict[str, Any] = {
         "members": int(model.members),
-        "epochs": int(model.epochs),
+        "epochs": None if model.epochs is None else int(model.epochs),
         "width": int(model.width),
-        "piecewise": "auto" if model.piecewise == "auto" else bool(model.piecewise),
+        "piecewise": model.piecewise if isinstance(model.piecewise, str) else bool(model.piecewise),
         "encoder": None if model.encoder is None else _encoder(model.encoder),
         "time_limit": None if model.time_limit is None else float(model.time_limit),
         "random_state": int(model.random_state) if _is_whole(model.random_state) else None,
@@ -133,14 +133,15 @@ def _checked_parameters(found: Any, classifier: bool) -> dict[str, Any]:
     where = "estimator.parameters"
     check_keys(found, keys | {"verbose", "class_weight" if classifier else "quantile"}, where)
     checked: dict[str, Any] = {
-        name: _validate.integer(found[name], f"{where}.{name}") for name in ("members", "epochs", "width")
+        name: _validate.integer(found[name], f"{where}.{name}") for name in ("members", "width")
     }
-    for name, bounds in (("random_state", (0, 2**32)), ("n_threads", (1, threads.MOST + 1))):
+    optional = {"epochs": (), "random_state": (0, 2**32), "n_threads": (1, threads.MOST + 1)}
+    for name, bounds in optional.items():
         value = found[name]
         checked[name] = None if value is None else _validate.integer(value, f"{where}.{name}", *bounds)
     piecewise, limit = found["piecewise"], found["time_limit"]
-    if not isinstance(piecewise, bool) and piecewise != "auto":
-        raise ValueError(f"{where}.piecewise must be true, false or 'auto', got {piecewise!r:.60}")
+    if not isinstance(piecewise, bool) and piecewise not in ("auto", "values"):
+        raise ValueError(f"{where}.piecewise must be true, false, 'values' or 'auto', got {piecewise!r:.60}")
     checked["piecewise"] = piecewise
     checked["time_limit"] = None if limit is None else _validate.rate(limit, f"{where}.time_limit")
     checked["verbose"] = _validate.flag(found["verbose"], f"{where}.verbose")
@@ -223,14 +224,18 @@ def _checked_labels(found: Any, count: int) -> NDArray[Any]:
 
 
 def _history(history: History) -> dict[str, Any]:
-    found: dict[str, Any] = {name: [_plain(value) for value in getattr(history, name)] for name in _LISTS}
+    lists = {name: getattr(history, name) for name in _LISTS}
+    if history.calibrated_loss:
+        lists["calibrated_loss"] = history.calibrated_loss
+    found: dict[str, Any] = {name: [_plain(value) for value in values] for name, values in lists.items()}
     return found | {"best_epoch": history.best_epoch, "stopped": history.stopped}
 
 
 def _checked_history(found: Any, where: str) -> History:
-    check_keys(found, {*_LISTS, "best_epoch", "stopped"}, where)
+    calibrated = ("calibrated_loss",) if isinstance(found, dict) and "calibrated_loss" in found else ()
+    check_keys(found, {*_LISTS, *calibrated, "best_epoch", "stopped"}, where)
     lists: dict[str, Any] = {}
-    for name in _LISTS:
+    for name in (*_LISTS, *calibrated):
         if not isinstance(found[name], list):
             raise ValueError(f"{where}.{name} must be a list of numbers, got {found[name]!r:.60}")
         lists[name] = [_number(value, f"{where}.{name}") for value in found[name]]
