@@ -138,6 +138,16 @@ def test_a_way_that_is_worse_after_five_epochs_is_given_up():
     assert found.dropped == {1}  # though it was better in the end
 
 
+def test_others_begin_once_one_way_is_left():
+    found = choice(3)
+    found.look([history(*FAST[:6]), history(*SLOW[:5])], [False, False])
+    pair = [history(*FAST[:6]), history(*SLOW[:5])]
+    assert found.next(pair, [False, True], guess=False) == (1, False)
+    # the one that is left diverges, though it was the better one
+    assert drain(found, [history(), history(*SLOW[:5])]) == [(1, True), (2, True)]
+    assert found.dropped == {0, 2}
+
+
 def test_the_first_way_is_never_given_up():
     found = choice()
     assert drain(found, [history(*SLOW), history(*FAST)]) == [(k, False) for k in range(1, 5)]

@@ -63,7 +63,9 @@ def test_a_regressor_comes_back(targets):
     assert got.get_params() == model.get_params()
 
 
-@pytest.mark.parametrize("changed", [{"piecewise": "values"}, {"piecewise": False}, {"epochs": None}], ids=str)
+@pytest.mark.parametrize(
+    "changed", [{"piecewise": "values"}, {"piecewise": False}, {"epochs": None}], ids=str
+)
 def test_parameters_come_back(changed):
     table, y, _ = mixed(60)
     model = TabularClassifier(1, **{**FAST, "time_limit": 0.05} | changed).fit(table, y)

@@ -76,19 +76,27 @@ class BinsChoice:
         if all(done):
             self.choose([history if history.validation_loss else None for history in first])
             others = self.others
-        elif guess and any(done) and all(history.validation_loss for history in first):
-            begun = {k for k, _ in self.planned}
-            epochs = min(len(one.watched) for place, one in enumerate(first) if place not in self.dropped)
-            losses = [min(one.watched[:epochs]) for one in first]
-            ways = self._better([math.inf if k in self.dropped else loss for k, loss in enumerate(losses)])
-            others = [(k, way) for k, way in self._in_turns(ways) if k not in begun]
         else:
-            return None
+            begun = {k for k, _ in self.planned}
+            others = [
+                (k, way) for k, way in self._in_turns(self._likely(first, done, guess)) if k not in begun
+            ]
         for member in others:
             if member not in self.planned:
                 self.planned.append(member)
                 return self._make_fit(*member)
         return None
+
+    def _likely(self, first: list[History], done: list[bool], guess: bool) -> list[Piecewise]:
+        """Return the ways that other members can have before all are trained; none if that is not known."""
+        left = [place for place in range(len(first)) if place not in self.dropped]
+        if len(left) == 1:  # only if it diverges, others go another way
+            return [self._first[left[0]]]
+        if not (guess and any(done) and all(history.validation_loss for history in first)):
+            return []
+        epochs = min(len(first[place].watched) for place in left)
+        losses = [min(history.watched[:epochs]) for history in first]
+        return self._better([loss if place in left else math.inf for place, loss in enumerate(losses)])
 
     def look(self, histories: list[History], done: list[bool]) -> None:
         """Drop the ways of the first member that are to be given up, as far as that is known."""
@@ -102,12 +110,9 @@ class BinsChoice:
             return
         self._chosen = True
         given_up = self._given_up([[] if one is None else one.watched for one in first], [True] * len(first))
-        ways = self._better(
-            [
-                math.inf if one is None or place in given_up else min(one.watched)
-                for place, one in enumerate(first)
-            ]
-        )
+        losses = [math.inf if one is None else min(one.watched) for one in first]
+        kept_on = [math.inf if place in given_up else loss for place, loss in enumerate(losses)]
+        ways = self._better(losses if min(kept_on) == math.inf else kept_on)
         self.others = self._in_turns(ways)
         kept = {*self.others, *((0, way) for way in ways)}
         self.dropped = {place for place, member in enumerate(self.planned) if member not in kept}
