@@ -267,42 +267,56 @@ cdef double LEAST_FACTOR = 0.125    # 1/temperature. A network that was trained 
 cdef double MOST_FACTOR = 2.0       # where all examples are told apart, the best one would be infinity
 
 
-cdef double slope_at(const kernel_table* table, int code, const void* Z, void* scaled, void* dZ, matrix T,
-                     const void* weights, Py_ssize_t rows, Py_ssize_t n, double factor, void* scratch,
-                     void* costs, double* cost) noexcept nogil:
-    """d cost/d factor = sum z dz, where the cost is that of the logits `factor` Z; all in C order."""
+cdef double slope_at(const kernel_table* table, int code, const char* Z, matrix T, const char* weights,
+                     Py_ssize_t rows, Py_ssize_t n, double factor, char* room, double* cost) noexcept nogil:
+    """d cost/d factor = sum z dz, where the cost is that of the logits `factor` Z, in C order.
+
+    A BLOCK of examples at a time: `room` is for twice as many logits, a cost and what the kernel needs.
+    """
     cdef double[3] constants = [1, 0, INFINITY]
-    cdef matrix z, dz
-    cdef Py_ssize_t i, block
+    cdef matrix scaled, dZ, t = T
+    cdef size_t bytes = rows*BLOCK*table.itemsize
+    cdef char* costs = room + 2*bytes
+    cdef const char* w = weights
+    cdef Py_ssize_t first = 0, m, r, i
     cdef double slope = 0
-    z.start, z.row_step, z.column_step = <char*>scaled, n*table.itemsize, table.itemsize
-    dz.start, dz.row_step, dz.column_step = <char*>dZ, n*table.itemsize, table.itemsize
-    if table.itemsize == 4:
-        for i in range(rows*n):
-            (<float*>scaled)[i] = <float>(factor*(<const float*>Z)[i])
-    else:
-        for i in range(rows*n):
-            (<double*>scaled)[i] = factor*(<const double*>Z)[i]
-    table.loss(code, ACTIVATION_OF_LOSS[code], constants, z, T, weights, rows, n, scratch, costs, dz)
-    if table.itemsize == 4:
-        for i in range(rows*n):
-            slope += <double>(<const float*>Z)[i]*(<const float*>dZ)[i]
-    else:
-        for i in range(rows*n):
-            slope += (<const double*>Z)[i]*(<const double*>dZ)[i]
+    scaled.start, dZ.start = room, room + bytes
+    scaled.column_step = dZ.column_step = table.itemsize
     cost[0] = 0
-    for block in range((n + BLOCK - 1)//BLOCK):
-        cost[0] += reported(costs, block, table.itemsize)
+    while first < n:
+        m = min(BLOCK, n - first)
+        scaled.row_step = dZ.row_step = m*table.itemsize
+        t.start = T.start + first*T.column_step
+        for r in range(rows):
+            if table.itemsize == 4:
+                for i in range(m):
+                    (<float*>scaled.start)[r*m + i] = <float>(factor*(<const float*>Z)[r*n + first + i])
+            else:
+                for i in range(m):
+                    (<double*>scaled.start)[r*m + i] = factor*(<const double*>Z)[r*n + first + i]
+        if weights != NULL:
+            w = weights + first*table.itemsize
+        table.loss(code, ACTIVATION_OF_LOSS[code], constants, scaled, t, w, rows, m, costs + 64, costs, dZ)
+        for r in range(rows):
+            if table.itemsize == 4:
+                for i in range(m):
+                    slope += <double>(<const float*>Z)[r*n + first + i]*(<const float*>dZ.start)[r*m + i]
+            else:
+                for i in range(m):
+                    slope += (<const double*>Z)[r*n + first + i]*(<const double*>dZ.start)[r*m + i]
+        cost[0] += reported(costs, 0, table.itemsize)
+        first += m
     return slope
 
 
 def calibrated_loss(str name, cnp.ndarray Z, cnp.ndarray T, cnp.ndarray weights=None):
     """The least summed cost of the logits Z/temperature, and that temperature, from 1/2 to 8.
 
-    For bce and cross_entropy; Z and T (rows, n) in C order. (Temperature scaling: Guo, Pleiss, Sun,
-    Weinberger 2017.) The cost is convex in the factor 1/temperature. The zero of its slope is found by the
-    secant method, kept between factors that are too small and too large. Once a step is below 5 %, and the
-    one before it below 20 %, the cost at its end comes from the parabola that the two slopes are those of.
+    For bce and cross_entropy; Z (rows, n) in C order, T with any strides. (Temperature scaling: Guo, Pleiss,
+    Sun, Weinberger 2017.) The cost is convex in the factor 1/temperature. The zero of its slope is found by
+    the secant method, kept between factors that are too small and too large. Once a step is below 5 %, and
+    the one before it below 20 %, the cost at its end comes from the parabola that the two slopes are those
+    of.
     """
     cdef const kernel_table* table = table_for(Z)
     cdef Py_ssize_t rows = Z.shape[0], n = Z.shape[1]
@@ -310,12 +324,7 @@ def calibrated_loss(str name, cnp.ndarray Z, cnp.ndarray T, cnp.ndarray weights=
     cdef const void* z = contiguous(Z, table, rows*n, "Z")
     cdef const void* w = NULL if weights is None else contiguous(weights, table, n, "weights")
     cdef matrix t = as_matrix(T)
-    cdef size_t bytes = (rows*n*table.itemsize + 63)//64*64
-    cdef Py_ssize_t blocks = (n + BLOCK - 1)//BLOCK
-    cdef Arena memory = Arena(2*bytes + table.loss_size(rows) + 64 + blocks*table.itemsize, False)
-    cdef char* start = <char*>memory.m.start
-    cdef void* scratch = start + 2*bytes
-    cdef void* costs = start + 2*bytes + (table.loss_size(rows) + 63)//64*64
+    cdef Arena room = Arena(2*rows*BLOCK*table.itemsize + 64 + table.loss_size(rows), False)
     cdef double factor = 1, following, before = 1, slope, slope_before = 0, bend, cost, least = INFINITY
     cdef double low = LEAST_FACTOR, high = MOST_FACTOR
     cdef bint near, low_tried = False, high_tried = False
@@ -327,8 +336,8 @@ def calibrated_loss(str name, cnp.ndarray Z, cnp.ndarray T, cnp.ndarray weights=
     with nogil:
         mode = fp_enter()
         for tried in range(MOST_TEMPERATURES):
-            slope = slope_at(table, code, z, start, start + bytes, t, w, rows, n, factor, scratch, costs,
-                             &cost)
+            slope = slope_at(table, code, <const char*>z, t, <const char*>w, rows, n, factor,
+                             <char*>room.m.start, &cost)
             least = min(least, cost)
             if slope > 0:
                 high, high_tried = factor, True
