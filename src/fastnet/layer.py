@@ -17,7 +17,7 @@ from fastnet import _initializers, _validate
 from fastnet._core import engine
 from fastnet._validate import Array
 
-__all__ = ["Layer"]
+__all__ = ["Layer", "checked_layers"]
 
 
 _DONE = engine.Publication(done=True)
@@ -297,3 +297,36 @@ class Layer:
     def __repr__(self) -> str:
         dropout = f", dropout={self.dropout:g}" if self.dropout else ""
         return f"Layer({self.n_in}, {self.n_out}, {self.activation!r}, dtype='{self.dtype}'{dropout})"
+
+
+def checked_layers(layers: Any) -> tuple[Layer, ...]:
+    """Return the layers as a tuple: at least one, each a Layer, none twice."""
+    if isinstance(layers, Layer):
+        raise TypeError(f"layers must be a list of Layer, got {type(layers).__name__}")
+    checked = tuple(_validate.items(layers, "layers", "Layer"))
+    if not checked:
+        raise ValueError("layers must hold at least one Layer, got none")
+    seen: set[int] = set()
+    for k, layer in enumerate(checked):
+        if not isinstance(layer, Layer):
+            raise TypeError(f"layers[{k}] must be a Layer, got {type(layer).__name__}")
+        for method in ("forward", "backward"):
+            if getattr(type(layer), method) is not getattr(Layer, method):
+                raise TypeError(
+                    f"layers[{k}] must be a Layer that keeps Layer.{method}, got {type(layer).__name__} with "
+                    "one of its own: fit, predict_proba and files would not know of it"
+                )
+        seen.add(id(layer))
+        if len(seen) <= k:
+            raise ValueError(
+                f"layers[{k}] is a layer that appears before in the list: each needs weights of its own"
+            )
+        if layer.activation in _validate.OUTPUT_ONLY and k < len(checked) - 1:
+            raise ValueError(
+                f"layers[{k}].activation must not be {layer.activation!r}: that is for the last layer only"
+            )
+    if checked[-1].dropout:
+        raise ValueError(
+            f"layers[{len(checked) - 1}].dropout must be 0 in the last layer, got {layer.dropout:g}"
+        )
+    return checked

@@ -20,7 +20,7 @@ from fastnet._core import engine
 from fastnet._core.float_mode import in_default_mode
 from fastnet._exclusive import OneAtATime
 from fastnet._validate import Array
-from fastnet.layer import Layer
+from fastnet.layer import Layer, checked_layers
 from fastnet.metadata import Class, Standardize
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Network:
     """
 
     def __init__(self, layers: Sequence[Layer], *, seed: int = 0, dtype: DTypeLike = "float64") -> None:
-        self._layers = _checked_layers(layers)
+        self._layers = checked_layers(layers)
         self._dtype = _validate.real_dtype(dtype)
         self._sizes = _validate.chain([(layer.n_in, layer.n_out) for layer in self._layers])
         self._multiplications = _multiplications(self._sizes)
@@ -409,6 +409,51 @@ class Network:
         return self._core(n, self.flops(n) / 3, found).loss(*data) / data.total_weight()
 
     @in_default_mode
+    def calibrate(self, X: ArrayLike, T: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
+        """Make the probabilities as sure as they should be, by examples that were not trained on.
+
+        W and b of the last layer are divided by the temperature at which the loss of these examples is lowest
+        (Guo, Pleiss, Sun and Weinberger 2017). `predict` gives the classes that it gave before.
+
+        Parameters
+        ----------
+        X, T, sample_weight
+            As for `loss`. The last activation is sigmoid or softmax.
+
+        Returns
+        -------
+        float
+            The temperature, from ½ to 8; above 1, the network was too sure.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `loss`; if the last activation is another one.
+
+        Examples
+        --------
+        >>> import fastnet as fn
+        >>> net = fn.Network([fn.Layer(1, 1, W=[[2.2]])])  # a probability of 0.9, and 3 of 4 are right
+        >>> temperature = net.calibrate([[1.0, 1.0, 1.0, 1.0]], [1, 1, 1, 0])
+        >>> round(temperature, 2), net.predict_proba([[1.0]]).round(2)
+        (2.0, array([[0.75]]))
+        """
+        activation = self._layers[-1].activation
+        if activation not in ("sigmoid", "softmax"):
+            raise ValueError(f"the last activation must be 'sigmoid' or 'softmax', got {activation!r}")
+        data, found = self._checked_examples(X, T, None, sample_weight)
+        T, weights = data.targets_in_a_row()
+        n = data.n
+        Z = np.empty_like(T)
+        self._core(n, self.flops(n) / 3, found).loss(*data, Z)
+        _, temperature = engine.calibrated_loss(found.name, Z, T, weights)
+        W, b = ([array.copy() for array in arrays] for arrays in self.weights())
+        W[-1] /= self._dtype.type(temperature)
+        b[-1] /= self._dtype.type(temperature)
+        self.publish(W, b)
+        return temperature
+
+    @in_default_mode
     def gradients(
         self,
         X: ArrayLike,
@@ -591,9 +636,8 @@ class Network:
         itself, and its validation loss rises. Dividing its logits by a temperature (Guo, Pleiss, Sun and
         Weinberger 2017) takes that back. ``early_stopping="calibrated"`` looks at the loss after the best
         temperature from ½ to 8 (Berta, Holzmüller, Jordan and Bach 2025, arXiv 2501.19195): more of the
-        classes are right, and a mean over several networks has a lower loss. The weights are not divided by
-        it: `fastnet.reference.calibrated_loss` tells the temperature of logits, and W and b of the last layer
-        may be divided by that.
+        classes are right, and a mean over several networks has a lower loss. The network is as sure of itself
+        as it was trained to be: `calibrate` changes that.
 
         Examples
         --------
@@ -888,39 +932,6 @@ class Network:
 def _multiplications(sizes: tuple[int, ...]) -> int:
     """Return how many multiplications the forward pass of one example takes."""
     return sum(n_in * n_out for n_in, n_out in pairwise(sizes))
-
-
-def _checked_layers(layers: Any) -> tuple[Layer, ...]:
-    """Return the layers as a tuple: at least one, each a Layer, none twice."""
-    if isinstance(layers, Layer):
-        raise TypeError(f"layers must be a list of Layer, got {type(layers).__name__}")
-    checked = tuple(_validate.items(layers, "layers", "Layer"))
-    if not checked:
-        raise ValueError("layers must hold at least one Layer, got none")
-    seen: set[int] = set()
-    for k, layer in enumerate(checked):
-        if not isinstance(layer, Layer):
-            raise TypeError(f"layers[{k}] must be a Layer, got {type(layer).__name__}")
-        for method in ("forward", "backward"):
-            if getattr(type(layer), method) is not getattr(Layer, method):
-                raise TypeError(
-                    f"layers[{k}] must be a Layer that keeps Layer.{method}, got {type(layer).__name__} with "
-                    "one of its own: fit, predict_proba and files would not know of it"
-                )
-        seen.add(id(layer))
-        if len(seen) <= k:
-            raise ValueError(
-                f"layers[{k}] is a layer that appears before in the list: each needs weights of its own"
-            )
-        if layer.activation in _validate.OUTPUT_ONLY and k < len(checked) - 1:
-            raise ValueError(
-                f"layers[{k}].activation must not be {layer.activation!r}: that is for the last layer only"
-            )
-    if checked[-1].dropout:
-        raise ValueError(
-            f"layers[{len(checked) - 1}].dropout must be 0 in the last layer, got {layer.dropout:g}"
-        )
-    return checked
 
 
 @cache

@@ -344,3 +344,43 @@ def test_labels_that_do_not_fit_change_nothing() -> None:
     ):
         fn.Network([fn.Layer(3, 1, "identity")]).fit(X, NAMES[y])
     assert (net.layers[0].W.tobytes(), net.classes) == (before, None)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("last", "outputs"), [("softmax", 4), ("sigmoid", 1), ("sigmoid", 3)])
+def test_calibrate_divides_the_logits_by_the_best_temperature(dtype: str, last: str, outputs: int) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(6, 400)).astype(dtype)
+    net = fn.Network([fn.Layer(6, 8, "tanh"), fn.Layer(8, outputs, last)], seed=0, dtype=dtype)
+    A = net.predict_proba(X)
+    if last == "softmax":  # targets that are drawn by the probabilities
+        T = np.eye(outputs)[:, (A.cumsum(axis=0) < rng.random(400)).sum(axis=0).clip(0, outputs - 1)]
+    else:
+        T = (rng.random(A.shape) < A) * 1.0
+    weights = rng.uniform(0.5, 2, 400)
+    first, before = net.calibrate(X, T, sample_weight=weights), net.loss(X, T, sample_weight=weights)
+    classes, W = net.predict(X), [layer.W.copy() for layer in net.layers]
+    net.layers[-1].W, net.layers[-1].b = 4 * W[-1], 4 * net.layers[-1].b
+    worse = net.loss(X, T, sample_weight=weights)
+    temperature = net.calibrate(X, T, sample_weight=weights)
+    assert temperature == pytest.approx(4, rel=0.03)
+    assert 0.5 < first < 2
+    assert net.loss(X, T, sample_weight=weights) == pytest.approx(before, rel=1e-3)
+    assert before < worse
+    np.testing.assert_array_equal(net.predict(X), classes)
+    np.testing.assert_allclose(net.layers[-1].W, W[-1], rtol=0.03)
+    np.testing.assert_array_equal(net.layers[0].W, W[0])
+    assert net.layers[-1].W.dtype == dtype
+
+
+def test_calibrate_takes_labels_and_refuses_other_outputs() -> None:
+    X = np.array([[1.0, -1.0, 2.0, 1.0]])
+    net = fn.Network([fn.Layer(1, 2, "softmax", W=[[3.0], [-3.0]])])
+    labels = [0, 1, 0, 1]  # the last one is wrong
+    assert net.calibrate(X, labels) > 1
+    with pytest.raises(ValueError, match=r"the last activation must be 'sigmoid' or 'softmax', got 'exp'"):
+        fn.Network([fn.Layer(1, 1, "exp")]).calibrate(X, labels)
+    W = net.layers[0].W
+    with pytest.raises(ValueError, match="X must be finite"):
+        net.calibrate(np.full((1, 4), np.nan), labels)
+    assert net.layers[0].W is W
