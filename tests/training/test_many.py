@@ -195,6 +195,34 @@ def test_fits_may_follow_from_those_that_are_done_and_others_be_dropped() -> Non
     assert following.looked == 700 + len(second.loss) + 9
 
 
+@pytest.mark.filterwarnings("ignore:1 of 2 networks diverged")
+def test_a_fit_that_has_diverged_has_an_empty_history() -> None:
+    """Its losses of before must not speak for it."""
+    nets = networks(2)
+    seen: list[list[float]] = []
+
+    def explode(trainer: fn.Trainer) -> None:
+        seen.append(list(trainer.history.loss))
+        if len(seen) == 3:
+            raise fn.DivergenceError("as a fit would raise it")
+
+    class Last(Following):
+        def next(self, histories: list[fn.History], done: list[bool], *, guess: bool) -> ManyFit | None:
+            if done == [True]:
+                assert len(seen) == 3
+                assert histories[0].loss == []
+            return super().next(histories, done, guess=guess)
+
+    options = {"batch_size": 16, "epochs": 5}
+    first = ManyFit(nets[0], None, None, 0, options | {"callbacks": [explode]}, X)
+    last = Last(ManyFit(nets[1], None, None, 1, options | {"callbacks": []}, X))
+    last.count = 2
+    histories = many.train_fits([first], many.ManyExamples(X, T, None), 1, False, None, last)
+    assert histories[0] is None
+    assert histories[1] is not None
+    assert seen == [seen[2][:1], seen[2][:2], seen[2]]
+
+
 @pytest.mark.parametrize(("count", "n_threads"), [(1, 2), (3, 2), (2, 5)])
 def test_threads_without_a_network_help_with_those_that_are_left(
     count: int, n_threads: int, monkeypatch: pytest.MonkeyPatch

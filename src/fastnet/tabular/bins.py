@@ -14,7 +14,7 @@ __all__ = ["NEAR", "BinsChoice"]
 
 # losses nearer to each other than this do not tell whether bins help: members then take turns
 NEAR = 0.03
-FEWEST = 5  # epochs after which one may be given up; after 3, mlc_churn lost 27 % of its accuracy's error
+FEWEST = 5  # epochs after which a way may be given up: with 3, the error on mlc_churn was 27 % higher
 
 
 class BinsChoice:

@@ -183,8 +183,8 @@ class FurtherFits(Protocol):
     def next(self, histories: list[History], done: list[bool], *, guess: bool) -> ManyFit | None:
         """Return another fit, or None if there is none as long as no other fit is done.
 
-        The histories are those of all fits that have begun, as far as they are. `guess`: whether it may be
-        one that may turn out to be of no use.
+        The histories are those of all fits that have begun, as far as they are; that of one that has diverged
+        is empty. `guess`: whether it may be one that may turn out to be of no use.
         """
 
     def look(self, histories: list[History], done: list[bool]) -> None:
@@ -304,6 +304,7 @@ class _Crowd:
         except DivergenceError as error:
             with self._changed:
                 self.diverged.append(error)
+                self._so_far[k] = History()
         with self._changed:
             if self._is_dropped(k):
                 self._epochs -= watcher.epochs
