@@ -178,10 +178,10 @@ _PARAMETERS = """members : int
         Networks whose predictions are averaged. Each is validated on a fold of its own, and trained on the
         others.
     epochs : int, optional
-        How often a network visits each example at most; by default 128 times, with more than 10 000 rows for
-        5 000 steps, but at least 40 times. Mostly it ends before: where the validation loss was lowest at
-        epoch b, and did not fall in 4 + b/4 further ones; with classes, the loss after the best temperature
-        (``early_stopping="calibrated"`` of `fastnet.Network.fit`) in 1 + b/2 further ones.
+        How often a network visits each example at most; by default 128 times, with more than 10 000 to train
+        on for 5 000 steps, but at least 40 times. Mostly it ends before: where the validation loss was lowest
+        at epoch b, and did not fall in 4 + b/4 further ones; with classes, the loss after the best
+        temperature (``early_stopping="calibrated"`` of `fastnet.Network.fit`) in 1 + b/2 further ones.
     width : int
         Units in each of the hidden layers: two, or three with more than two classes or targets.
     piecewise : bool, "values" or "auto"

@@ -27,6 +27,7 @@ __all__ = ["FitLoop", "Observer", "TrainedNetwork", "queued_fit"]
 MOST_EPOCHS = 100_000  # of a fit in the core, which keeps room for the losses of all of them
 SLICE = 0.05  # seconds of training in the core between two looks at what else there is to do
 TRAINING, VALIDATION, CALIBRATED = 1, 2, 3  # the loss that early stopping watches
+WATCHED = {TRAINING: "loss", VALIDATION: "validation loss", CALIBRATED: "calibrated loss"}
 
 
 class Observer(Protocol):
@@ -149,12 +150,11 @@ class FitLoop:
         )
         self._deadline = math.inf
         # with "calibrated": room for the logits of what is held out, and its targets and weights in a row
-        self._logits: Array | None = None
-        self._in_a_row: tuple[Array, Array | None] | None = None
+        self._to_calibrate: tuple[Array, Array, Array | None] | None = None
         if options.calibrated:
             assert held_out is not None
-            self._in_a_row = held_out.targets_in_a_row()
-            self._logits = np.empty_like(self._in_a_row[0])
+            T, weights = held_out.targets_in_a_row()
+            self._to_calibrate = np.empty_like(T), T, weights
         self._bar: Bar | None = None
         if options.progress is not False:
             self._bar = new_bar(options.epochs, options.progress)
@@ -185,10 +185,14 @@ class FitLoop:
 
     def _watch(self) -> None:
         """Let early stopping forget what it has noted of another loss."""
+        if self._options.early_stopping:
+            self.state.early_stopping.watch(self._watched())
+
+    def _watched(self) -> int:
+        """Return which loss early stopping watches."""
         if self._options.calibrated:
-            self.state.early_stopping.watch(CALIBRATED)
-        elif self._options.early_stopping:
-            self.state.early_stopping.watch(TRAINING if self._held_out is None else VALIDATION)
+            return CALIBRATED
+        return TRAINING if self._held_out is None else VALIDATION
 
     def cost(self, data: Examples) -> float:
         """Return the mean cost of examples by the weights as training has them now."""
@@ -436,16 +440,14 @@ class FitLoop:
 
     def _validate(self, held_out: Examples) -> float:
         """Note the validation loss, and return the loss that early stopping watches."""
-        Z = self._logits
-        total = held_out.total_weight()
-        loss = self.core.loss(*held_out, Z) / total
+        total, kept = held_out.total_weight(), self._to_calibrate
+        loss = self.core.loss(*held_out, None if kept is None else kept[0]) / total
         if not math.isfinite(loss):
             raise self._validation_diverged(loss)
         self.history.validation_loss.append(loss)
-        if Z is None:
+        if kept is None:
             return loss
-        assert self._in_a_row is not None
-        least, _ = engine.calibrated_loss(self._settings.loss.name, Z, *self._in_a_row)
+        least, _ = engine.calibrated_loss(self._settings.loss.name, *kept)
         self.history.calibrated_loss.append(least / total)
         return least / total
 
@@ -465,9 +467,7 @@ class FitLoop:
         return self._waited_too_long()
 
     def _waited_too_long(self) -> str:
-        options = self._options
-        which = "loss" if self._held_out is None else "validation loss"
-        which = "calibrated loss" if options.calibrated else which
+        which, options = WATCHED[self._watched()], self._options
         return f"the {which} did not fall by {options.tol:g} in more than {options.patience} epochs"
 
     def _choose_result(self) -> None:
