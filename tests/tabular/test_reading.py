@@ -12,6 +12,7 @@ import pytest
 import scipy.sparse
 
 from fastnet.tabular import TableEncoder
+from fastnet.tabular.reading import TEXTS
 
 
 def test_times_with_a_zone_are_taken_in_utc():
@@ -121,3 +122,19 @@ def test_whole_numbers_beyond_float64_are_rounded(frame):
     expected = TableEncoder().fit(np.array([[2.0**60], [2.0**61], [2.0**62]])).to_dict()["columns"]
     found = TableEncoder().fit(frame({"0": [2**60 + 1, 2**61 + 1, 2**62 + 1]}))
     assert found.to_dict()["columns"] == expected
+
+
+@pytest.mark.parametrize("frame", [pa.table, pl.DataFrame, pd.DataFrame])
+@pytest.mark.parametrize("n", [30, TEXTS + 30], ids=["one part", "two parts"])
+def test_texts_after_many_gaps_are_found(frame, n):
+    late = [None] * (n - 2) + ["a", "b"]
+    table = {"late": pa.array(late), "empty": pa.array([None] * n, pa.string()), "x": pa.array(range(n))}
+    frame_of = frame(table) if frame is pa.table else frame({k: v.to_pylist() for k, v in table.items()})
+    if frame is pd.DataFrame:
+        frame_of["empty"] = frame_of["empty"].astype(pd.StringDtype())
+    encoder = TableEncoder().fit(frame_of)
+    assert [(column.kind, column.width > 0) for column in encoder.columns_[:2]] == [
+        ("category", True),
+        ("empty", False),
+    ]
+    assert encoder.transform(frame_of)[-3:, 0].tolist() == [0, -1, 1]
