@@ -11,6 +11,20 @@ from steps import start
 
 from fastnet import reference
 from fastnet._core import engine
+from fastnet.reference.normal import deviates
+
+NORMAL = [  # what AS 241 gave in NumPy, operation by operation
+    "-0x1.095b059d67c4cp+3",
+    "-0x1.7fdc11f44b5a7p+2",
+    "-0x1.29c5c4630ff0ep+1",
+    "-0x1.7056dc6686c9ap+0",
+    "-0x1.0c7e39582c5fap-1",
+    "0x0.0p+0",
+    "0x1.5956b87528a49p-1",
+    "0x1.7056dc6686c9cp+0",
+    "0x1.70b374817af50p+0",
+    "0x1.06b48528cea51p+3",
+]
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 2.0**-17, 1 - 2.0**-18])
@@ -66,3 +80,28 @@ def test_orders_are_columns(isa: str, dtype: Any) -> None:
             with pytest.raises(ValueError, match=f"order must be columns 0 to 49, got {wrong}"):
                 core.epoch(X, X, order, 0.1)
     core.epoch(X, X, np.arange(50), 0.1)
+
+
+def test_normal_draws_are_the_inverse_of_the_distribution(rng: Any) -> None:
+    tails = 2.0 ** -rng.uniform(1, 54, 1000)
+    u = np.concatenate([rng.random(4000), tails, np.minimum(1 - tails, 1 - 2**-53)])
+    u = np.concatenate([u, [0.0, 0.5, 0.075, 0.925, 1 - 2**-53]])  # 0.5 ± 0.425: where another formula begins
+    exact = deviates(u)
+    # both by AS 241; a dozen roundings in each polynomial, and what the logarithms differ by
+    found = engine.normal(u.copy())
+    assert (abs(found - exact) <= 16 * np.finfo(float).eps * abs(exact)).all()
+    assert (np.diff(found[np.argsort(u, kind="stable")]) >= -1e-15).all()
+
+
+def test_normal_draws_are_the_same_for_ever() -> None:
+    u = np.array([0.0, 1e-9, 0.01, 0.0751, 0.3, 0.5, 0.75, 0.9249, 0.9251, 1 - 2**-53])
+    expected = [float.fromhex(text) for text in NORMAL]
+    assert engine.normal(u).tolist() == expected
+
+
+def test_normal_draws_are_made_in_place_of_writable_float64() -> None:
+    u = np.full(3, 0.25)
+    assert engine.normal(u) is u
+    for wrong in (np.full(3, 0.25, np.float32), np.full(6, 0.25)[::2]):
+        with pytest.raises(ValueError, match="float64 in C order"):
+            engine.normal(wrong)

@@ -15,7 +15,7 @@ cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.limits cimport INT_MAX
-from libc.math cimport INFINITY, NAN, floor, fmod, isfinite, log, log1p
+from libc.math cimport INFINITY, NAN, floor, fmod, frexp, isfinite, log, log1p, sqrt
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
@@ -179,6 +179,7 @@ cdef class DefaultFloatMode:
 include "engine/arrays.pxi"
 include "kernels/random.pxi"
 include "engine/random.pxi"
+include "engine/normal.pxi"
 include "engine/calls.pxi"
 include "engine/sparse.pxi"
 include "engine/raw.pxi"

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fastnet import _initializers
 from fastnet._core import engine
 from fastnet.callbacks import Callback
 from fastnet.layer import Layer
@@ -159,15 +158,16 @@ def make_member(recipe: Recipe, sizes: tuple[int, ...], last: str, seed: int) ->
     """
     layers = []
     width = sizes[1]
-    biases = _initializers.draw_normal(engine.uniform(seed, _BIAS_STREAM, sum(sizes[1:-1])))
+    biases = engine.normal(engine.uniform(seed, _BIAS_STREAM, sum(sizes[1:-1])))
     place = 0
     for k, (n_in, n_out) in enumerate(pairwise(sizes)):
         if k == len(sizes) - 2:
             W = np.zeros((n_out, n_in), np.float32)
             layers.append(Layer(n_in, n_out, last, W=W, b=np.zeros((n_out, 1), np.float32)))
             break
-        draws = _initializers.draw_normal(engine.uniform(seed, 2**63 + k, n_out * n_in))
-        W = (draws.reshape(n_out, n_in) / math.sqrt(width)).astype(np.float32)
+        draws = engine.normal(engine.uniform(seed, 2**63 + k, n_out * n_in))
+        draws /= math.sqrt(width)
+        W = draws.reshape(n_out, n_in).astype(np.float32)
         b = biases[place : place + n_out].reshape(-1, 1).astype(np.float32)
         place += n_out
         layers.append(Layer(n_in, n_out, recipe.activation, W=W, b=b, dropout=recipe.dropout))
