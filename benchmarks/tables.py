@@ -3,12 +3,14 @@
     python -m benchmarks.tables --methods fastnet lightgbm --sets development --splits 5 --out tables.json
     python -m benchmarks.tables --picture tables.png tables.json
     python -m benchmarks.tables --summary tables.json
+    python -m benchmarks.tables --threads 2 --sets development fresh
 
 Each set is cut to at most --rows rows and split 75/25, both by a seed that is the split's number; all methods
 get the same rows, one thread and their defaults. What is noted: the loss (log loss or RMSE), the error
 (1 − accuracy or RMSE), the calibration error of probabilities, the CPU and wall seconds of a fit and of a
 prediction. A run goes on where its --out file ended. It needs the packages of `table_sets` and those of the
-methods that are asked for.
+methods that are asked for. With --threads nothing is written: fastnet is fitted with one thread and with
+more, one after the other, on the first split of each set.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -270,6 +272,22 @@ def _calibration(confidence: np.ndarray, correct: np.ndarray) -> float:
     )
 
 
+def speedup(table: table_sets.Table, threads: int, rows: int, repeats: int) -> tuple[float, float]:
+    """Return the wall seconds of a fit of fastnet with one thread and with more: the best of each."""
+    from fastnet.tabular import TabularClassifier, TabularRegressor
+
+    X, y = split(table, 0, rows)[:2]
+    kind = TabularClassifier if table.classes else TabularRegressor
+    best = {1: math.inf, threads: math.inf}
+    for _ in range(repeats):
+        for count in best:
+            model = kind(random_state=0, n_threads=count)
+            began = time.perf_counter()
+            model.fit(X, y)
+            best[count] = min(best[count], time.perf_counter() - began)
+    return best[1], best[threads]
+
+
 # ---- what is made of the rows
 
 
@@ -378,6 +396,8 @@ def main() -> None:
     parser.add_argument("--out", default="tables.json")
     parser.add_argument("--summary", action="store_true")
     parser.add_argument("--picture")
+    parser.add_argument("--threads", type=int, help="how much sooner a fit of fastnet ends with so many")
+    parser.add_argument("--repeats", type=int, default=5, help="fits of each kind for --threads")
     asked = parser.parse_args()
     if asked.summary or asked.picture:
         rows = [row for file in asked.files for row in json.loads(Path(file).read_text())]
@@ -388,22 +408,49 @@ def main() -> None:
         return
     groups = {"development": table_sets.DEVELOPMENT, "fresh": table_sets.FRESH}
     names = [name for given in asked.sets for name in groups.get(given, [given])]
-    out = Path(asked.out)
-    rows = json.loads(out.read_text()) if out.exists() else []
-    done = {(row["method"], row["set"], row["split"]) for row in rows}
+    tables = _loaded(names)
+    if asked.threads:
+        _compare_threads(tables, asked.threads, asked.rows, asked.repeats)
+    else:
+        _compare_methods(tables, asked.methods, asked.splits, asked.rows, Path(asked.out))
+
+
+def _loaded(names: list[str]) -> Iterator[tuple[str, table_sets.Table]]:
+    """Give each set that is installed."""
     for name in names:
         try:
             table = table_sets.load(name)
         except ModuleNotFoundError as error:
             print(f"{name}: left out, {error}", file=sys.stderr)
             continue
-        for number in range(asked.splits):
-            for method in asked.methods:
+        yield name, table
+
+
+def _compare_threads(
+    tables: Iterable[tuple[str, table_sets.Table]], threads: int, rows: int, repeats: int
+) -> None:
+    logs = []
+    for name, table in tables:
+        one, more = speedup(table, threads, rows, repeats)
+        logs.append(math.log(one / more))
+        print(f"{name}: {one:.3f} s, {threads} threads {more:.3f} s, {one / more:.2f} times", flush=True)
+    if logs:
+        print(f"geometric mean of {len(logs)}: {math.exp(sum(logs) / len(logs)):.3f} times")
+
+
+def _compare_methods(
+    tables: Iterable[tuple[str, table_sets.Table]], methods: list[str], splits: int, rows: int, out: Path
+) -> None:
+    found = json.loads(out.read_text()) if out.exists() else []
+    done = {(row["method"], row["set"], row["split"]) for row in found}
+    for name, table in tables:
+        for number in range(splits):
+            for method in methods:
                 if (method, name, number) in done:
                     continue
-                row = measure(method, name, table, number, asked.rows)
-                rows.append(row)
-                out.write_text(json.dumps(rows, indent=0))
+                row = measure(method, name, table, number, rows)
+                found.append(row)
+                out.write_text(json.dumps(found, indent=0))
                 print(
                     f"{name} {number} {method}: error {row['error']:.5g}, loss {row['loss']:.5g}, "
                     f"{row['fit_cpu']:.2f} s CPU",

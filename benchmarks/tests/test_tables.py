@@ -1,0 +1,47 @@
+"""What is made of the rows that `benchmarks.tables` measures."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import table_sets, tables
+
+pandas = pytest.importorskip("pandas")
+
+
+def row(method: str, name: str, split: int, error: float) -> dict[str, Any]:
+    return {"method": method, "set": name, "split": split, "error": error, "loss": error, "fit_cpu": 1.0}
+
+
+def test_a_ratio_is_of_the_splits_that_both_have() -> None:
+    rows = [row("fastnet", "a", 0, 1.0), row("fastnet", "a", 1, 50.0), row("histgb", "a", 0, 2.0)]
+    rows += [row("fastnet", "b", 0, 8.0), row("histgb", "b", 0, 1.0), row("fastnet", "alone", 0, 1.0)]
+    rows += [row("fastnet", "c", 0, 1.001), row("histgb", "c", 0, 1.0)]
+    mean, *counts = tables.ratio(rows, "fastnet", "histgb", "error")
+    assert mean == pytest.approx((0.5 * 8 * 1.001) ** (1 / 3))
+    assert counts == [3, 1, 1, 1]  # sets, wins, ties, losses
+    assert math.isnan(tables.ratio(rows, "fastnet", "catboost", "error")[0])
+    assert "| histgb | 3 | 1.588 | 1 / 1 / 1 |" in tables.summary(rows)
+
+
+def test_rows_of_training_and_test_are_of_the_table_and_apart() -> None:
+    n = 50
+    table = table_sets.Table(pandas.DataFrame({"x": np.arange(n)}), np.arange(n) * 10, True)
+    X, y, X_test, y_test = tables.split(table, 3, 40)
+    assert (len(X), len(X_test)) == (30, 10)
+    assert (10 * X["x"] == y).all()
+    assert (10 * X_test["x"] == y_test).all()
+    assert not set(y) & set(y_test)
+
+
+def test_a_speedup_is_of_the_best_fits() -> None:
+    pytest.importorskip("narwhals")
+    x = np.linspace(-1, 1, 60)
+    table = table_sets.Table(pandas.DataFrame({"x": x}), (x > 0).astype(str), True)
+    one, two = tables.speedup(table, 2, 60, 1)
+    assert 0 < one < 60
+    assert 0 < two < 60
