@@ -341,8 +341,8 @@ def loss(
     T : array_like, shape (n_out, n)
         Targets in the range of the loss; class labels (n,) for "cross_entropy".
     loss : str or object, optional
-        A name from `fastnet.losses`, `losses.Huber` or `losses.Quantile`. By default what goes with the
-        activation: sigmoid bce, softmax cross_entropy, exp poisson, any other squared_error.
+        A name or a class of `fastnet.losses`. By default what goes with the activation: sigmoid bce, softmax
+        cross_entropy, exp poisson, any other squared_error.
     activation : str, optional
         Of the last layer. By default what goes with the loss: bce sigmoid, cross_entropy softmax, poisson
         exp, any other the identity. With neither of the two, binary cross-entropy.
@@ -425,7 +425,7 @@ def _checked_loss(
     Z = _validate.finite(_validate.logits(Z), "Z")
     T = _examples.check_targets(T, found.name, Z.shape[0], Z.shape[1], Z.dtype, "Z")
     weights = _examples.usable_weights(_examples.sample_weights(sample_weight, Z.shape[1]), Z.dtype)
-    return Examples(Z, T, weights), found, activation
+    return Examples(Z, losses.smoothed(T, found), weights), found, activation
 
 
 @in_default_mode

@@ -1,4 +1,4 @@
-"""Losses: their names, those with a parameter (Huber, Quantile), and the activation that each needs.
+"""Losses: their names, those with a parameter (`CrossEntropy`, `Huber`, `Quantile`), and what each needs.
 
 The cost J of one example, summed over the outputs k, with a the output and t the target:
 
@@ -23,8 +23,45 @@ from typing import Any, NamedTuple
 
 from fastnet import _validate
 from fastnet._core import engine
+from fastnet._validate import Array
 
-__all__ = ["Huber", "Quantile"]
+__all__ = ["CrossEntropy", "Huber", "Quantile"]
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """Cross-entropy with label smoothing: a network is not to become too sure (Szegedy and others 2016).
+
+    A target t of one of C classes becomes (1 − s) t + s / C, with s = label_smoothing, in training and in its
+    loss. Validation losses, and what early stopping watches, are those of the targets as they are. A
+    network that was trained so is less sure than it could be: see `Network.calibrate`. The name
+    ``"cross_entropy"`` means label_smoothing = 0.
+
+    Parameters
+    ----------
+    label_smoothing : float
+        0 ≤ label_smoothing < 1.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If label_smoothing is no such number.
+
+    Examples
+    --------
+    >>> import fastnet as fn
+    >>> round(fn.loss([[2.0], [0.0]], [[1.0], [0.0]], loss=fn.losses.CrossEntropy(0.5)), 6)
+    0.626928
+    >>> fn.loss_backward([[2.0], [0.0]], [0], loss=fn.losses.CrossEntropy(0.5)).round(3)
+    array([[ 0.131],
+           [-0.131]])
+    """
+
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        value = _validate.number(self.label_smoothing, "label_smoothing", at_least=0, below=1)
+        object.__setattr__(self, "label_smoothing", value)
 
 
 @dataclass(frozen=True)
@@ -89,7 +126,7 @@ class Quantile:
 
 
 class Loss(NamedTuple):
-    """A loss as the core has it: a name, and delta or quantile or 1.
+    """A loss as the core has it: a name, and delta, quantile or 1 − label_smoothing; 1 of all others.
 
     >>> Loss("huber", 1.5).name
     'huber'
@@ -116,6 +153,8 @@ def resolve(loss: Any, activation: str) -> Loss:
         raise ValueError("a last layer with the activation 'logistic' has no usual loss: make it 'sigmoid'")
     if loss is None:
         found = Loss(_DEFAULTS.get(activation, "squared_error"), 1.0)
+    elif isinstance(loss, CrossEntropy):
+        found = Loss("cross_entropy", 1 - loss.label_smoothing)
     elif isinstance(loss, Huber):
         found = Loss("huber", loss.delta)
     elif isinstance(loss, Quantile):
@@ -125,7 +164,9 @@ def resolve(loss: Any, activation: str) -> Loss:
         found = Loss(name, Quantile().quantile if name == "quantile" else 1.0)
     else:
         names = ", ".join(map(repr, engine.LOSSES))
-        raise TypeError(f"loss must be one of {names}, Huber, Quantile or None, got {_validate.shown(loss)}")
+        raise TypeError(
+            f"loss must be one of {names}, CrossEntropy, Huber, Quantile or None, got {_validate.shown(loss)}"
+        )
     needed = NEEDS.get(found.name)
     if needed is not None and activation != needed:
         raise ValueError(
@@ -139,10 +180,35 @@ def resolve(loss: Any, activation: str) -> Loss:
     return found
 
 
+def named(name: str, parameter: float) -> Any:
+    """Return what `resolve` makes this loss of.
+
+    >>> named("quantile", 0.25), named("bce", 1.0)
+    (Quantile(quantile=0.25), 'bce')
+    """
+    if name == "cross_entropy":
+        return CrossEntropy(1 - parameter)
+    return {"huber": Huber, "quantile": Quantile}[name](parameter) if name in ("huber", "quantile") else name
+
+
 def default_activation(loss: Any) -> str:
     """Return the output that a loss usually goes with.
 
     >>> default_activation("bce")
     'sigmoid'
     """
+    if isinstance(loss, CrossEntropy):
+        return NEEDS["cross_entropy"]
     return NEEDS.get(loss, "identity") if isinstance(loss, str) else "identity"
+
+
+def smoothed(T: Array, loss: Loss) -> Array:
+    """Return the targets that a loss counts in training.
+
+    >>> smoothed(np.array([[1.0], [0.0]]), Loss("cross_entropy", 0.5))
+    array([[0.75],
+           [0.25]])
+    """
+    if loss.name != "cross_entropy" or loss.parameter == 1:
+        return T
+    return T * T.dtype.type(loss.parameter) + T.dtype.type((1 - loss.parameter) / len(T))

@@ -382,8 +382,8 @@ class Network:
             Targets in the range of the loss. For classes also labels (n,): whole numbers from 0, booleans, or
             values of `classes`. Texts without `classes` become them in a fit, in alphabetical order.
         loss : str or object, optional
-            A name from `fastnet.losses`, `losses.Huber` or `losses.Quantile`. By default what goes with the
-            last activation: sigmoid bce, softmax cross_entropy, exp poisson, any other squared_error.
+            A name or a class of `fastnet.losses`. By default what goes with the last activation: sigmoid bce,
+            softmax cross_entropy, exp poisson, any other squared_error.
         sample_weight : array_like, shape (n,), optional
             Weights of the examples in the mean.
 
@@ -404,8 +404,11 @@ class Network:
         >>> round(net.loss([[3.0], [3.0]], [[1.0]]), 6)
         0.693147
         """
+        from fastnet import losses
+
         data, found = self._checked_examples(X, T, loss, sample_weight)
         n = data.X.shape[1]
+        data = data._replace(T=losses.smoothed(data.T, found))
         return self._core(n, self.flops(n) / 3, found).loss(*data) / data.total_weight()
 
     @in_default_mode
@@ -423,7 +426,7 @@ class Network:
         Returns
         -------
         float
-            The temperature, from ½ to 8; above 1, the network was too sure.
+            The temperature, from ¼ to 8; above 1, the network was too sure.
 
         Raises
         ------
@@ -563,8 +566,8 @@ class Network:
             Or an object such as `fastnet.Adam(beta_2=0.99)`. "sgd" is the plain rule of the notes, W ← W −
             learning_rate ∂J/∂W. With `LBFGS` its own max_iter counts, not `epochs`.
         loss : str or object, optional
-            A name from `fastnet.losses`, `losses.Huber` or `losses.Quantile`. By default what goes with the
-            last activation: sigmoid bce, softmax cross_entropy, exp poisson, any other squared_error.
+            A name or a class of `fastnet.losses`. By default what goes with the last activation: sigmoid bce,
+            softmax cross_entropy, exp poisson, any other squared_error.
         schedule : str or Schedule, optional
             How the learning rate changes: see `fastnet.schedules`.
         l2 : float
@@ -635,7 +638,7 @@ class Network:
         A network that is trained for long still learns to tell classes apart when it has become too sure of
         itself, and its validation loss rises. Dividing its logits by a temperature (Guo, Pleiss, Sun and
         Weinberger 2017) takes that back. ``early_stopping="calibrated"`` looks at the loss after the best
-        temperature from ½ to 8 (Berta, Holzmüller, Jordan and Bach 2025, arXiv 2501.19195): more of the
+        temperature from ¼ to 8 (Berta, Holzmüller, Jordan and Bach 2025, arXiv 2501.19195): more of the
         classes are right, and a mean over several networks has a lower loss. The network is as sure of itself
         as it was trained to be: `calibrate` changes that.
 

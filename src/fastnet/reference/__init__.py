@@ -26,6 +26,7 @@ from fastnet.reference.activations import activate, activation_backward
 from fastnet.reference.dense import dense_backward, dense_forward
 from fastnet.reference.functions import exp, sigmoid
 from fastnet.reference.losses import (
+    CrossEntropy,
     Huber,
     Quantile,
     bce_backward,
@@ -43,6 +44,7 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "CrossEntropy",
     "History",
     "Huber",
     "Layer",

@@ -28,6 +28,7 @@ from fastnet.reference.functions import Array, exp, real, sigmoid
 
 __all__ = [
     "LOSSES",
+    "CrossEntropy",
     "Huber",
     "Quantile",
     "bce_backward",
@@ -37,7 +38,19 @@ __all__ = [
     "default_loss",
     "loss",
     "loss_backward",
+    "smoothed",
 ]
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """The loss "cross_entropy" of smoothed labels; the name alone means 0: labels as they are.
+
+    >>> round(loss([[2.0], [0.0]], [[1.0], [0.0]], loss=CrossEntropy(0.5)), 6)
+    0.626928
+    """
+
+    label_smoothing: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -150,12 +163,26 @@ def cost_and_dZ(name: str, parameter: float, activation: str, Z: Array, T: Array
 
 
 def name_and_parameter(loss: Any, activation: str) -> tuple[str, float]:
-    """Return the loss that a name, a `Huber`, a `Quantile` or None means for an output of this activation."""
+    """Return the loss that a name, one of the classes above or None means for an output of this activation."""
     if loss is None:
         return default_loss(activation), 1.0
     if isinstance(loss, str):
         return loss, Quantile().quantile if loss == "quantile" else Huber().delta
+    if hasattr(loss, "label_smoothing"):
+        return "cross_entropy", 1 - loss.label_smoothing
     return ("huber", loss.delta) if hasattr(loss, "delta") else ("quantile", loss.quantile)
+
+
+def smoothed(T: ArrayLike, label_smoothing: float) -> Array:
+    """Return labels (classes, n) as training takes them: (1 − s) t + s / classes.
+
+    >>> smoothed(np.array([[1.0], [0.0]]), 0.2)
+    array([[0.9],
+           [0.1]])
+    """
+    T = real(T)
+    keep = T.dtype.type(1 - label_smoothing)
+    return T * keep + (1 - keep) / T.dtype.type(len(T))
 
 
 def loss(
@@ -168,7 +195,7 @@ def loss(
 ) -> float:
     """Return the mean over the examples of their costs: Σ w J / Σ w.
 
-    The loss is a name, a `Huber` or a `Quantile`; by default that of the activation. The activation is by
+    The loss is a name, a `CrossEntropy`, a `Huber` or a `Quantile`; by default that of the activation. The activation is by
     default that of the loss, and identity where any will do; sigmoid without either.
 
     >>> loss([[0.0, 2.0]], [[1.0, 1.0]], loss="squared_error")
@@ -203,9 +230,12 @@ def _weighted(Z: Any, T: Any, loss: Any, activation: str | None, weights: Any) -
     if Z.shape[1] == 0:
         raise ValueError("Z must have at least one example (a column), got none")
     if activation is None:
-        kind = _FROM_LOGITS.get("bce" if loss is None else loss if isinstance(loss, str) else "")
+        kind = _FROM_LOGITS.get("bce" if loss is None else name_and_parameter(loss, "")[0])
         activation = kind.activation if kind else "identity"
-    J, dZ = cost_and_dZ(*name_and_parameter(loss, activation), activation, Z, T)
+    name, parameter = name_and_parameter(loss, activation)
+    if name == "cross_entropy":
+        T = smoothed(T, 1 - parameter)
+    J, dZ = cost_and_dZ(name, parameter, activation, Z, T)
     weights = np.ones(Z.shape[1], Z.dtype) if weights is None else np.asarray(weights, Z.dtype)
     return J, dZ, weights
 
@@ -248,7 +278,7 @@ def bce_backward(Z: ArrayLike, T: ArrayLike, *, from_logits: bool = True) -> Arr
 def calibrated_loss(
     Z: ArrayLike, T: ArrayLike, *, loss: str = "cross_entropy", sample_weight: ArrayLike | None = None
 ) -> tuple[float, float]:
-    """Return the least loss of the logits Z / temperature, and that temperature, from ½ to 8.
+    """Return the least loss of the logits Z / temperature, and that temperature, from ¼ to 8.
 
     For "bce" and "cross_entropy". The loss is convex in c = 1 / temperature, and its slope is
     Σ w z dz / Σ w with dz at the logits c z: bisection finds where it is 0.
@@ -260,7 +290,7 @@ def calibrated_loss(
     [0.562335, 2.0]
     """
     Z, T = _pair(Z, T)
-    low, high = 1 / 8, 2.0
+    low, high = 1 / 8, 4.0
     for _ in range(60):
         c = (low + high) / 2
         _, dZ, weights = _weighted(c * Z, T, loss, None, sample_weight)

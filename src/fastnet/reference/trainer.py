@@ -29,7 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastnet.reference.activations import ACTIVATIONS, activate
 from fastnet.reference.dense import dense_backward, dense_forward
 from fastnet.reference.functions import Array, without_tiny
-from fastnet.reference.losses import cost_and_dZ
+from fastnet.reference.losses import cost_and_dZ, smoothed
 from fastnet.reference.optimizers import AdamW, Optimizer, named
 from fastnet.reference.random import dropout_mask
 
@@ -241,6 +241,8 @@ class Trainer:
     def _sums(self, X: Array, T: Array, w: Array, *, drop: bool) -> tuple[list[Array], list[Array], float]:
         """Return dW, db and the cost of a batch, weighted and summed over its examples."""
         passes = self._forward(X, drop=drop)
+        if self.loss_name == "cross_entropy":  # the costs of `loss` are those of the labels as they are
+            T = smoothed(T, 1 - self.loss_parameter)
         cost, dZ = self._cost_and_dZ(passes[-1].Z, T, w)  # s = ∂J/∂Z of the last layer
         dWs, dbs = [], []
         for k in reversed(range(len(passes))):  # passes[k] is what the notes call layer k + 1

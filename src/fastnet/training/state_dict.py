@@ -149,14 +149,14 @@ def trainer_arguments(state: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of the trainer that a state is from; ValueError if they cannot be told from it."""
     from fastnet import schedules
 
-    config, named = _config(state), {"huber": losses.Huber, "quantile": losses.Quantile}
+    config = _config(state)
     names = ("batch_size", "l2", "clip_norm", "shuffle", "seed")
     if missing := {*names, "loss", "optimizer", "schedule"} - set(config):
         raise ValueError(f"its config has no {', '.join(sorted(missing))}")
     loss, parameter = config["loss"]
     return {
         **{name: config[name] for name in names},
-        "loss": named[loss](parameter) if loss in named else loss,
+        "loss": losses.named(loss, parameter),
         "optimizer": _made(config["optimizer"], optimizers.BY_NAME.values()),
         "schedule": _made(config["schedule"], [*schedules.BY_NAME.values(), schedules.Step]),
     }

@@ -264,7 +264,7 @@ def loss(str name, double parameter, str activation, cnp.ndarray Z, cnp.ndarray 
 cdef enum:
     MOST_TEMPERATURES = 12          # that are tried; four are enough most of the time
 cdef double LEAST_FACTOR = 0.125    # 1/temperature. A network that was trained for long is too sure
-cdef double MOST_FACTOR = 2.0       # where all examples are told apart, the best one would be infinity
+cdef double MOST_FACTOR = 4.0       # where all examples are told apart, the best one would be infinity
 
 
 cdef double slope_at(const kernel_table* table, int code, const char* Z, matrix T, const char* weights,

@@ -106,7 +106,7 @@ cdef class TrainerCore:
     loss, optimizer : str
         Names of `LOSSES` and `OPTIMIZERS`; the formulas are in losses.pxi and optimizers.pxi.
     loss_parameter : float
-        delta of huber, the quantile of quantile.
+        delta of huber, the quantile of quantile, 1 - label_smoothing of cross_entropy.
     momentum, nesterov, beta_1, beta_2, epsilon, weight_decay : float, bool
         Of the optimiser; beta_2 is the rho of rmsprop.
     l2 : float

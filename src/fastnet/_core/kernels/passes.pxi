@@ -214,9 +214,24 @@ cdef void gather_X(const trainer* t, const worker* w, const examples* data, Py_s
                             t.AT_panel_rows*PW, first + j*PW)
 
 
+cdef void smooth_labels(const trainer* t, real* T, Py_ssize_t n) noexcept nogil:
+    """t becomes keep t + (1 - keep)/C, of the C classes of n examples (Szegedy and others 2016)."""
+    cdef Py_ssize_t j, r, at, classes = t.layers[t.n_layers - 1].n_out
+    cdef real keep = t.loss_constants[0], of_each = (1 - keep)/classes
+    cdef int v
+    for j in range(ceil_div(n, PW)):
+        for r in range(classes):
+            at = (j*t.T_height + r)*PW
+            for v in range(vectors_in_panel(n, j)):
+                v_store(T + at + v*VW, v_add(v_mul(v_load(T + at + v*VW), v_set(keep)), v_set(of_each)))
+
+
 cdef void gather_T(const trainer* t, worker* w, const examples* data, Py_ssize_t position,
-                   Py_ssize_t n) noexcept nogil:
-    """The targets and the weights of n examples from `position` of the order on into w.T and w.weights."""
+                   Py_ssize_t n, bint training) noexcept nogil:
+    """The targets and the weights of n examples from `position` of the order on into w.T and w.weights.
+
+    training: the labels of cross_entropy are smoothed.
+    """
     cdef Py_ssize_t i, outputs = t.layers[t.n_layers - 1].n_out
     cdef const real* weights = <const real*>data.weights
     if outputs <= NARROW and rows_are_contiguous(data.T):
@@ -225,6 +240,8 @@ cdef void gather_T(const trainer* t, worker* w, const examples* data, Py_ssize_t
         gather_rows(data.T, outputs, &AS_IT_IS, data.order, position, n, t.zeros, w.T, NULL, 0, 0)
     else:
         gather_elements(data.T, outputs, &AS_IT_IS, data.order, position, n, w.T, t.T_height)
+    if training and t.options.loss == LOSS_cross_entropy and t.loss_constants[0] != 1:
+        smooth_labels(t, w.T, n)
     if weights != NULL:
         w.plain = False
         for i in range(n):
@@ -266,7 +283,7 @@ cdef void block_passes(const trainer* t, const examples* data, Py_ssize_t positi
         else:
             gather_X(t, w, data, position + first, first, m,
                      t.layers[0].AT if purpose >= GRADIENT else NULL)
-        gather_T(t, w, data, position + first, m)
+        gather_T(t, w, data, position + first, m, purpose >= GRADIENT)
         forward(t, w, first, m, purpose, in_batch + first, step_number, sparse)
         if logits != NULL:
             scatter(last.A + first*last.n_out, last.n_out, last.n_out, m, logits[0], position + first)

@@ -364,7 +364,7 @@ cdef void small_step(const trainer* t, const examples* data, Py_ssize_t position
     cdef const real* A_in = X
     cdef real[16] dz
     cdef Py_ssize_t e, ev
-    gather_T(t, w, data, position, n)
+    gather_T(t, w, data, position, n, True)
     for k in range(last):
         l = &t.layers[k]
         rows_forward(l, A_in, n, True)
