@@ -211,4 +211,5 @@ def smoothed(T: Array, loss: Loss) -> Array:
     """
     if loss.name != "cross_entropy" or loss.parameter == 1:
         return T
-    return T * T.dtype.type(loss.parameter) + T.dtype.type((1 - loss.parameter) / len(T))
+    found: Array = T * T.dtype.type(loss.parameter) + T.dtype.type((1 - loss.parameter) / len(T))
+    return found

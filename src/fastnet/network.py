@@ -412,7 +412,14 @@ class Network:
         return self._core(n, self.flops(n) / 3, found).loss(*data) / data.total_weight()
 
     @in_default_mode
-    def calibrate(self, X: ArrayLike, T: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
+    def calibrate(
+        self,
+        X: ArrayLike,
+        T: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        rows: ArrayLike | None = None,
+    ) -> float:
         """Make the probabilities as sure as they should be, by examples that were not trained on.
 
         W and b of the last layer are divided by the temperature at which the loss of these examples is lowest
@@ -422,6 +429,8 @@ class Network:
         ----------
         X, T, sample_weight
             As for `loss`. The last activation is sigmoid or softmax.
+        rows : array_like of int, optional
+            The numbers of the examples that count, as in `fit`; by default all do.
 
         Returns
         -------
@@ -444,7 +453,10 @@ class Network:
         activation = self._layers[-1].activation
         if activation not in ("sigmoid", "softmax"):
             raise ValueError(f"the last activation must be 'sigmoid' or 'softmax', got {activation!r}")
+        from fastnet import _examples
+
         data, found = self._checked_examples(X, T, None, sample_weight)
+        data, _ = _examples.choose_examples(data, None, found.name, self._dtype, rows=rows)
         T, weights = data.targets_in_a_row()
         n = data.n
         Z = np.empty_like(T)

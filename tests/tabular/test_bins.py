@@ -18,7 +18,7 @@ def history(*losses):
 
 
 def choice(members=5, squared=False):
-    return BinsChoice(members, lambda k, piecewise: (k, piecewise), squared=squared)
+    return BinsChoice(members, lambda k, piecewise, smoothed: (k, piecewise), squared=squared)
 
 
 def drain(found, histories, done=(True, True)):
@@ -42,7 +42,7 @@ def test_others_go_the_better_way_or_take_turns(without, with_bins, ways, droppe
     found = choice()
     assert drain(found, [history(without, 0.9), history(0.9, with_bins)]) == list(enumerate(ways, start=1))
     assert found.dropped == dropped
-    assert found.planned == [(0, False), (0, True), *enumerate(ways, start=1)]
+    assert [one[:2] for one in found.planned] == [(0, False), (0, True), *enumerate(ways, start=1)]
 
 
 def test_squared_errors_are_compared_by_their_roots():
@@ -110,7 +110,7 @@ def test_any_number_of_threads_gives_the_same_members(estimator):
     ],
 )
 def test_repeated_values_must_be_clearly_better(losses, ways, dropped):
-    found = BinsChoice(4, lambda k, piecewise: (k, piecewise), values=True, squared=False)
+    found = BinsChoice(4, lambda k, piecewise, smoothed: (k, piecewise), values=True, squared=False)
     assert found.count == 6
     first = [history() if loss is None else history(loss) for loss in losses]
     assert found.next([*first[:2], history()], [True, True, False], guess=True) is None
@@ -183,3 +183,22 @@ def test_amounts_are_found_by_their_values():
     plain = TabularClassifier(3, random_state=0, width=32, piecewise=True).fit(X, y)
     assert plain.piecewise_ == [True] * 3
     assert plain.score(X, y) < 0.97
+
+
+@pytest.mark.parametrize(
+    ("without", "with_bins", "smoothed"),
+    [(0.02, 0.5, True), (0.5, 0.02, True), (0.06, 0.5, False), (0.0501, 0.05, False), (0.049, 0.0492, True)],
+)
+def test_labels_are_smoothed_where_the_first_member_tells_examples_apart(without, with_bins, smoothed):
+    found = BinsChoice(3, lambda *member: member, squared=False, smooth_below=0.05)
+    members = drain(found, [history(without, 0.9), history(0.9, with_bins)])
+    assert [one[0] for one in members] == [1, 2]
+    assert {one[2] for one in members} == {smoothed}
+    assert not any(one[2] for one in found.planned if one[0] == 0)
+
+
+def test_a_member_that_was_begun_before_labels_were_to_be_smoothed_is_dropped():
+    found = BinsChoice(3, lambda *member: member, squared=False, smooth_below=0.05)
+    assert found.next([history(0.3), history(0.9)], [False, True], guess=True) == (1, False, False)
+    assert drain(found, [history(0.3, 0.01), history(0.9)]) == [(1, False, True), (2, False, True)]
+    assert found.dropped == {1, 2}

@@ -7,6 +7,7 @@ import threading
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 from tables import mixed
 
@@ -67,7 +68,7 @@ def test_members_are_tasks_where_joblibs_dask_backend_is_active(monkeypatch):
 
     def noted(self, planned):
         workers.extend(
-            (distributed.get_worker().address, k) for k, _ in planned
+            (distributed.get_worker().address, k) for k, *_ in planned
         )  # an error outside of a task
         return run_here(self, planned)
 
@@ -82,3 +83,51 @@ def test_members_are_tasks_where_joblibs_dask_backend_is_active(monkeypatch):
             TabularClassifier(2, epochs=1, piecewise=True).fit(table, y)
     assert len(late.histories_) == len(late.histories_[0].loss) == 1
     np.testing.assert_array_equal(spread.predict_proba(table), here.predict_proba(table))
+
+
+def apart(n=400, seed=0):
+    """Three classes, 6 standard deviations from one another."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 3, n)
+    table = pd.DataFrame({"a": 6.0 * (y == 1) + rng.normal(size=n), "b": 6.0 * (y == 2) + rng.normal(size=n)})
+    return table, y
+
+
+def smoothing(monkeypatch):
+    """Return a list of what each fit that begins is told: its number and whether labels are smoothed."""
+    told = []
+    fit = training.Job._fit
+
+    def noted(self, k, piecewise, smoothed):
+        told.append((k, smoothed))
+        return fit(self, k, piecewise, smoothed)
+
+    monkeypatch.setattr(training.Job, "_fit", noted)
+    return told
+
+
+@pytest.mark.parametrize("classes", ["far apart", "overlapping"])
+def test_labels_are_smoothed_where_nearly_all_rows_are_told_apart(monkeypatch, classes):
+    told = smoothing(monkeypatch)
+    table, y = apart()
+    if classes == "overlapping":
+        y = np.random.default_rng(1).integers(0, 3, len(y))
+    model = TabularClassifier(3, random_state=0, n_threads=1).fit(table, y)
+    assert dict(told) == dict.fromkeys(range(3), classes == "far apart") | {0: False}
+    if classes == "far apart":
+        smoothed = model.histories_[-1]
+        assert smoothed.loss[-1] > 0.28 > smoothed.validation_loss[-1]  # 0.933, 0.033, 0.033: 0.29 at least
+        held_out, _ = apart(200, seed=1)
+        assert model.predict_proba(held_out).max(axis=1).mean() > 0.97  # 0.933 at most if not calibrated
+
+
+def test_any_number_of_threads_and_machines_smooths_the_same_members(monkeypatch):
+    table, y = apart()
+    fits = [TabularClassifier(4, random_state=0, n_threads=n).fit(table, y) for n in (1, 2, 5)]
+    distributed = pytest.importorskip("distributed")
+    joblib = pytest.importorskip("joblib")
+    options = {"processes": False, "n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
+    with distributed.Client(**options), joblib.parallel_config("dask"):
+        fits.append(TabularClassifier(4, random_state=0).fit(table, y))
+    for fit in fits[1:]:
+        np.testing.assert_array_equal(fit.predict_proba(table), fits[0].predict_proba(table))

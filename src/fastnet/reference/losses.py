@@ -163,7 +163,7 @@ def cost_and_dZ(name: str, parameter: float, activation: str, Z: Array, T: Array
 
 
 def name_and_parameter(loss: Any, activation: str) -> tuple[str, float]:
-    """Return the loss that a name, one of the classes above or None means for an output of this activation."""
+    """Return the loss that a name, an object or None means for an output of this activation."""
     if loss is None:
         return default_loss(activation), 1.0
     if isinstance(loss, str):
@@ -182,7 +182,7 @@ def smoothed(T: ArrayLike, label_smoothing: float) -> Array:
     """
     T = real(T)
     keep = T.dtype.type(1 - label_smoothing)
-    return T * keep + (1 - keep) / T.dtype.type(len(T))
+    return np.asarray(T * keep + (1 - keep) / T.dtype.type(len(T)))
 
 
 def loss(
@@ -195,8 +195,8 @@ def loss(
 ) -> float:
     """Return the mean over the examples of their costs: Σ w J / Σ w.
 
-    The loss is a name, a `CrossEntropy`, a `Huber` or a `Quantile`; by default that of the activation. The activation is by
-    default that of the loss, and identity where any will do; sigmoid without either.
+    The loss is a name, a `CrossEntropy`, a `Huber` or a `Quantile`; by default that of the activation. The
+    activation is by default that of the loss, and identity where any will do; sigmoid without either.
 
     >>> loss([[0.0, 2.0]], [[1.0, 1.0]], loss="squared_error")
     0.5

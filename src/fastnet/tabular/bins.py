@@ -1,16 +1,18 @@
-"""The choice of the members of a tabular estimator that get the bins and repeated values of numbers."""
+"""The choice of what the members of a tabular estimator get, once the first one has been trained."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 from fastnet.history import History
 from fastnet.tabular.columns import Piecewise
 from fastnet.training.queued import ManyFit
 
-__all__ = ["NEAR", "BinsChoice"]
+__all__ = ["NEAR", "BinsChoice", "Planned"]
+
+Planned = tuple[int, Piecewise, bool]  # a member: its number, what it has, whether labels are smoothed
 
 # losses nearer to each other than this do not tell whether bins help: members then take turns
 NEAR = 0.03
@@ -18,13 +20,15 @@ FEWEST = 5  # epochs after which a way may be given up: with 3, the error on mlc
 
 
 class BinsChoice:
-    """Tells which members get the bins, once the first one was trained with them and without.
+    """Tells which members get the bins and smoothed labels, once the first was trained with bins and without.
 
     If one of these two is better by more than `NEAR`, all others go that way, and only the better one stays.
     Otherwise they take turns, and both stay. Where there are repeated values, the first one is also trained
     with bins and these; if it is better than both by more than `NEAR`, all others go this way. The first one
     is not trained to the end in a way that, after `FEWEST` epochs or later, is worse than an earlier one in
     the list by more than `NEAR`, both in as many epochs.
+
+    If the lowest loss of the first one is below `smooth_below`, all others are trained on smoothed labels.
 
     A thread that would wait for one of these, and cannot help with it, begins with another member, in the way
     that the epochs up to now speak for. If that was wrong, this member is dropped: what comes out does not
@@ -35,17 +39,20 @@ class BinsChoice:
     members : int
         How many there are to be; the first one is number 0.
     make_fit : callable
-        Gives the fit of a member by its number and what it has: see `Piecewise`.
+        Gives the fit of a member by its number, what it has (see `Piecewise`), and whether its labels are
+        smoothed.
     values : bool
         Whether there are repeated values.
     squared : bool
         Whether the losses are squares of errors; errors are compared.
+    smooth_below : float
+        The loss of the first member below which labels are smoothed.
 
     Attributes
     ----------
-    planned : list of (int, bool or "values")
-        The members whose fits have begun: their numbers, and what they have.
-    others : list of (int, bool or "values")
+    planned : list of (int, bool or "values", bool)
+        The members whose fits have begun: their numbers, what they have, and whether labels are smoothed.
+    others : list of (int, bool or "values", bool)
         Once it is chosen: the members beside the first one.
     count, dropped
         See `fastnet.training.many.FurtherFits`.
@@ -54,19 +61,21 @@ class BinsChoice:
     def __init__(
         self,
         members: int,
-        make_fit: Callable[[int, Piecewise], ManyFit],
+        make_fit: Callable[[int, Piecewise, bool], ManyFit],
         *,
         values: bool = False,
         squared: bool,
+        smooth_below: float = 0.0,
     ) -> None:
         self._first: list[Piecewise] = [False, True, "values"] if values else [False, True]
-        self.planned: list[tuple[int, Piecewise]] = [(0, way) for way in self._first]
-        self.others: list[tuple[int, Piecewise]] = []
+        self.planned: list[Planned] = [(0, way, False) for way in self._first]
+        self.others: list[Planned] = []
         self.count = members - 1 + len(self._first)
         self.dropped: set[int] = set()
         self._members = members
         self._make_fit = make_fit
         self._squared = squared
+        self._smooth_below = smooth_below
         self._chosen = False
 
     def next(self, histories: list[History], done: list[bool], *, guess: bool) -> ManyFit | None:
@@ -77,10 +86,9 @@ class BinsChoice:
             self.choose([history if history.validation_loss else None for history in first])
             others = self.others
         else:
-            begun = {k for k, _ in self.planned}
-            others = [
-                (k, way) for k, way in self._in_turns(self._likely(first, done, guess)) if k not in begun
-            ]
+            begun = {k for k, *_ in self.planned}
+            ways = self._likely(first, done, guess)
+            others = [one for one in self._in_turns(ways, first) if one[0] not in begun]
         for member in others:
             if member not in self.planned:
                 self.planned.append(member)
@@ -113,8 +121,8 @@ class BinsChoice:
         losses = [math.inf if one is None else min(one.watched) for one in first]
         kept_on = [math.inf if place in given_up else loss for place, loss in enumerate(losses)]
         ways = self._better(losses if min(kept_on) == math.inf else kept_on)
-        self.others = self._in_turns(ways)
-        kept = {*self.others, *((0, way) for way in ways)}
+        self.others = self._in_turns(ways, first)
+        kept = {*self.others, *((0, way, False) for way in ways)}
         self.dropped = {place for place, member in enumerate(self.planned) if member not in kept}
 
     def _given_up(self, curves: list[list[float]], done: list[bool]) -> set[int]:
@@ -162,8 +170,15 @@ class BinsChoice:
         loss = max(loss, 1e-12)
         return math.sqrt(loss) if self._squared else loss
 
-    def _in_turns(self, ways: list[Piecewise]) -> list[tuple[int, Piecewise]]:
-        return [(k, ways[(k - 1) % len(ways)]) for k in range(1, self._members) if ways]
+    def _in_turns(self, ways: list[Piecewise], first: Sequence[History | None]) -> list[Planned]:
+        """Return all members but the first one, which go these ways in turns."""
+        losses = [
+            min(history.watched)
+            for way, history in zip(self._first, first, strict=True)
+            if way in ways and history is not None and history.watched
+        ]
+        smoothed = min(losses, default=math.inf) < self._smooth_below
+        return [(k, ways[(k - 1) % len(ways)], smoothed) for k in range(1, self._members) if ways]
 
 
 def _at(curve: list[float], epoch: int) -> float:

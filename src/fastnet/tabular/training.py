@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -16,9 +17,9 @@ from numpy.typing import NDArray
 from fastnet import isa, threads
 from fastnet.callbacks import Callback
 from fastnet.history import History
-from fastnet.losses import Quantile
+from fastnet.losses import CrossEntropy, Quantile
 from fastnet.network import Network
-from fastnet.tabular.bins import BinsChoice
+from fastnet.tabular.bins import BinsChoice, Planned
 from fastnet.tabular.columns import Piecewise
 from fastnet.tabular.recipe import Recipe, input_factor, make_member, with_all_inputs
 from fastnet.tabular.rows import RawRows
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 __all__ = ["Job", "Member", "train_members"]
 
 Array = NDArray[Any]
+
+# Where a network tells nearly all held-out examples apart, with a loss below this part of log(classes), that
+# of guessing, smoothed labels lower the error by a tenth. On other tables they raise it: see docs/tables.md
+SMOOTH_BELOW, LABEL_SMOOTHING = 0.04, 0.1
 
 _NO_ROWS, _NONE = RawRows([], [], 0), np.empty((0, 0), np.float32)
 
@@ -51,6 +56,7 @@ class Member:
     network: Network
     history: History
     piecewise: Piecewise
+    smoothed: bool
 
     @property
     def interrupted(self) -> bool:
@@ -90,8 +96,8 @@ class Job:
     deadline: float
     loss: Quantile | None = None  # None: that of the last activation
 
-    def run(self, planned: list[tuple[int, Piecewise]]) -> list[Member]:
-        """Train members of these numbers, with the bins or without; those that have begun come back in order.
+    def run(self, planned: list[Planned]) -> list[Member]:
+        """Train the members that are planned; those that have begun come back in order.
 
         They are threads of this process, or tasks on other machines where joblib's Dask backend is active.
         """
@@ -103,7 +109,13 @@ class Job:
         """Train all members; the first one, trained with the bins and without, tells whether they help."""
         squared = self.last == "identity" and self.loss is None
         values = bool((self.parts == "values").any())
-        choice = BinsChoice(len(self.rows), self._fit, values=values, squared=squared)
+        choice = BinsChoice(
+            len(self.rows),
+            self._fit,
+            values=values,
+            squared=squared,
+            smooth_below=SMOOTH_BELOW * math.log(len(self.T)) if self.last == "softmax" else 0.0,
+        )
         first = list(choice.planned)
         if not _on_dask():
             members = self.run_here(choice.planned, choice)
@@ -111,22 +123,23 @@ class Job:
                 return members
         else:
             members = self._run_as_tasks(choice.planned)
-        found = {(one.number, one.piecewise): one for one in members}
+        found = {(one.number, one.piecewise, one.smoothed): one for one in members}
         choice.choose([found[member].history if member in found else None for member in first])
         if _on_dask() and time.perf_counter() < self.deadline:
-            found |= {(one.number, one.piecewise): one for one in self._run_as_tasks(choice.others)}
+            others = self._run_as_tasks(choice.others)
+            found |= {(one.number, one.piecewise, one.smoothed): one for one in others}
         kept = {*first, *choice.others} - {choice.planned[place] for place in choice.dropped}
-        order = sorted(kept, key=lambda member: (member[0], first.index((0, member[1]))))
+        order = sorted(kept, key=lambda member: (member[0], first.index((0, member[1], False))))
         return [found[member] for member in order if member in found]
 
-    def _run_as_tasks(self, planned: list[tuple[int, Piecewise]]) -> list[Member]:
+    def _run_as_tasks(self, planned: list[Planned]) -> list[Member]:
         from joblib import Parallel, delayed
 
         end = time.time() + self.deadline - time.perf_counter()  # machines share this clock, not the other
         settings = replace(self, table=_NO_ROWS, T=_NONE, weights=None, n_threads=1, progress=False)
         tasks = (  # of the large arrays as arguments of their own, joblib sends one copy to each machine
-            delayed(_train_remotely)(settings, self.table, self.T, self.weights, k, piecewise, end)
-            for k, piecewise in planned
+            delayed(_train_remotely)(settings, self.table, self.T, self.weights, member, end)
+            for member in planned
         )
         found = []
         for members, fused in Parallel()(tasks):
@@ -138,11 +151,9 @@ class Job:
             found += members
         return found
 
-    def run_here(
-        self, planned: list[tuple[int, Piecewise]], choice: BinsChoice | None = None
-    ) -> list[Member]:
+    def run_here(self, planned: list[Planned], choice: BinsChoice | None = None) -> list[Member]:
         """Train members in threads of this process; a choice adds further ones to those that are planned."""
-        fits = [self._fit(k, piecewise) for k, piecewise in planned]
+        fits = [self._fit(*member) for member in planned]
         histories = train_fits(
             fits,
             ManyExamples(fits[0].X, self.T, self.weights),
@@ -151,20 +162,24 @@ class Job:
             max(self.deadline - time.perf_counter(), 1e-9) if self.deadline < np.inf else None,
             choice,
         )
-        return [
-            Member(k, self._whole(fit.network, piecewise), history, piecewise)
-            for fit, (k, piecewise), history in zip(fits, planned, histories, strict=True)
-            if history is not None
-        ]
+        members = []
+        for fit, (k, piecewise, smoothed), history in zip(fits, planned, histories, strict=True):
+            if history is None:
+                continue
+            if smoothed:
+                fit.network.calibrate(fit.X, self.T, sample_weight=self.weights, rows=fit.validation_rows)
+            members.append(Member(k, self._whole(fit.network, piecewise), history, piecewise, smoothed))
+        return members
 
-    def _fit(self, k: int, piecewise: Piecewise) -> ManyFit:
+    def _fit(self, k: int, piecewise: Piecewise, smoothed: bool) -> ManyFit:
         """Return what is to be done for a member."""
         used = self._used(piecewise)
         hidden = (self.width,) * self.recipe.hidden_layers(len(self.T))
         sizes = len(used), *hidden, len(self.T)
         network = make_member(self.recipe, sizes, self.last, self.seed + k)
         X = self.table.inputs(piecewise, input_factor(len(used), self.width))
-        return ManyFit(network, self.rows[k], self.held_out[k], self.seed + k, self._options, X)
+        options = self._smoothed_options if smoothed else self._options
+        return ManyFit(network, self.rows[k], self.held_out[k], self.seed + k, options, X)
 
     @cached_property
     def _options(self) -> dict[str, Any]:
@@ -173,6 +188,10 @@ class Job:
         options = self.recipe.options(self.width, fewest, self.epochs)
         callbacks = [*options["callbacks"], _WithoutAdvice()]
         return options | {"callbacks": callbacks, "loss": self.loss}
+
+    @cached_property
+    def _smoothed_options(self) -> dict[str, Any]:
+        return self._options | {"loss": CrossEntropy(LABEL_SMOOTHING)}
 
     def _used(self, piecewise: Piecewise) -> NDArray[np.intp]:
         """Return the numbers of the inputs that a member has."""
@@ -192,14 +211,14 @@ def _on_dask() -> bool:
 
 
 def _train_remotely(
-    settings: Job, table: RawRows, T: Array, weights: Array | None, k: int, piecewise: Piecewise, end: float
+    settings: Job, table: RawRows, T: Array, weights: Array | None, member: Planned, end: float
 ) -> tuple[list[Member], bool]:
     """Train one member on a worker; none if the time is over. Return also whether the build uses FMA."""
     left = end - time.time()
-    if k > 0 and left <= 0:
+    if member[0] > 0 and left <= 0:
         return [], isa.fused()
     job = replace(settings, table=table, T=T, weights=weights, deadline=time.perf_counter() + left)
-    return job.run_here([(k, piecewise)]), isa.fused()
+    return job.run_here([member]), isa.fused()
 
 
 def train_members(job: Job, piecewise: Piecewise | Literal["auto"]) -> list[Member]:
@@ -215,7 +234,7 @@ def train_members(job: Job, piecewise: Piecewise | Literal["auto"]) -> list[Memb
             members = job.run_and_choose()
         else:
             way = piecewise if piecewise != "auto" and bins else "values"
-            members = job.run([(k, way) for k in range(len(job.rows))])
+            members = job.run([(k, way, False) for k in range(len(job.rows))])
     whole = [one for one in members if not one.interrupted]
     if not members:
         raise KeyboardInterrupt
