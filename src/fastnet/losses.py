@@ -205,6 +205,7 @@ def default_activation(loss: Any) -> str:
 def smoothed(T: Array, loss: Loss) -> Array:
     """Return the targets that a loss counts in training.
 
+    >>> import numpy as np
     >>> smoothed(np.array([[1.0], [0.0]]), Loss("cross_entropy", 0.5))
     array([[0.75],
            [0.25]])

@@ -192,13 +192,13 @@ def test_amounts_are_found_by_their_values():
 def test_labels_are_smoothed_where_the_first_member_tells_examples_apart(without, with_bins, smoothed):
     found = BinsChoice(3, lambda *member: member, squared=False, smooth_below=0.05)
     members = drain(found, [history(without, 0.9), history(0.9, with_bins)])
-    assert [one[0] for one in members] == [1, 2]
+    assert [one[0] for one in members] == ([0, 1, 2] if smoothed else [1, 2])
     assert {one[2] for one in members} == {smoothed}
-    assert not any(one[2] for one in found.planned if one[0] == 0)
+    assert ({0, 1} <= found.dropped) is smoothed  # of the first one: it is trained once more
 
 
 def test_a_member_that_was_begun_before_labels_were_to_be_smoothed_is_dropped():
     found = BinsChoice(3, lambda *member: member, squared=False, smooth_below=0.05)
     assert found.next([history(0.3), history(0.9)], [False, True], guess=True) == (1, False, False)
-    assert drain(found, [history(0.3, 0.01), history(0.9)]) == [(1, False, True), (2, False, True)]
-    assert found.dropped == {1, 2}
+    assert drain(found, [history(0.3, 0.01), history(0.9)]) == [(k, False, True) for k in range(3)]
+    assert found.dropped == {0, 1, 2}

@@ -113,8 +113,12 @@ def test_labels_are_smoothed_where_nearly_all_rows_are_told_apart(monkeypatch, c
     if classes == "overlapping":
         y = np.random.default_rng(1).integers(0, 3, len(y))
     model = TabularClassifier(3, random_state=0, n_threads=1).fit(table, y)
-    assert dict(told) == dict.fromkeys(range(3), classes == "far apart") | {0: False}
-    if classes == "far apart":
+    assert len(model.ensemble_) == 3 + (model.piecewise_[:2] == [False, True] and classes == "overlapping")
+    assert told[:2] == [(0, False), (0, False)]
+    if classes == "overlapping":
+        assert told[2:] == [(1, False), (2, False)]
+    else:
+        assert told[2:] == [(0, True), (1, True), (2, True)]
         smoothed = model.histories_[-1]
         assert smoothed.loss[-1] > 0.28 > smoothed.validation_loss[-1]  # 0.933, 0.033, 0.033: 0.29 at least
         held_out, _ = apart(200, seed=1)
@@ -131,3 +135,25 @@ def test_any_number_of_threads_and_machines_smooths_the_same_members(monkeypatch
         fits.append(TabularClassifier(4, random_state=0).fit(table, y))
     for fit in fits[1:]:
         np.testing.assert_array_equal(fit.predict_proba(table), fits[0].predict_proba(table))
+
+
+def test_the_first_member_is_there_if_the_time_ends_before_one_on_smoothed_labels():
+    table, y = apart()
+    model = TabularClassifier(3, random_state=0, n_threads=1, time_limit=1000)
+    whole = TabularClassifier(3, random_state=0, n_threads=1).fit(table, y)
+    assert len(whole.ensemble_) == 3
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(many._Crowd, "_late", lambda self: any(self._done[:2]) and all(self._done[:2]))
+        model.fit(table, y)
+    assert len(model.ensemble_) == 1
+    assert model.score(table, y) > 0.9
+
+
+def test_many_numbers_go_through_one_wide_layer():
+    table, y = apart()
+    table = pd.concat([table + 0.1 * k for k in range(20)], axis=1)
+    table.columns = [f"x{k}" for k in range(40)]
+    model = TabularClassifier(2, random_state=0, width=24).fit(table, y)
+    assert [network.sizes[1:-1] for network in model.ensemble_.networks] == [(48,), (48,)]
+    few = TabularClassifier(2, random_state=0, width=24).fit(table.iloc[:, :31], y)
+    assert [network.sizes[1:-1] for network in few.ensemble_.networks] == [(24, 24), (24, 24)]

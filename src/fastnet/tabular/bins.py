@@ -28,7 +28,8 @@ class BinsChoice:
     is not trained to the end in a way that, after `FEWEST` epochs or later, is worse than an earlier one in
     the list by more than `NEAR`, both in as many epochs.
 
-    If the lowest loss of the first one is below `smooth_below`, all others are trained on smoothed labels.
+    If the lowest loss of the first one is below `smooth_below`, all are trained on smoothed labels, also the
+    first one once more.
 
     A thread that would wait for one of these, and cannot help with it, begins with another member, in the way
     that the epochs up to now speak for. If that was wrong, this member is dropped: what comes out does not
@@ -53,7 +54,9 @@ class BinsChoice:
     planned : list of (int, bool or "values", bool)
         The members whose fits have begun: their numbers, what they have, and whether labels are smoothed.
     others : list of (int, bool or "values", bool)
-        Once it is chosen: the members beside the first one.
+        Once it is chosen: the members beside those that were planned at first.
+    ways : list of bool or "values"
+        Once it is chosen: what they have.
     count, dropped
         See `fastnet.training.many.FurtherFits`.
     """
@@ -70,7 +73,8 @@ class BinsChoice:
         self._first: list[Piecewise] = [False, True, "values"] if values else [False, True]
         self.planned: list[Planned] = [(0, way, False) for way in self._first]
         self.others: list[Planned] = []
-        self.count = members - 1 + len(self._first)
+        self.ways: list[Piecewise] = []
+        self.count = members - 1 + len(self._first) + (smooth_below > 0)
         self.dropped: set[int] = set()
         self._members = members
         self._make_fit = make_fit
@@ -120,9 +124,11 @@ class BinsChoice:
         given_up = self._given_up([[] if one is None else one.watched for one in first], [True] * len(first))
         losses = [math.inf if one is None else min(one.watched) for one in first]
         kept_on = [math.inf if place in given_up else loss for place, loss in enumerate(losses)]
-        ways = self._better(losses if min(kept_on) == math.inf else kept_on)
-        self.others = self._in_turns(ways, first)
-        kept = {*self.others, *((0, way, False) for way in ways)}
+        self.ways = self._better(losses if min(kept_on) == math.inf else kept_on)
+        self.others = self._in_turns(self.ways, first)
+        kept = set(self.others)
+        if not any(smoothed for *_, smoothed in self.others):
+            kept |= {(0, way, False) for way in self.ways}
         self.dropped = {place for place, member in enumerate(self.planned) if member not in kept}
 
     def _given_up(self, curves: list[list[float]], done: list[bool]) -> set[int]:
@@ -171,14 +177,15 @@ class BinsChoice:
         return math.sqrt(loss) if self._squared else loss
 
     def _in_turns(self, ways: list[Piecewise], first: Sequence[History | None]) -> list[Planned]:
-        """Return all members but the first one, which go these ways in turns."""
+        """Return the members that follow the first one, which go these ways in turns."""
         losses = [
             min(history.watched)
             for way, history in zip(self._first, first, strict=True)
             if way in ways and history is not None and history.watched
         ]
         smoothed = min(losses, default=math.inf) < self._smooth_below
-        return [(k, ways[(k - 1) % len(ways)], smoothed) for k in range(1, self._members) if ways]
+        numbers = range(0 if smoothed else 1, self._members)
+        return [(k, ways[(k - 1) % len(ways)], smoothed) for k in numbers if ways]
 
 
 def _at(curve: list[float], epoch: int) -> float:

@@ -30,7 +30,7 @@ from fastnet.tabular.columns import Piecewise
 from fastnet.tabular.encoder import Column, TableEncoder
 from fastnet.tabular.predictor import TablePredictor
 from fastnet.tabular.reading import take_rows
-from fastnet.tabular.recipe import CLASSES, NUMBERS, Recipe, folds
+from fastnet.tabular.recipe import CLASSES, NUMBERS, TOLD_APART, Recipe, folds
 from fastnet.tabular.tooltips import DescribedEstimator
 from fastnet.tabular.training import Job, Member, train_members
 
@@ -144,6 +144,7 @@ class _Tabular(DescribedEstimator):
             held_out=held_out,
             parts=self.encoder_.input_parts() if table.columns else np.array(["always"]),
             recipe=recipe,
+            smoothed_recipe=None if labels is None else TOLD_APART,
             last="identity" if labels is None else "softmax",
             width=width,
             epochs=recipe.most_epochs(min(map(len, rows))) if epochs is None else epochs,

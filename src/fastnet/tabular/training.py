@@ -20,7 +20,7 @@ from fastnet.history import History
 from fastnet.losses import CrossEntropy, Quantile
 from fastnet.network import Network
 from fastnet.tabular.bins import BinsChoice, Planned
-from fastnet.tabular.columns import Piecewise
+from fastnet.tabular.columns import NumberColumn, Piecewise
 from fastnet.tabular.recipe import Recipe, input_factor, make_member, with_all_inputs
 from fastnet.tabular.rows import RawRows
 from fastnet.training.many import ManyExamples, train_fits
@@ -34,9 +34,9 @@ __all__ = ["Job", "Member", "train_members"]
 
 Array = NDArray[Any]
 
-# Where a network tells nearly all held-out examples apart, with a loss below this part of log(classes), that
-# of guessing, smoothed labels lower the error by a tenth. On other tables they raise it: see docs/tables.md
-SMOOTH_BELOW, LABEL_SMOOTHING = 0.04, 0.1
+# Of log(classes), the loss of guessing: below that, a network tells nearly all held-out examples apart, and
+# the recipe for such tables lowers the error by a tenth to a half. On others it raises it: see docs/tables.md
+TOLD_APART_BELOW = 0.06
 
 _NO_ROWS, _NONE = RawRows([], [], 0), np.empty((0, 0), np.float32)
 
@@ -87,6 +87,7 @@ class Job:
     held_out: list[Any]
     parts: NDArray[np.str_]
     recipe: Recipe
+    smoothed_recipe: Recipe | None
     last: str
     width: int
     epochs: int
@@ -114,7 +115,7 @@ class Job:
             self._fit,
             values=values,
             squared=squared,
-            smooth_below=SMOOTH_BELOW * math.log(len(self.T)) if self.last == "softmax" else 0.0,
+            smooth_below=TOLD_APART_BELOW * math.log(len(self.T)) if self.smoothed_recipe else 0.0,
         )
         first = list(choice.planned)
         if not _on_dask():
@@ -130,7 +131,8 @@ class Job:
             found |= {(one.number, one.piecewise, one.smoothed): one for one in others}
         kept = {*first, *choice.others} - {choice.planned[place] for place in choice.dropped}
         order = sorted(kept, key=lambda member: (member[0], first.index((0, member[1], False))))
-        return [found[member] for member in order if member in found]
+        chosen = [found[member] for member in order if member in found]
+        return chosen or [found[member] for member in first if member[1] in choice.ways and member in found]
 
     def _run_as_tasks(self, planned: list[Planned]) -> list[Member]:
         from joblib import Parallel, delayed
@@ -174,24 +176,38 @@ class Job:
     def _fit(self, k: int, piecewise: Piecewise, smoothed: bool) -> ManyFit:
         """Return what is to be done for a member."""
         used = self._used(piecewise)
-        hidden = (self.width,) * self.recipe.hidden_layers(len(self.T))
+        hidden = self._hidden(smoothed)
         sizes = len(used), *hidden, len(self.T)
-        network = make_member(self.recipe, sizes, self.last, self.seed + k)
-        X = self.table.inputs(piecewise, input_factor(len(used), self.width))
+        network = make_member(self._recipe(smoothed), sizes, self.last, self.seed + k)
+        X = self.table.inputs(piecewise, input_factor(len(used), hidden[0]))
         options = self._smoothed_options if smoothed else self._options
         return ManyFit(network, self.rows[k], self.held_out[k], self.seed + k, options, X)
 
+    def _recipe(self, smoothed: bool) -> Recipe:
+        if not smoothed:
+            return self.recipe
+        assert self.smoothed_recipe is not None
+        return self.smoothed_recipe
+
+    def _hidden(self, smoothed: bool) -> tuple[int, ...]:
+        """Return the units of the hidden layers."""
+        numbers = sum(isinstance(column, NumberColumn) for column in self.table.columns)
+        return self._recipe(smoothed).hidden_layers(self.width, len(self.T), numbers)
+
     @cached_property
     def _options(self) -> dict[str, Any]:
-        """The options of all fits."""
-        fewest = min(len(self.table) if which is None else len(which) for which in self.rows)
-        options = self.recipe.options(self.width, fewest, self.epochs)
-        callbacks = [*options["callbacks"], _WithoutAdvice()]
-        return options | {"callbacks": callbacks, "loss": self.loss}
+        """The options of all fits; those on smoothed labels have others."""
+        return self._options_of(False) | {"loss": self.loss}
 
     @cached_property
     def _smoothed_options(self) -> dict[str, Any]:
-        return self._options | {"loss": CrossEntropy(LABEL_SMOOTHING)}
+        return self._options_of(True) | {"loss": CrossEntropy(self._recipe(True).label_smoothing)}
+
+    def _options_of(self, smoothed: bool) -> dict[str, Any]:
+        fewest = min(len(self.table) if which is None else len(which) for which in self.rows)
+        options = self._recipe(smoothed).options(self._hidden(smoothed)[0], fewest, self.epochs)
+        callbacks = [*options["callbacks"], _WithoutAdvice()]
+        return options | {"callbacks": callbacks}
 
     def _used(self, piecewise: Piecewise) -> NDArray[np.intp]:
         """Return the numbers of the inputs that a member has."""
@@ -201,7 +217,8 @@ class Job:
     def _whole(self, network: Network, piecewise: Piecewise) -> Network:
         """Return a trained member as a network of all inputs."""
         used = self._used(piecewise)
-        return with_all_inputs(network, input_factor(len(used), self.width), used, len(self.parts))
+        factor = input_factor(len(used), network.sizes[1])
+        return with_all_inputs(network, factor, used, len(self.parts))
 
 
 def _on_dask() -> bool:

@@ -217,7 +217,7 @@ cdef void gather_X(const trainer* t, const worker* w, const examples* data, Py_s
 cdef void smooth_labels(const trainer* t, real* T, Py_ssize_t n) noexcept nogil:
     """t becomes keep t + (1 - keep)/C, of the C classes of n examples (Szegedy and others 2016)."""
     cdef Py_ssize_t j, r, at, classes = t.layers[t.n_layers - 1].n_out
-    cdef real keep = t.loss_constants[0], of_each = (1 - keep)/classes
+    cdef real keep = t.loss_constants[0], of_each = (ONE - keep)/<real>classes
     cdef int v
     for j in range(ceil_div(n, PW)):
         for r in range(classes):
