@@ -45,6 +45,19 @@ def test_rows_have_the_bits_of_the_model(isa, table, classifier):
         assert predictor(rows[:0]).shape == (0, predictor.n_out)
 
 
+@pytest.mark.parametrize("piecewise", [False, True, "values", "auto"])
+def test_bins_that_no_member_uses_are_left_out(isa, table, piecewise):
+    model = TabularClassifier(3, epochs=8, random_state=0, width=24, piecewise=piecewise).fit(*table[:2])
+    predictor = pickle.loads(pickle.dumps(model.compile()))
+    rows = predictor.rows(table[0])
+    same(np.stack([predictor(row) for row in rows]), model.predict_proba(table[0]))
+    same(predictor(rows), model.predict_proba(table[0]))
+    parts, ways = model.encoder_.input_parts(), set(model.piecewise_)
+    used = {False: "always", True: ("always", "bins"), "values": ("always", "bins", "values")}
+    most = "values" if "values" in ways else True in ways
+    assert predictor._predictor.cores()[0].n_in == np.isin(parts, used[most]).sum()
+
+
 def test_columns_and_codes_say_what_a_row_is(table, classifier):
     predictor = classifier.compile()
     assert predictor.columns == ("number", "colour", "flag", "time", "amount")

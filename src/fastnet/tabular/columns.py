@@ -19,7 +19,16 @@ from numpy.typing import NDArray
 
 from fastnet.tabular.reading import Reals
 
-__all__ = ["CategoryColumn", "Encoded", "NumberColumn", "Part", "Piecewise", "RawColumn", "time_parts"]
+__all__ = [
+    "PARTS_OF",
+    "CategoryColumn",
+    "Encoded",
+    "NumberColumn",
+    "Part",
+    "Piecewise",
+    "RawColumn",
+    "time_parts",
+]
 
 Array = NDArray[Any]
 
@@ -27,6 +36,8 @@ Array = NDArray[Any]
 Part = Literal["always", "bins", "values"]
 # Whether there are bins, and with "values" also the repeated values
 Piecewise = bool | Literal["values"]
+# Which parts there are then, besides those that always are
+PARTS_OF: dict[Piecewise, tuple[Part, ...]] = {False: (), True: ("bins",), "values": ("bins", "values")}
 
 CLIP = 3.0  # the smooth clip goes to ±3 (Holzmüller, Grinsztajn, Steinwart 2024, arXiv 2407.04491)
 _OFTEN = 5  # times that a value is there: see `NumberColumn`

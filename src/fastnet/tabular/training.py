@@ -20,7 +20,7 @@ from fastnet.history import History
 from fastnet.losses import CrossEntropy, Quantile
 from fastnet.network import Network
 from fastnet.tabular.bins import BinsChoice, Planned
-from fastnet.tabular.columns import NumberColumn, Piecewise
+from fastnet.tabular.columns import PARTS_OF, NumberColumn, Piecewise
 from fastnet.tabular.recipe import Recipe, input_factor, make_member, with_all_inputs
 from fastnet.tabular.rows import RawRows
 from fastnet.training.many import ManyExamples, train_fits
@@ -211,8 +211,7 @@ class Job:
 
     def _used(self, piecewise: Piecewise) -> NDArray[np.intp]:
         """Return the numbers of the inputs that a member has."""
-        left_out = {False: ["bins", "values"], True: ["values"], "values": []}[piecewise]
-        return np.flatnonzero(~np.isin(self.parts, left_out))
+        return np.flatnonzero(np.isin(self.parts, ["always", *PARTS_OF[piecewise]]))
 
     def _whole(self, network: Network, piecewise: Piecewise) -> Network:
         """Return a trained member as a network of all inputs."""
