@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fastnet as fn
+from fastnet._core import engine
 
 CASES: dict[str, dict[str, Any]] = {
     "sgd": {"optimizer": "sgd", "batch_size": 100},
@@ -42,3 +43,11 @@ def test_what_an_earlier_fit_has_left_changes_no_bit(
         fitted(X * 1e150, CASES[case] | {"clip_norm": None}, 1e300)
     again = fitted(X, CASES[case])
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+def test_memory_that_is_free_is_given_back() -> None:
+    pieces = [np.ones(10_000) for _ in range(400)]  # 80 KB each: from the heap, not mapped
+    last = np.ones(10_000)
+    del pieces
+    engine.give_free_memory_back()
+    assert last.sum() == 10_000

@@ -202,3 +202,15 @@ def test_a_member_that_was_begun_before_labels_were_to_be_smoothed_is_dropped():
     assert found.next([history(0.3), history(0.9)], [False, True], guess=True) == (1, False, False)
     assert drain(found, [history(0.3, 0.01), history(0.9)]) == [(k, False, True) for k in range(3)]
     assert found.dropped == {0, 1, 2}
+
+
+def test_nothing_is_guessed_while_it_may_turn_out_that_labels_are_smoothed():
+    found = BinsChoice(3, lambda *member: member, squared=False, smooth_below=0.05)
+    five = [0.9] * 5
+    worse = history(*five, 0.95)
+    for loss, member in ((0.2, (1, False, False)), (0.1, None), (0.04, (1, False, True))):
+        found = BinsChoice(3, lambda *member: member, squared=False, smooth_below=0.05)
+        first = [history(0.5, 0.4, 0.3, 0.3, loss), worse]
+        found.look(first, [False, False])
+        assert found.dropped == {1}
+        assert found.next(first, [False, True], guess=True) == member

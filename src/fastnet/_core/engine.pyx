@@ -42,6 +42,7 @@ cdef extern from "machine.h" nogil:
     void memory_free(memory* m)
     size_t memory_room(const memory* m)
     void memory_give_back(memory* m)
+    void free_memory_to_system()
     ctypedef struct fp_mode:
         pass
     fp_mode fp_enter()

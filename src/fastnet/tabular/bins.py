@@ -16,6 +16,7 @@ Planned = tuple[int, Piecewise, bool]  # a member: its number, what it has, whet
 
 # losses nearer to each other than this do not tell whether bins help: members then take turns
 NEAR = 0.03
+MAY_FALL = 3  # a loss below so many times `smooth_below` may still fall below it
 FEWEST = 5  # epochs after which a way may be given up: with 3, the error on mlc_churn was 27 % higher
 
 
@@ -102,6 +103,9 @@ class BinsChoice:
     def _likely(self, first: list[History], done: list[bool], guess: bool) -> list[Piecewise]:
         """Return the ways that other members can have before all are trained; none if that is not known."""
         left = [place for place in range(len(first)) if place not in self.dropped]
+        lowest = min((min(first[place].watched, default=math.inf) for place in left), default=math.inf)
+        if self._smooth_below <= lowest < MAY_FALL * self._smooth_below:
+            return []  # to help with these is better than to guess wrong
         if len(left) == 1:  # only if it diverges, others go another way
             return [self._first[left[0]]]
         if not (guess and any(done) and all(history.validation_loss for history in first)):

@@ -465,6 +465,7 @@ class TabularRegressor(RegressorMixin, _Tabular):  # type: ignore[misc]
             held_out = check_array(eval_set[1], ensure_2d=False, dtype=np.float64, input_name="eval_set")
             validation = eval_set[0], _standardized(held_out.reshape(len(held_out), -1), mean, scale)
         T = _standardized(y, mean, scale)
+        del y, counted  # copies, if the targets were given in another dtype
         members = self._fit(X, T, weights, validation, labels=None, recipe=NUMBERS, loss=loss)
         self.ensemble_ = Ensemble(
             [one.network for one in members],

@@ -30,6 +30,7 @@ __all__ = ["FurtherFits", "ManyExamples", "train_fits", "train_many"]
 SINGLE = ("epochs", "batch_size", "learning_rate", "seed", "optimizer", "l2", "clip_norm", "max_seconds")
 _MOVES = 0.1  # seconds between two looks at the bar
 _MOST_SHARED = 4  # threads for one network: memory for each of them is taken for every network at work
+MANY_ROWS = 100_000  # the numbers of the examples of a fit are 1.6 MB and more then
 SMALL_FLOPS = 2e7  # of fits that one thread trains sooner than two, which wait for one another in Python
 
 
@@ -256,6 +257,8 @@ class _Crowd:
         while (k := self._take()) is not None:
             try:
                 self._train(k)
+                if self._data.X.shape[1] >= MANY_ROWS:
+                    engine.give_free_memory_back()
             finally:
                 with self._changed:
                     self._done[k] = True

@@ -297,3 +297,9 @@ cdef class Layers:
         for k in range(self.count):
             shape_is(W[k], self.arrays[k].n_out, self.arrays[k].n_in, f"W of layer {k}")
         return other
+
+
+def give_free_memory_back():
+    """Give the system what this process has freed, and the C library keeps for its threads: some ms."""
+    with nogil:
+        free_memory_to_system()

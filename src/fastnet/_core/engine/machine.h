@@ -11,6 +11,9 @@
 #  include <sys/mman.h>
 #  include <unistd.h>
 #endif
+#if defined(__GLIBC__)
+#  include <malloc.h>
+#endif
 #if defined(__SSE2__) || defined(_M_X64)
 #  include <immintrin.h>
 #endif
@@ -22,6 +25,14 @@
  * fit: a fit of 784-512-512-1 spent 2 of 68 ms on it. What is kept lies there for the system to take (MADV_FREE) when
  * memory runs short. Who calls memory_take and memory_give_back holds Python's lock. */
 typedef struct { void *start, *block; size_t bytes; int mapped; } memory;
+
+/* glibc keeps what a thread has freed for that thread, up to 64 MB of it. */
+static inline void free_memory_to_system(void)
+{
+#if defined(__GLIBC__)
+    malloc_trim(0);
+#endif
+}
 
 enum { HUGE_PAGE = 2 << 20, MAPPED_FROM = 4 << 20, KEPT_FROM = 64 << 10, KEPT_AT_MOST = 128 << 20 };
 
