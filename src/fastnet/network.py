@@ -450,11 +450,11 @@ class Network:
         >>> round(temperature, 2), net.predict_proba([[1.0]]).round(2)
         (2.0, array([[0.75]]))
         """
+        from fastnet import _examples
+
         activation = self._layers[-1].activation
         if activation not in ("sigmoid", "softmax"):
             raise ValueError(f"the last activation must be 'sigmoid' or 'softmax', got {activation!r}")
-        from fastnet import _examples
-
         data, found = self._checked_examples(X, T, None, sample_weight)
         data, _ = _examples.choose_examples(data, None, found.name, self._dtype, rows=rows)
         T, weights = data.targets_in_a_row()
