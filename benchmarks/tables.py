@@ -4,13 +4,15 @@
     python -m benchmarks.tables --picture tables.png tables.json
     python -m benchmarks.tables --summary tables.json
     python -m benchmarks.tables --threads 2 --sets development fresh
+    python -m benchmarks.tables --single-rows --sets development fresh
 
 Each set is cut to at most --rows rows and split 75/25, both by a seed that is the split's number; all methods
 get the same rows, one thread and their defaults. What is noted: the loss (log loss or RMSE), the error
 (1 − accuracy or RMSE), the calibration error of probabilities, the CPU and wall seconds of a fit and of a
 prediction. A run goes on where its --out file ended. It needs the packages of `table_sets` and those of the
 methods that are asked for. With --threads nothing is written: fastnet is fitted with one thread and with
-more, one after the other, on the first split of each set.
+more, one after the other, on the first split of each set. Nor is it with --single-rows: what a call of the
+compiled estimator for one raw row takes, row after row of that split's test.
 """
 
 from __future__ import annotations
@@ -288,6 +290,26 @@ def speedup(table: table_sets.Table, threads: int, rows: int, repeats: int) -> t
     return best[1], best[threads]
 
 
+def single_rows(table: table_sets.Table, rows: int, repeats: int) -> tuple[float, int, int]:
+    """Return the seconds of a compiled estimator for one raw row, the inputs, and the members.
+
+    The best mean over 200 different rows, as they come in an application.
+    """
+    from fastnet.tabular import TabularClassifier, TabularRegressor
+
+    X, y, X_test, _ = split(table, 0, rows)
+    model = (TabularClassifier if table.classes else TabularRegressor)(random_state=0).fit(X, y)
+    predictor = model.compile()
+    single = list(predictor.rows(X_test)[:200])
+    best = math.inf
+    for _ in range(repeats):
+        began = time.perf_counter()
+        for row in single:
+            predictor(row)
+        best = min(best, (time.perf_counter() - began) / len(single))
+    return best, model.encoder_.n_features_out_, len(model.ensemble_)
+
+
 # ---- what is made of the rows
 
 
@@ -397,7 +419,8 @@ def main() -> None:
     parser.add_argument("--summary", action="store_true")
     parser.add_argument("--picture")
     parser.add_argument("--threads", type=int, help="how much sooner a fit of fastnet ends with so many")
-    parser.add_argument("--repeats", type=int, default=5, help="fits of each kind for --threads")
+    parser.add_argument("--single-rows", action="store_true", help="how long one row takes, compiled")
+    parser.add_argument("--repeats", type=int, default=5, help="fits of each kind for --threads, or rounds")
     asked = parser.parse_args()
     if asked.summary or asked.picture:
         rows = [row for file in asked.files for row in json.loads(Path(file).read_text())]
@@ -411,6 +434,10 @@ def main() -> None:
     tables = _loaded(names)
     if asked.threads:
         _compare_threads(tables, asked.threads, asked.rows, asked.repeats)
+    elif asked.single_rows:
+        for name, table in tables:
+            seconds, inputs, members = single_rows(table, asked.rows, asked.repeats)
+            print(f"{name}: {seconds * 1e6:.1f} µs a row, {inputs} inputs, {members} members", flush=True)
     else:
         _compare_methods(tables, asked.methods, asked.splits, asked.rows, Path(asked.out))
 

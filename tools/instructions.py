@@ -1,4 +1,4 @@
-"""Count the processor's instructions of eight calls of the core, and compare them with the numbers kept.
+"""Count the processor's instructions of nine calls of the core, and compare them with the numbers kept.
 
     python tools/instructions.py            compare (half a minute): what .ci/run calls
     python tools/instructions.py --write    keep the numbers of now, for the compiler of now
@@ -69,9 +69,9 @@ def prediction(sizes: list[int], n: int, names: list[str], dtype: str) -> Call:
     return lambda: engine.forward(W, b, names, X), 1
 
 
-def row_of_predictor(sizes: list[int], names: list[str], dtype: str) -> Call:
+def row_of_predictor(sizes: list[int], names: list[str], dtype: str, density: float = 1.0) -> Call:
     """Return the prediction of one row by a compiled predictor."""
-    W, b, X, _ = arrays(sizes, 1, dtype)
+    W, b, X, _ = arrays(sizes, 1, dtype, density)
     core = engine.PredictorCore(W, b, names)
     x = np.ascontiguousarray(X[:, 0])
     return lambda: core.one(x), 1
@@ -87,7 +87,7 @@ def sparse_gradient(sizes: list[int], n: int, names: list[str], dtype: str, dens
 
 
 def calls() -> dict[str, Call]:
-    """Return the eight calls by name."""
+    """Return the nine calls by name."""
     tanh, relu, silu = ["tanh", "sigmoid"], ["relu", "relu", "sigmoid"], ["silu", "softmax"]
     adam: dict[str, Any] = {"optimizer": "adam"}
     softmax: dict[str, Any] = {"optimizer": "adam", "loss": "cross_entropy"}
@@ -104,6 +104,9 @@ def calls() -> dict[str, Call]:
         ),
         "predict 1000 rows, 64-100-10, float32": prediction([64, 100, 10], 1000, silu, "float32"),
         "predictor, 1 row, 100-256-128-1, float32": row_of_predictor([100, 256, 128, 1], relu, "float32"),
+        "predictor, 1 row, mostly zeros, 784-64-10, float32": row_of_predictor(
+            [784, 64, 10], silu, "float32", 0.2
+        ),
     }
 
 

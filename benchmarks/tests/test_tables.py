@@ -45,3 +45,13 @@ def test_a_speedup_is_of_the_best_fits() -> None:
     one, two = tables.speedup(table, 2, 60, 1)
     assert 0 < one < 60
     assert 0 < two < 60
+
+
+def test_the_time_of_a_row_is_that_of_one() -> None:
+    pytest.importorskip("narwhals")
+    x = np.linspace(-1, 1, 60)
+    table = table_sets.Table(pandas.DataFrame({"x": x}), 3 * x, False)
+    seconds, inputs, members = tables.single_rows(table, 60, 2)
+    assert 0 < seconds < 0.1
+    assert inputs >= 1
+    assert members >= 5

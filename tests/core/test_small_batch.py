@@ -69,3 +69,51 @@ def test_against_the_reference(isa: str, dtype: Any, rng: Any) -> None:
     for n in (2, 7, 17, 33, 39):
         for n_out, n_in in ((64, 100), (48, 3), (130, 1100)):
             check_forward(*layer(rng, n_out, n_in, n, dtype))
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize(
+    "shape", [(127, 20), (128, 5, 3), (133, 64, 10), (300, 130, 1), (1100, 65, 2)], ids=str
+)
+def test_inputs_that_are_zero_change_no_bit(
+    isa: str, dtype: Any, rng: Any, shape: tuple[int, ...], share: float
+) -> None:
+    """One row leaves them out of the first layer where many are 0; rows in a batch do not."""
+    W, b = random_weights(rng, shape, dtype)
+    names = [*["tanh"][: len(shape) - 2], "softmax" if shape[-1] == 10 else "sigmoid"]
+    X = rng.normal(size=(shape[0], 9)).astype(dtype)
+    X[rng.random(X.shape) < share] = 0
+    X[:, 0] = 0
+    X[0, 1] = -0.0
+    X[-1, 2] = 1  # the last input alone is not 0 in its vector
+    scaling = (rng.normal(size=shape[0]).astype(dtype), rng.uniform(0.5, 2, shape[0]).astype(dtype))
+    scaling[0][::2] = 0  # what is 0 stays 0
+    for standardize in (None, scaling):
+        expected = engine.forward(W, b, names, X, 1, None, standardize)
+        core = engine.PredictorCore(W, b, names, standardize)
+        for i in range(9):
+            for x in (X[:, i], np.ascontiguousarray(X[:, i])):
+                assert core.one(x).tobytes() == expected[:, i].tobytes()
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 1.0])
+def test_inputs_whose_weights_are_zero_change_no_bit(isa: str, dtype: Any, rng: Any, share: float) -> None:
+    for n_in, n_out in ((128, 3), (201, 70), (260, 33)):
+        W, b = random_weights(rng, (n_in, n_out, 4), dtype)
+        W[0][:, rng.random(n_in) < share] = 0
+        W[0][n_out - 1, 5] = 2  # one unit alone has a weight
+        X = rng.normal(size=(n_in, 6)).astype(dtype)
+        X[:, 3:][rng.random((n_in, 3)) < 0.5] = 0
+        expected = engine.forward(W, b, ["relu", "identity"], X, 1)
+        core = engine.PredictorCore(W, b, ["relu", "identity"])
+        for i in range(6):
+            assert core.one(X[:, i]).tobytes() == expected[:, i].tobytes()
+
+
+def test_zero_times_an_infinite_weight_is_not_left_out(isa: str, dtype: Any, rng: Any) -> None:
+    W, b = random_weights(rng, (150, 70), dtype)
+    W[0][66, 140] = np.inf
+    core = engine.PredictorCore(W, b, ["identity"])
+    z = core.one(np.zeros(150, dtype))
+    assert np.isnan(z[66])
+    assert np.isfinite(np.delete(z, 66)).all()

@@ -8,10 +8,15 @@
 # change between two calls are transposed on the way: for at most FEW_ROWS examples a square at a time, in
 # registers, else a panel at a time, which stays in L1. That reads them once, where panels for blocks of
 # examples would be written and read again.
-# Uses: activations, arena, elementary, panels, product, util
+#
+# For one row and prepared weights, inputs that are 0 (levels of categories, what is black in a picture) are
+# left out of the first layer, and those whose weights are all 0: fma(w, 0, sum) is sum, see sparse.pxi. Of a
+# large network the weights are read from beyond L2, and what is not read takes no time.
+# Uses: activations, arena, elementary, panels, product, sparse, util
 
 cdef enum:
     FEW_ROWS = 8                # whose products with a square of weights are made while it is in registers
+    LISTED_FROM = 128           # inputs from which on it is looked whether some are 0
 
 
 cdef struct packed_layer:       # of a network whose weights were packed beforehand
@@ -26,6 +31,8 @@ cdef struct packed_network:
     int n_layers
     Py_ssize_t widest           # units or inputs, in whole panels
     standardization standardize
+    bint listed                 # whether a single row's inputs may be listed, see list_inputs
+    real* used                  # (n_in) 0 for an input whose weights are all 0, else 1; NULL: few are 0
 
 
 cdef size_t lay_out_packed(char* base, const layer_arrays* arrays, int n_layers) noexcept nogil:
@@ -44,6 +51,8 @@ cdef size_t lay_out_packed(char* base, const layer_arrays* arrays, int n_layers)
     if arrays[0].mean != NULL:
         t.standardize.mean = arena_take(base, &used, round_up(arrays[0].n_in, PW))
         t.standardize.scale = arena_take(base, &used, round_up(arrays[0].n_in, PW))
+    t.listed = arrays[0].n_in >= LISTED_FROM
+    t.used = arena_take(base, &used, round_up(arrays[0].n_in, PW)) if t.listed else NULL
     for k in range(n_layers):
         l = &t.layers[k] if base != NULL else &counted_layer
         l.n_in = arrays[k].n_in
@@ -69,6 +78,27 @@ cdef void small_batch_pack(void* arena, const layer_arrays* arrays, int n_layers
         for j in range(ceil_div(arrays[k].n_out, PW)):
             transpose_weights(&arrays[k], j, t.layers[k].W + j*round_up(arrays[k].n_in, VW)*PW)
         memcpy(t.layers[k].b, arrays[k].b, arrays[k].n_out*sizeof(real))
+    if t.listed:
+        find_used(t)
+
+
+cdef void find_used(packed_network* t) noexcept nogil:
+    """Which inputs have weights, if at least a quarter of them has none but 0."""
+    cdef const packed_layer* l = &t.layers[0]
+    cdef Py_ssize_t height = round_up(l.n_in, VW), f, c, unused = 0
+    cdef bint finite = True
+    cdef real w
+    for f in range(l.n_in):
+        t.used[f] = 0
+        for c in range(l.n_out):
+            w = l.W[(c//PW*height + f)*PW + c%PW]
+            finite = finite and w - w == 0
+            if w != 0:
+                t.used[f] = ONE
+        unused += t.used[f] == 0
+    t.listed = finite                              # an infinite weight times 0 is NaN, not 0
+    if 4*unused < l.n_in:
+        t.used = NULL
 
 
 cdef void transpose_weights(const layer_arrays* l, Py_ssize_t panel, real* Q) noexcept nogil:
@@ -83,7 +113,7 @@ cdef void transpose_weights(const layer_arrays* l, Py_ssize_t panel, real* Q) no
 
 
 cdef size_t small_batch_scratch_packed(const void* arena, Py_ssize_t n) noexcept nogil:
-    return 2*round_up(n, VW)*(<const packed_network*>arena).widest*sizeof(real)
+    return 2*(round_up(n, VW) + 1)*(<const packed_network*>arena).widest*sizeof(real)
 
 
 cdef inline matrix transposed_view(matrix X) noexcept nogil:
@@ -211,6 +241,87 @@ cdef void scatter_small_batch(const real* A, Py_ssize_t n, Py_ssize_t units, mat
         c += VW
 
 
+cdef inline void row_units_literal(const int V, const real* value, const int* feature, Py_ssize_t count,
+                                   const real* WT, Py_ssize_t WT_row, const real* b, real* z) noexcept nogil:
+    """V vectors of units of z = b + W x for one row. V is a literal."""
+    cdef lanes[UNITS_AT_ONCE] c
+    cdef lanes x
+    cdef const real* w
+    cdef Py_ssize_t e
+    cdef int v
+    for v in range(V):
+        c[v] = v_load(b + v*VW)
+    for e in range(count):
+        x = v_set(value[e])
+        w = WT + feature[e]*WT_row
+        for v in range(V):
+            c[v] = v_fma(x, v_load(w + v*VW), c[v])
+    for v in range(V):
+        v_store(z + v*VW, c[v])
+
+
+cdef void row_units(int V, const real* value, const int* feature, Py_ssize_t count, const real* WT,
+                    Py_ssize_t WT_row, const real* b, real* z) noexcept nogil:
+    if V == 8:
+        row_units_literal(8, value, feature, count, WT, WT_row, b, z)
+    elif V == 7:
+        row_units_literal(7, value, feature, count, WT, WT_row, b, z)
+    elif V == 6:
+        row_units_literal(6, value, feature, count, WT, WT_row, b, z)
+    elif V == 5:
+        row_units_literal(5, value, feature, count, WT, WT_row, b, z)
+    elif V == 4:
+        row_units_literal(4, value, feature, count, WT, WT_row, b, z)
+    elif V == 3:
+        row_units_literal(3, value, feature, count, WT, WT_row, b, z)
+    elif V == 2:
+        row_units_literal(2, value, feature, count, WT, WT_row, b, z)
+    else:
+        row_units_literal(1, value, feature, count, WT, WT_row, b, z)
+
+
+cdef Py_ssize_t list_inputs(const packed_network* t, real* x, real* value,
+                            int* feature) noexcept nogil:
+    """List the inputs x that are not 0 and have weights. Returns how many, or -1 if that would save little.
+
+    Where few inputs lack weights, every fourth vector of them tells whether a quarter is 0. x becomes 0 where
+    all weights are 0.
+    """
+    cdef Py_ssize_t F = t.layers[0].n_in, f = 0, count = 0, seen = 0
+    if t.used == NULL:
+        while f + VW <= F:
+            count += v_pack(x + f, VW, 0, value, feature)
+            seen += VW
+            f += 4*VW
+        if 4*count > 3*seen:
+            return -1
+        f = count = 0
+    while f < F:
+        if t.used != NULL:
+            v_store(x + f, v_mul(v_load(x + f), v_load(t.used + f)))
+        count += v_pack(x + f, <int>smaller(VW, F - f), <int>f, value + count, feature + count)
+        f += VW
+    return count
+
+
+cdef void first_layer_of_list(const packed_layer* l, bint last, const real* value, const int* feature,
+                              Py_ssize_t count, real* Z) noexcept nogil:
+    """A of the first layer for one example whose inputs are listed, unless it is a softmax: then Z."""
+    cdef Py_ssize_t j
+    cdef const real* W
+    cdef int v, V, several
+    for j in range(ceil_div(l.n_out, PW)):
+        V = vectors_in_panel(l.n_out, j)
+        W = l.W + j*round_up(l.n_in, VW)*PW
+        v = 0
+        while v < V:
+            several = units_next(V - v)
+            row_units(several, value, feature, count, W + v*VW, PW, l.b + j*PW + v*VW, Z + j*PW + v*VW)
+            v += several
+        if l.activation != ACTIVATION_softmax:
+            activate_panel(l.activation, Z + j*PW, NULL, 1, V, LOG_LEAST if last else LOG_TINY)
+
+
 cdef void small_batch_predict_packed(const void* arena, void* scratch, matrix X, Py_ssize_t n,
                                      matrix out) noexcept nogil:
     """A of the last layer for n <= SMALL_BATCH examples, from weights that were packed beforehand."""
@@ -218,14 +329,21 @@ cdef void small_batch_predict_packed(const void* arena, void* scratch, matrix X,
     cdef const packed_layer* l = &t.layers[0]
     cdef real* A = <real*>scratch
     cdef real* Z = A + round_up(n, VW)*t.widest
-    cdef Py_ssize_t j, height = gather_small_batch(&t.standardize, X, n, l.n_in, A)
+    cdef real* value = Z + round_up(n, VW)*t.widest
+    cdef int* feature = <int*>(value + t.widest)
+    cdef Py_ssize_t j, height = gather_small_batch(&t.standardize, X, n, l.n_in, A), count = -1
     cdef int k
+    if n == 1 and t.listed:
+        count = list_inputs(t, A, value, feature)
     for k in range(t.n_layers):
         l = &t.layers[k]
-        for j in range(ceil_div(l.n_out, PW)):
-            small_batch_panel(j, l.n_in, l.n_out, l.activation,
-                              LOG_LEAST if k == t.n_layers - 1 else LOG_TINY, A, height, n,
-                              l.W + j*round_up(l.n_in, VW)*PW, l.b + j*PW, Z)
+        if k == 0 and count >= 0:
+            first_layer_of_list(l, t.n_layers == 1, value, feature, count, Z)
+        else:
+            for j in range(ceil_div(l.n_out, PW)):
+                small_batch_panel(j, l.n_in, l.n_out, l.activation,
+                                  LOG_LEAST if k == t.n_layers - 1 else LOG_TINY, A, height, n,
+                                  l.W + j*round_up(l.n_in, VW)*PW, l.b + j*PW, Z)
         if l.activation == ACTIVATION_softmax:
             softmax_rows(Z, n, l.n_out)
         A, Z, height = Z, A, n

@@ -6,45 +6,6 @@
 # scikit-learn's coefs_ (n_in, n_out): the others are not read, so a row with ten numbers takes ten rows.
 # Uses: activations, elementary, panels, small_batch, sparse, util
 
-cdef inline void row_units_literal(const int V, const real* value, const int* feature, Py_ssize_t count,
-                                   const real* WT, Py_ssize_t WT_row, const real* b, real* z) noexcept nogil:
-    """V vectors of units of z = b + W x for one row. V is a literal."""
-    cdef lanes[UNITS_AT_ONCE] c
-    cdef lanes x
-    cdef const real* w
-    cdef Py_ssize_t e
-    cdef int v
-    for v in range(V):
-        c[v] = v_load(b + v*VW)
-    for e in range(count):
-        x = v_set(value[e])
-        w = WT + feature[e]*WT_row
-        for v in range(V):
-            c[v] = v_fma(x, v_load(w + v*VW), c[v])
-    for v in range(V):
-        v_store(z + v*VW, c[v])
-
-
-cdef void row_units(int V, const real* value, const int* feature, Py_ssize_t count, const real* WT,
-                    Py_ssize_t WT_row, const real* b, real* z) noexcept nogil:
-    if V == 8:
-        row_units_literal(8, value, feature, count, WT, WT_row, b, z)
-    elif V == 7:
-        row_units_literal(7, value, feature, count, WT, WT_row, b, z)
-    elif V == 6:
-        row_units_literal(6, value, feature, count, WT, WT_row, b, z)
-    elif V == 5:
-        row_units_literal(5, value, feature, count, WT, WT_row, b, z)
-    elif V == 4:
-        row_units_literal(4, value, feature, count, WT, WT_row, b, z)
-    elif V == 3:
-        row_units_literal(3, value, feature, count, WT, WT_row, b, z)
-    elif V == 2:
-        row_units_literal(2, value, feature, count, WT, WT_row, b, z)
-    else:
-        row_units_literal(1, value, feature, count, WT, WT_row, b, z)
-
-
 cdef void last_units(int m, const real* value, const int* feature, Py_ssize_t count, const real* WT,
                      Py_ssize_t WT_row, const real* b, real* z) noexcept nogil:
     """The last m < VW units, whose vector would reach past the end of the weights."""
