@@ -184,9 +184,10 @@ _PARAMETERS = """members : int
         at epoch b, and did not fall in 4 + b/4 further ones; with classes, the loss after the best
         temperature (``early_stopping="calibrated"`` of `fastnet.Network.fit`) in 1 + b/2 further ones.
     width : int
-        Units in each of the hidden layers: two, or three with more than two classes or targets. Where the
-        first member tells nearly all held-out rows apart, the members have two, or with 32 columns of numbers
-        and more one of twice the width, and learn from smoothed labels (`losses.CrossEntropy`).
+        Units in each of the hidden layers: two, or three with more than two classes or targets. Where
+        `piecewise` is chosen and the first member tells nearly all held-out rows apart, the members have two,
+        or with 32 columns of numbers and more one of twice the width, and learn from smoothed labels
+        (`losses.CrossEntropy`).
     piecewise : bool, "values" or "auto"
         Whether the networks get the bins of numbers besides the numbers, and with "values" also the repeated
         values of columns of amounts; "auto" tries all on the first fold.
