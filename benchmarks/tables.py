@@ -251,8 +251,10 @@ def measure(method: str, name: str, table: table_sets.Table, number: int, rows: 
     row: dict[str, Any] = {"method": method, "set": name, "split": number, "rows": len(y)}
     row |= {"fit_cpu": fit_cpu, "fit_wall": fit_wall, "predict_wall": time.perf_counter() - wall}
     if table.classes:
-        right = np.searchsorted(np.asarray(model.classes_).astype(str), y_test)
-        p = np.asarray(answer, np.float64)
+        # CatBoost puts "10" after "9"; of a class that training has not seen the probability is 0
+        places = {str(label): place for place, label in enumerate(model.classes_)}
+        right = np.array([places.get(label, -1) for label in y_test])
+        p = np.column_stack([np.asarray(answer, np.float64), np.zeros(len(y_test))])
         chosen = np.clip(p[np.arange(len(right)), right], 1e-15, 1)
         correct = p.argmax(axis=1) == right
         row |= {"loss": float(-np.log(chosen).mean()), "error": float(1 - correct.mean())}
@@ -325,21 +327,25 @@ def means(rows: list[dict[str, Any]], field: str) -> dict[tuple[str, str], dict[
 def ratio(rows: list[dict[str, Any]], ours: str, theirs: str, field: str) -> tuple[float, int, int, int, int]:
     """Return the geometric mean over the sets of ours/theirs, the number of sets, wins, ties and losses.
 
-    Of each set the means over the splits that both have; a tie is within 0.5 %.
+    Of each set the means over the splits that both have; a tie is within 0.5 %. A set without any error of
+    one of them is won, tied or lost, but has no part in the mean.
     """
     values = means(rows, field)
-    logs = []
+    ratios, logs = [], []
     for method, name in sorted(values):
         if method != ours or (theirs, name) not in values:
             continue
         mine, other = values[ours, name], values[theirs, name]
         both = sorted(mine.keys() & other.keys())
         if both:
-            logs.append(math.log(sum(mine[k] for k in both) / sum(other[k] for k in both)))
-    wins = sum(value < -0.005 for value in logs)
-    losses = sum(value > 0.005 for value in logs)
+            a, b = sum(mine[k] for k in both), sum(other[k] for k in both)
+            ratios.append(a / b if b else math.inf if a else 1.0)
+            if a and b:
+                logs.append(math.log(a / b))
+    wins = sum(one < 0.995 for one in ratios)
+    losses = sum(one > 1.005 for one in ratios)
     mean = math.exp(sum(logs) / len(logs)) if logs else math.nan
-    return mean, len(logs), wins, len(logs) - wins - losses, losses
+    return mean, len(ratios), wins, len(ratios) - wins - losses, losses
 
 
 def summary(rows: list[dict[str, Any]], ours: str = "fastnet") -> str:
@@ -429,8 +435,7 @@ def main() -> None:
         if asked.summary:
             print(summary(rows))
         return
-    groups = {"development": table_sets.DEVELOPMENT, "fresh": table_sets.FRESH}
-    names = [name for given in asked.sets for name in groups.get(given, [given])]
+    names = [name for given in asked.sets for name in table_sets.GROUPS.get(given, [given])]
     tables = _loaded(names)
     if asked.threads:
         _compare_threads(tables, asked.threads, asked.rows, asked.repeats)
