@@ -11,7 +11,7 @@ from tables import mixed, same
 
 import fastnet as fn
 from fastnet import c_export
-from fastnet.tabular import TablePredictor, TabularClassifier, TabularRegressor
+from fastnet.tabular import TableEncoder, TablePredictor, TabularClassifier, TabularRegressor
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +52,20 @@ def test_bins_that_no_member_uses_are_left_out(isa, table, piecewise):
     rows = predictor.rows(table[0])
     same(np.stack([predictor(row) for row in rows]), model.predict_proba(table[0]))
     same(predictor(rows), model.predict_proba(table[0]))
-    parts, ways = model.encoder_.input_parts(), set(model.piecewise_)
-    used = {False: "always", True: ("always", "bins"), "values": ("always", "bins", "values")}
-    most = "values" if "values" in ways else True in ways
-    assert predictor._predictor.cores()[0].n_in == np.isin(parts, used[most]).sum()
+    parts, ways = set(model.encoder_.input_parts()), set(model.piecewise_)
+    assert ("bins" in parts) == (ways != {False})
+    assert ("values" in parts) == ("values" in ways)
+    assert predictor._predictor.cores()[0].n_in == model.encoder_.n_features_out_ == model.ensemble_.n_in
+    assert any(network.layers[0].W[:, -1].any() for network in model.ensemble_.networks)
+    whole = TableEncoder().fit(table[0])  # the estimator's without what it does not need
+    kept = [
+        name
+        for name, part in zip(whole.get_feature_names_out(), whole.input_parts(), strict=True)
+        if part == "always" or part in parts
+    ]
+    assert model.encoder_.get_feature_names_out().tolist() == kept
+    numbers = [column for column in model.columns_ if column.kind == "number"]
+    assert all(("no bins" in column.note) == (ways == {False}) for column in numbers)
 
 
 def test_columns_and_codes_say_what_a_row_is(table, classifier):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise, repeat
 from typing import Any, Literal
 
@@ -124,12 +124,16 @@ class NumberColumn:
         parts: list[Part] = ["always"] * (1 + self.gaps)
         return [*parts, *["bins"] * len(self.low), *["values"] * len(self.values)]  # type: ignore[list-item]
 
+    def reduced(self, piecewise: Piecewise) -> NumberColumn:
+        """Return the column with its bins or without, and only with "values" with its repeated values."""
+        low, high = (self.low, self.high) if piecewise else ((), ())
+        return replace(self, low=low, high=high, values=self.values if piecewise == "values" else ())
+
     def encoding(self, piecewise: Piecewise) -> tuple[Any, ...]:
         """Return what the core is told of the column (see `engine.RawTable`), with its bins or without."""
-        low, high = (self.low, self.high) if piecewise else ((), ())
-        if piecewise == "values":  # as bins of no width
-            low, high = low + self.values, high + self.values
-        return "number", self.centre, self.scale, self.gaps, low, high
+        some = self.reduced(piecewise)
+        # a repeated value is a bin of no width
+        return "number", some.centre, some.scale, some.gaps, some.low + some.values, some.high + some.values
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
@@ -216,6 +220,10 @@ class CategoryColumn:
     def parts(self) -> list[Part]:
         """Return what each input is, as `NumberColumn.parts`."""
         return ["always"] * self.width
+
+    def reduced(self, piecewise: Piecewise) -> CategoryColumn:
+        """Return the column: all of its inputs always are."""
+        return self
 
     def encoding(self, piecewise: Piecewise) -> tuple[Any, ...]:
         """Return what the core is told of the column, as `NumberColumn.encoding`."""

@@ -12,7 +12,15 @@ from numpy.typing import DTypeLike, NDArray
 
 from fastnet import _validate
 from fastnet._core.float_mode import in_default_mode
-from fastnet.tabular.columns import CategoryColumn, Encoded, NumberColumn, RawColumn, check_keys, time_parts
+from fastnet.tabular.columns import (
+    CategoryColumn,
+    Encoded,
+    NumberColumn,
+    Piecewise,
+    RawColumn,
+    check_keys,
+    time_parts,
+)
 from fastnet.tabular.reading import KINDS, Reals, Source, Texts, check_kinds, read_table
 from fastnet.tabular.rows import RawRows, column_numbers, column_texts, raw_values
 
@@ -291,6 +299,31 @@ class TableEncoder:
         self._check_fitted()
         columns = [encoded for _, _, _, encoded in self._columns if encoded is not None]
         return np.array([part for encoded in columns for part in encoded.parts()], "U6")
+
+    def reduced(self, piecewise: Piecewise) -> TableEncoder:
+        """Return an encoder that makes the same inputs but for bins and repeated values that are not wanted.
+
+        Parameters
+        ----------
+        piecewise : bool or "values"
+            Whether the bins of numbers are among the inputs, and with "values" also their repeated values.
+
+        Examples
+        --------
+        >>> from fastnet.tabular import TableEncoder
+        >>> encoder = TableEncoder(bins=2).fit([["a", 1], ["b", 2], ["c", 4]])
+        >>> encoder.n_features_out_, encoder.reduced(False).n_features_out_
+        (6, 4)
+        """
+        self._check_fitted()
+        other = TableEncoder(**self.get_params())
+        columns = [
+            (name, kind, why, None if encoded is None else encoded.reduced(piecewise))
+            for name, kind, why, encoded in self._columns
+        ]
+        names = getattr(self, "feature_names_in_", None)
+        other._set_columns(columns, None if names is None else list(names))
+        return other
 
     def raw_columns(self) -> list[RawColumn]:
         """Return the columns of the table with their encodings, for exports that encode by themselves.

@@ -32,7 +32,7 @@ from fastnet.tabular.predictor import TablePredictor
 from fastnet.tabular.reading import take_rows
 from fastnet.tabular.recipe import CLASSES, NUMBERS, TOLD_APART, Recipe, folds
 from fastnet.tabular.tooltips import DescribedEstimator
-from fastnet.tabular.training import Job, Member, train_members
+from fastnet.tabular.training import Job, Member, train_members, widest
 
 __all__ = ["TabularClassifier", "TabularRegressor"]
 
@@ -155,6 +155,7 @@ class _Tabular(DescribedEstimator):
             loss=loss,
         )
         members = train_members(job, piecewise)
+        self.encoder_ = self.encoder_.reduced(widest(members))
         self.histories_ = [one.history for one in members]
         self.piecewise_ = [one.piecewise for one in members]
         return members
@@ -205,7 +206,7 @@ _PARAMETERS = """members : int
         Show the progress over the epochs of all members."""
 
 _ATTRIBUTES = """encoder_ : TableEncoder
-        As it was fitted.
+        As it was fitted, without the bins and repeated values that no member has.
     columns_ : list of Column
         The kinds of the columns that were found.
     ensemble_ : fastnet.Ensemble

@@ -11,10 +11,7 @@ from fastnet import _validate
 from fastnet._core import engine
 from fastnet._core.float_mode import in_default_mode
 from fastnet.ensemble import Ensemble
-from fastnet.layer import Layer
-from fastnet.network import Network
-from fastnet.tabular.columns import PARTS_OF, CategoryColumn, Encoded, Piecewise, time_parts
-from fastnet.tabular.encoder import TableEncoder
+from fastnet.tabular.columns import CategoryColumn, Encoded, time_parts
 from fastnet.tabular.reading import LARGEST
 from fastnet.tabular.rows import RawRows
 
@@ -88,8 +85,7 @@ class TablePredictor:
         self.n_out = ensemble.n_out
         self._encoder = encoder
         self._targets = ensemble.targets
-        self._piecewise, needed = _needed_inputs(ensemble, encoder)
-        self._predictor = needed.compile()
+        self._predictor = ensemble.compile()
         self._prepare()
 
     def _prepare(self) -> None:
@@ -106,7 +102,7 @@ class TablePredictor:
                     sources[-1] = place, *encoded.codes(["False", "True"]).tolist()
         self._core = engine.RawPredictorCore(
             self._predictor.cores(),
-            [encoded.encoding(self._piecewise) for encoded in self._encoded],
+            [encoded.encoding("values") for encoded in self._encoded],
             sources,
             None if targets is None else (targets.mean, targets.scale, targets.low, targets.high),
         )
@@ -166,7 +162,7 @@ class TablePredictor:
                 parts.append(np.where(np.isnan(numbers), numbers, np.where(numbers == 0, no, yes)))
             else:
                 parts.append(numbers)
-        rows = RawRows(parts, self._encoded, len(values)).inputs(self._piecewise)
+        rows = RawRows(parts, self._encoded, len(values)).inputs()
         dtype = self._core.dtype
         step = max(engine.BLOCK_ROWS, engine.RAW_BLOCK_BYTES // (rows.shape[0] * dtype.itemsize))
         found = [
@@ -219,26 +215,3 @@ class TablePredictor:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._prepare()
-
-
-def _needed_inputs(ensemble: Ensemble, encoder: TableEncoder) -> tuple[Piecewise, Ensemble]:
-    """Return which bins and repeated values a network makes use of, and networks without the other inputs.
-
-    Their weights are 0, which adds nothing to a sum: the bits are those of the whole networks.
-    """
-    parts = encoder.input_parts()
-    weights = [network.layers[0].W for network in ensemble.networks]
-    used = {part for part in ("bins", "values") if any(W[:, parts == part].any() for W in weights)}
-    piecewise: Piecewise = "values" if "values" in used else "bins" in used
-    kept = np.isin(parts, ["always", *PARTS_OF[piecewise]])
-    if kept.all() or any(network.preprocessing is not None for network in ensemble.networks):
-        return "values", ensemble
-    networks = []
-    for network in ensemble.networks:
-        first, *others = network.layers
-        narrow = Layer(
-            int(kept.sum()), first.n_out, first.activation, W=first.W[:, kept], b=first.b, dtype=network.dtype
-        )
-        rest = [Layer(k.n_in, k.n_out, k.activation, W=k.W, b=k.b, dtype=network.dtype) for k in others]
-        networks.append(Network([narrow, *rest], dtype=network.dtype))
-    return piecewise, Ensemble(networks, targets=ensemble.targets)

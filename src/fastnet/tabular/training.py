@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fastnet.progress import Bar
     from fastnet.training import Trainer
 
-__all__ = ["Job", "Member", "train_members"]
+__all__ = ["Job", "Member", "train_members", "widest"]
 
 Array = NDArray[Any]
 
@@ -173,7 +173,7 @@ class Job:
                 held_out = np.asarray(fit.validation_rows)
                 held_out = held_out[:: math.ceil(len(held_out) / CALIBRATED_ROWS)]
                 fit.network.calibrate(fit.X, self.T, sample_weight=self.weights, rows=held_out)
-            members.append(Member(k, self._whole(fit.network, piecewise), history, piecewise, smoothed))
+            members.append(Member(k, fit.network, history, piecewise, smoothed))
         return members
 
     def _fit(self, k: int, piecewise: Piecewise, smoothed: bool) -> ManyFit:
@@ -216,11 +216,16 @@ class Job:
         """Return the numbers of the inputs that a member has."""
         return np.flatnonzero(np.isin(self.parts, ["always", *PARTS_OF[piecewise]]))
 
-    def _whole(self, network: Network, piecewise: Piecewise) -> Network:
-        """Return a trained member as a network of all inputs."""
-        used = self._used(piecewise)
-        factor = input_factor(len(used), network.sizes[1])
-        return with_all_inputs(network, factor, used, len(self.parts))
+    def with_inputs_of_all(self, members: list[Member]) -> list[Member]:
+        """Return trained members as networks of the inputs that any of them has."""
+        inputs = self._used(widest(members))
+        found = []
+        for member in members:
+            used = np.searchsorted(inputs, self._used(member.piecewise))
+            factor = input_factor(len(used), member.network.sizes[1])
+            network = with_all_inputs(member.network, factor, used, len(inputs))
+            found.append(replace(member, network=network))
+        return found
 
 
 def _on_dask() -> bool:
@@ -241,7 +246,9 @@ def _train_remotely(
 
 
 def train_members(job: Job, piecewise: Piecewise | Literal["auto"]) -> list[Member]:
-    """Train all members and return them; fewer if the time is over or Ctrl-C came.
+    """Train all members and return them, fewer if the time is over or Ctrl-C came.
+
+    Their networks have the inputs that any of them has, see `widest`.
 
     With `piecewise` "auto" the first fold is trained with the bins and without, see `BinsChoice`.
     """
@@ -254,10 +261,16 @@ def train_members(job: Job, piecewise: Piecewise | Literal["auto"]) -> list[Memb
         else:
             way = piecewise if piecewise != "auto" and bins else "values"
             members = job.run([(k, way, False) for k in range(len(job.rows))])
-    whole = [one for one in members if not one.interrupted]
     if not members:
         raise KeyboardInterrupt
-    return whole or members
+    whole = [one for one in members if not one.interrupted]
+    return job.with_inputs_of_all(whole or members)
+
+
+def widest(members: list[Member]) -> Piecewise:
+    """Return which bins and repeated values members have, all of them together."""
+    order: list[Piecewise] = [False, True, "values"]
+    return max((one.piecewise for one in members), key=order.index)
 
 
 @contextmanager
