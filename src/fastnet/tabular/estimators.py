@@ -183,7 +183,8 @@ _PARAMETERS = """members : int
         How often a network visits each example at most; by default 128 times, with more than 10 000 to train
         on for 5 000 steps, but at least 40 times. Mostly it ends before: where the validation loss was lowest
         at epoch b, and did not fall in 4 + b/4 further ones; with classes, the loss after the best
-        temperature (``early_stopping="calibrated"`` of `fastnet.Network.fit`) in 1 + b/2 further ones.
+        temperature (``early_stopping="calibrated"`` of `fastnet.Network.fit`) in 1 + b/2 further ones. In any
+        case it waits for 16 steps.
     width : int
         Units in each of the hidden layers: two, or three with more than two classes or targets. Where
         `piecewise` is chosen and the first member tells nearly all held-out rows apart, the members have two,
