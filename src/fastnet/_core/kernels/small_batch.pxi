@@ -85,18 +85,20 @@ cdef void small_batch_pack(void* arena, const layer_arrays* arrays, int n_layers
 cdef void find_used(packed_network* t) noexcept nogil:
     """Which inputs have weights, if at least a quarter of them has none but 0."""
     cdef const packed_layer* l = &t.layers[0]
-    cdef Py_ssize_t height = round_up(l.n_in, VW), f, c, unused = 0
-    cdef bint finite = True
-    cdef real w
+    cdef Py_ssize_t height = round_up(l.n_in, VW), j, f, c, units, unused = 0
+    cdef const real* w
+    memset(t.used, 0, l.n_in*sizeof(real))
+    for j in range(ceil_div(l.n_out, PW)):
+        units = smaller(PW, l.n_out - j*PW)
+        for f in range(l.n_in):
+            w = l.W + (j*height + f)*PW
+            if not all_finite_array(w, units):     # an infinite weight times 0 is NaN, not 0
+                t.listed = False
+            for c in range(units):
+                if w[c] != 0:
+                    t.used[f] = ONE
     for f in range(l.n_in):
-        t.used[f] = 0
-        for c in range(l.n_out):
-            w = l.W[(c//PW*height + f)*PW + c%PW]
-            finite = finite and w - w == 0
-            if w != 0:
-                t.used[f] = ONE
         unused += t.used[f] == 0
-    t.listed = finite                              # an infinite weight times 0 is NaN, not 0
     if 4*unused < l.n_in:
         t.used = NULL
 
@@ -260,8 +262,8 @@ cdef inline void row_units_literal(const int V, const real* value, const int* fe
         v_store(z + v*VW, c[v])
 
 
-cdef void row_units(int V, const real* value, const int* feature, Py_ssize_t count, const real* WT,
-                    Py_ssize_t WT_row, const real* b, real* z) noexcept nogil:
+cdef void few_row_units(int V, const real* value, const int* feature, Py_ssize_t count, const real* WT,
+                        Py_ssize_t WT_row, const real* b, real* z) noexcept nogil:
     if V == 8:
         row_units_literal(8, value, feature, count, WT, WT_row, b, z)
     elif V == 7:
@@ -278,6 +280,17 @@ cdef void row_units(int V, const real* value, const int* feature, Py_ssize_t cou
         row_units_literal(2, value, feature, count, WT, WT_row, b, z)
     else:
         row_units_literal(1, value, feature, count, WT, WT_row, b, z)
+
+
+cdef void row_units(Py_ssize_t V, const real* value, const int* feature, Py_ssize_t count, const real* WT,
+                    Py_ssize_t WT_row, const real* b, real* z) noexcept nogil:
+    """V vectors of units, any number, of z = b + W x for one row."""
+    cdef Py_ssize_t v = 0
+    cdef int few
+    while v < V:
+        few = units_next(V - v)
+        few_row_units(few, value, feature, count, WT + v*VW, WT_row, b + v*VW, z + v*VW)
+        v += few
 
 
 cdef Py_ssize_t list_inputs(const packed_network* t, real* x, real* value,
@@ -308,16 +321,10 @@ cdef void first_layer_of_list(const packed_layer* l, bint last, const real* valu
                               Py_ssize_t count, real* Z) noexcept nogil:
     """A of the first layer for one example whose inputs are listed, unless it is a softmax: then Z."""
     cdef Py_ssize_t j
-    cdef const real* W
-    cdef int v, V, several
+    cdef int V
     for j in range(ceil_div(l.n_out, PW)):
         V = vectors_in_panel(l.n_out, j)
-        W = l.W + j*round_up(l.n_in, VW)*PW
-        v = 0
-        while v < V:
-            several = units_next(V - v)
-            row_units(several, value, feature, count, W + v*VW, PW, l.b + j*PW + v*VW, Z + j*PW + v*VW)
-            v += several
+        row_units(V, value, feature, count, l.W + j*round_up(l.n_in, VW)*PW, PW, l.b + j*PW, Z + j*PW)
         if l.activation != ACTIVATION_softmax:
             activate_panel(l.activation, Z + j*PW, NULL, 1, V, LOG_LEAST if last else LOG_TINY)
 

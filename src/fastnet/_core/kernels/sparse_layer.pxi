@@ -4,7 +4,7 @@
 #
 # The chain is that of sparse.pxi and of the dense passes. The weights of one feature lie side by side, as in
 # scikit-learn's coefs_ (n_in, n_out): the others are not read, so a row with ten numbers takes ten rows.
-# Uses: activations, elementary, panels, small_batch, sparse, util
+# Uses: activations, elementary, panels, small_batch, util
 
 cdef void last_units(int m, const real* value, const int* feature, Py_ssize_t count, const real* WT,
                      Py_ssize_t WT_row, const real* b, real* z) noexcept nogil:
@@ -29,21 +29,17 @@ cdef void sparse_layer(const layer_arrays* l, const sparse_rows* rows, Py_ssize_
     cdef const real* WT = <const real*>l.W.start
     cdef const real* value
     cdef const int* feature
-    cdef Py_ssize_t WT_row = l.W.column_step//<Py_ssize_t>sizeof(real), count, u, i, j
+    cdef Py_ssize_t WT_row = l.W.column_step//<Py_ssize_t>sizeof(real), count, i, j
     cdef Py_ssize_t whole = l.n_out//VW*VW
     cdef char* to
-    cdef int V
     for i in range(share(n, thread, team.size), share(n, thread + 1, team.size)):
         value = <const real*>rows.value + rows.start[first + i]
         feature = rows.feature + rows.start[first + i]
         count = rows.start[first + i + 1] - rows.start[first + i]
-        u = 0
-        while u < whole:
-            V = units_next((whole - u)//VW)
-            row_units(V, value, feature, count, WT + u, WT_row, b + u, z + u)
-            u += V*VW
-        if u < l.n_out:
-            last_units(<int>(l.n_out - u), value, feature, count, WT + u, WT_row, b + u, z + u)
+        row_units(whole//VW, value, feature, count, WT, WT_row, b, z)
+        if whole < l.n_out:
+            last_units(<int>(l.n_out - whole), value, feature, count, WT + whole, WT_row, b + whole,
+                       z + whole)
         if l.activation == ACTIVATION_softmax:
             softmax_rows(z, 1, l.n_out)
         else:
