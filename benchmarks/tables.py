@@ -278,14 +278,11 @@ def _calibration(confidence: np.ndarray, correct: np.ndarray) -> float:
 
 def speedup(table: table_sets.Table, threads: int, rows: int, repeats: int) -> tuple[float, float]:
     """Return the wall seconds of a fit of fastnet with one thread and with more: the best of each."""
-    from fastnet.tabular import TabularClassifier, TabularRegressor
-
     X, y = split(table, 0, rows)[:2]
-    kind = TabularClassifier if table.classes else TabularRegressor
     best = {1: math.inf, threads: math.inf}
     for _ in range(repeats):
         for count in best:
-            model = kind(random_state=0, n_threads=count)
+            model = _fastnet(table.classes, X, 0).set_params(n_threads=count)
             began = time.perf_counter()
             model.fit(X, y)
             best[count] = min(best[count], time.perf_counter() - began)
@@ -297,10 +294,8 @@ def single_rows(table: table_sets.Table, rows: int, repeats: int) -> tuple[float
 
     The best mean over 200 different rows, as they come in an application.
     """
-    from fastnet.tabular import TabularClassifier, TabularRegressor
-
     X, y, X_test, _ = split(table, 0, rows)
-    model = (TabularClassifier if table.classes else TabularRegressor)(random_state=0).fit(X, y)
+    model = _fastnet(table.classes, X, 0).fit(X, y)
     predictor = model.compile()
     single = list(predictor.rows(X_test)[:200])
     best = math.inf
